@@ -1,0 +1,5 @@
+"""The one error a user is meant to see."""
+
+
+class UserError(Exception):
+    """Bad input. Its text is one line: what was wrong, where, and what is right."""
