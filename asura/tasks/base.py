@@ -1,0 +1,62 @@
+"""What every task is: settings, a seeded sampler, and a way to be read by a person."""
+
+from typing import ClassVar, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict
+from torch import Generator, Tensor
+
+IGNORE = -100
+"""The target where nothing is asked (the index that torch's cross-entropy ignores)."""
+
+Metric = Literal["accuracy", "exact_match"]
+
+
+class Batch(NamedTuple):
+    """Examples drawn from a task.
+
+    tokens: (count, length) int64, the input.
+    targets: (count, length) int64, the answer expected at each position, IGNORE where nothing is asked.
+    """
+
+    tokens: Tensor
+    targets: Tensor
+
+
+class Task(BaseModel):
+    """Settings of a task; a subclass is one task, in one file.
+
+    metric: the score it is published with: `accuracy` counts asked positions, `exact_match` whole examples.
+    reads_its_answers: the input holds earlier answers (next-token prediction), so the model must be causal.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    metric: ClassVar[Metric] = "accuracy"
+    reads_its_answers: ClassVar[bool] = False
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of distinct tokens, the same for every split."""
+        raise NotImplementedError
+
+    @property
+    def sequence_length(self) -> int:
+        """Number of positions of every example."""
+        raise NotImplementedError
+
+    @property
+    def chance(self) -> float:
+        """The score, in `metric`, of the best guess that does not read the input."""
+        raise NotImplementedError
+
+    @property
+    def splits(self) -> dict[str, Self]:
+        """The task at each evaluation split: `test` is the training distribution, the others are harder."""
+        raise NotImplementedError
+
+    def draw(self, count: int, generator: Generator) -> Batch:
+        """Draw `count` examples; the same generator state gives the same examples."""
+        raise NotImplementedError
+
+    def show(self, tokens: Tensor, targets: Tensor) -> str:
+        """One example, two (length,) tensors, as a person would read it."""
+        raise NotImplementedError

@@ -1,0 +1,81 @@
+"""p-hop induction: follow the last occurrence of the current token, p times."""
+
+from typing import Literal, Self
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+
+from asura.tasks.base import IGNORE, Batch, Task
+
+
+class PHop(Task):
+    """p-hop induction (Sanford et al., 2024, arXiv 2402.09268; Saunshi et al., 2025, arXiv 2502.17416).
+
+    One hop leads from position t to hop(t) = s + 1, where s < t is the latest earlier position that holds the
+    same token. The answer at t is the token that `hops` hops from t lead to; nothing is asked where a hop
+    has nowhere to go. Tokens are independent and uniform over the alphabet (Saunshi et al. plant a chain of
+    hops for the last position; here a last position without an answer asks nothing).
+
+    Splits: `test`; `more_hops`, one hop more, which nothing in the input announces, so that it probes
+    whether further iterations take further hops; `longer`, sequences of twice the length.
+    """
+
+    hops: int = Field(3, ge=1)
+    """Number of hops to the answer (p)."""
+    alphabet: int = Field(4, ge=2)
+    """Number of distinct tokens."""
+    length: int = Field(32, ge=2)
+    """Number of tokens of a sequence."""
+    supervision: Literal["dense", "last"] = "dense"
+    """Whether every position with an answer is asked, or only the last one, as published."""
+
+    @property
+    def vocabulary(self) -> int:
+        """The alphabet."""
+        return self.alphabet
+
+    @property
+    def sequence_length(self) -> int:
+        """The length of a sequence."""
+        return self.length
+
+    @property
+    def chance(self) -> float:
+        """1 / alphabet: the symbols are exchangeable."""
+        return 1 / self.alphabet
+
+    @property
+    def splits(self) -> dict[str, Self]:
+        """See the class."""
+        return {
+            "test": self,
+            "more_hops": self.model_copy(update={"hops": self.hops + 1}),
+            "longer": self.model_copy(update={"length": 2 * self.length}),
+        }
+
+    def draw(self, count: int, generator: Generator) -> Batch:
+        """Draw tokens and targets, both (count, length)."""
+        tokens = torch.randint(self.alphabet, (count, self.length), generator=generator)
+        return Batch(tokens, self.answers(tokens))
+
+    def answers(self, tokens: Tensor) -> Tensor:
+        """The targets of given tokens, both (count, length)."""
+        nowhere = self.length  # one position past the end, which every hop from it leads back to
+        hop = torch.full((len(tokens), self.length + 1), nowhere)
+        after_latest = torch.full((len(tokens), self.alphabet), nowhere)
+        for t, token in enumerate(tokens.split(1, dim=1)):
+            hop[:, t : t + 1] = after_latest.gather(1, token)
+            after_latest.scatter_(1, token, t + 1)
+        position = hop
+        for _ in range(self.hops - 1):
+            position = hop.gather(1, position)
+        targets = torch.nn.functional.pad(tokens, (0, 1), value=IGNORE).gather(1, position[:, :-1])
+        if self.supervision == "last":
+            targets[:, :-1] = IGNORE
+        return targets
+
+    def show(self, tokens: Tensor, targets: Tensor) -> str:
+        """Tokens, then answers, `_` where nothing is asked; of one hop, `1 0 1 1 -> _ _ 0 1`."""
+        answers = ["_" if answer == IGNORE else str(answer) for answer in targets.tolist()]
+        return f"{' '.join(map(str, tokens.tolist()))} -> {' '.join(answers)}"

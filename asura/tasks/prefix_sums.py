@@ -1,0 +1,58 @@
+"""Prefix sums modulo 2: the running parity of a string of bits."""
+
+from typing import ClassVar, Self
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+
+from asura.tasks.base import Batch, Metric, Task
+
+
+class PrefixSums(Task):
+    """Prefix sums (Schwarzschild et al., 2021, arXiv 2106.04537; Bansal et al., 2022, arXiv 2202.05826).
+
+    The answer at every position is the parity of the bits up to and including it.
+
+    Splits: `test`; `longer`, twice the length; `longest`, four times the length (Bansal et al. go further,
+    from 32 to 512 bits).
+    """
+
+    metric: ClassVar[Metric] = "exact_match"
+
+    length: int = Field(32, ge=1)
+    """Number of bits of a string."""
+
+    @property
+    def vocabulary(self) -> int:
+        """The two bits."""
+        return 2
+
+    @property
+    def sequence_length(self) -> int:
+        """The length of a string."""
+        return self.length
+
+    @property
+    def chance(self) -> float:
+        """2^-length: every string of parities is equally likely."""
+        return 2.0**-self.length
+
+    @property
+    def splits(self) -> dict[str, Self]:
+        """See the class."""
+        return {
+            "test": self,
+            "longer": self.model_copy(update={"length": 2 * self.length}),
+            "longest": self.model_copy(update={"length": 4 * self.length}),
+        }
+
+    def draw(self, count: int, generator: Generator) -> Batch:
+        """Draw bits and their parities, both (count, length)."""
+        tokens = torch.randint(2, (count, self.length), generator=generator)
+        return Batch(tokens, tokens.cumsum(1) % 2)
+
+    def show(self, tokens: Tensor, targets: Tensor) -> str:
+        """Bits, then parities: `1011 -> 1101`."""
+        bits, parities = ("".join(map(str, row.tolist())) for row in (tokens, targets))
+        return f"{bits} -> {parities}"

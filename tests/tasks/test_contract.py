@@ -1,0 +1,90 @@
+"""What every task owes the rest of the package, whatever it asks."""
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from asura.tasks import IGNORE, TASKS, Task
+
+COUNT = 200
+# Settings small enough for the best constant guess to score visibly above zero.
+SMALL = {
+    "phop": {},
+    "addition": {"operands": (2,), "digits": 1},
+    "igsm": {"depth": 2, "per_layer": 2},
+    "prefix_sums": {"length": 3},
+}
+SPLITS = [
+    pytest.param(task, split, id=f"{name}-{split_name}")
+    for name, kind in TASKS.items()
+    for task in [kind()]
+    for split_name, split in task.splits.items()
+]
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize(("task", "split"), SPLITS)
+def test_a_batch_has_its_shape_and_stays_in_the_vocabulary(task: Task, split: Task):
+    tokens, targets = split.draw(COUNT, generator())
+    assert tokens.shape == targets.shape == (COUNT, split.sequence_length)
+    assert tokens.dtype == targets.dtype == torch.int64
+    assert tokens.min() >= 0 and tokens.max() < task.vocabulary
+    asked = targets[targets != IGNORE]
+    assert asked.numel() > 0
+    assert asked.min() >= 0 and asked.max() < task.vocabulary
+
+
+@pytest.mark.parametrize(("task", "split"), SPLITS)
+def test_a_split_is_valid_and_shares_the_vocabulary(task: Task, split: Task):
+    assert type(task).model_validate(split.model_dump()) == split
+    assert split.vocabulary == task.vocabulary
+
+
+@pytest.mark.parametrize(("task", "split"), SPLITS)
+def test_a_batch_follows_from_the_generator_alone(task: Task, split: Task):
+    torch.manual_seed(0)
+    first, other = split.draw(COUNT, generator(1)), split.draw(COUNT, generator(2))
+    torch.manual_seed(1)
+    again = split.draw(COUNT, generator(1))
+    assert torch.equal(first.tokens, again.tokens) and torch.equal(first.targets, again.targets)
+    assert not torch.equal(first.tokens, other.tokens)
+
+
+@pytest.mark.parametrize(("task", "split"), SPLITS)
+def test_an_example_is_shown_in_one_line(task: Task, split: Task):
+    tokens, targets = split.draw(2, generator())
+    first, second = (split.show(*example) for example in zip(tokens, targets, strict=True))
+    assert first != second
+    assert first and "\n" not in first
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_test_is_the_training_distribution(name: str):
+    task = TASKS[name]()
+    assert task.splits["test"] == task
+    assert all(split != task for other, split in task.splits.items() if other != "test")
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_chance_is_the_score_of_the_best_constant_guess(name: str):
+    count = 20000
+    task = TASKS[name](**SMALL[name])
+    targets = task.draw(count, generator()).targets
+    if task.metric == "accuracy":
+        guesses = targets[targets != IGNORE].unique(return_counts=True)[1]
+    else:
+        guesses = targets.unique(dim=0, return_counts=True)[1]
+    best = (guesses.max() / guesses.sum()).item()
+    assert best == pytest.approx(task.chance, abs=5 * (task.chance * (1 - task.chance) / count) ** 0.5)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_settings_are_frozen_and_misspelt_keys_refused(name: str):
+    with pytest.raises(ValidationError, match="lenght"):
+        TASKS[name](lenght=3)
+    task = TASKS[name]()
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(task, next(iter(type(task).model_fields)), 5)
