@@ -1,0 +1,53 @@
+"""Architectures by name, and the one way to build them."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field, TypeAdapter
+
+from asura.models.asura import Asura, AsuraFullSettings, AsuraSettings
+from asura.models.layers import Architecture, Model, initialise
+from asura.models.universal import Universal, UniversalSettings
+from asura.models.vanilla import Vanilla, VanillaSettings
+
+ARCHITECTURES: dict[str, tuple[type[Architecture], type[Model]]] = {
+    "asura": (AsuraSettings, Asura),
+    "asura_full": (AsuraFullSettings, Asura),
+    "universal": (UniversalSettings, Universal),
+    "vanilla": (VanillaSettings, Vanilla),
+}
+
+AnyArchitecture = Annotated[
+    AsuraSettings | AsuraFullSettings | UniversalSettings | VanillaSettings,
+    Field(discriminator="architecture"),
+]
+_settings = TypeAdapter(AnyArchitecture)
+
+
+def build(
+    settings: Architecture | Mapping[str, Any],
+    vocabulary: int,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> Model:
+    """Build a model whose weights are drawn from `seed` alone; on `meta` it has shapes and no weights.
+
+        from asura import build
+        model = build({"architecture": "asura", "n": 1, "i": 4, "width": 64, "heads": 4}, vocabulary=256)
+        logits = model(tokens)                  # (B, T) int64 -> (B, T, 256)
+        logits = model(tokens, iterations=8)    # iterate longer than trained
+
+    Raises pydantic.ValidationError for settings that name no architecture or do not fit it.
+    """
+    if not isinstance(settings, Architecture):
+        settings = _settings.validate_python(settings)
+    kind = ARCHITECTURES[settings.architecture][1]
+    if torch.device(device).type == "meta":
+        with torch.device("meta"):
+            return kind(settings, vocabulary)
+    # torch's own start is drawn and thrown away: building on `meta` instead would cost a second of imports.
+    with torch.random.fork_rng(devices=[]):
+        model = kind(settings, vocabulary)
+    initialise(model, torch.Generator().manual_seed(seed))
+    return model.to(device)

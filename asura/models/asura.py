@@ -1,0 +1,150 @@
+"""ASURA: n blocks applied recursively i times, the input returning at every iteration (Gupta, 2025).
+
+    z_0 = e
+    for t in 1..i:
+        u   = LongSkip_t(z_{t-1}, e)
+        for l in 1..n:
+            u = BlockNorm_t(B_l(u; Adapter_{l,t}))
+        z_t = IterationNorm_t(u)
+    loss = sum_t w_t · CE(Head(LN(z_t)), y)
+
+Every part is a setting, and each can be switched off. What is not shared between iterations exists for the i
+iterations of training; beyond them a model goes on with the parts of its last one.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Generator, Tensor, nn
+
+from asura.models.adapters import ABBA, LoRA
+from asura.models.layers import Architecture, Block, Model
+
+
+class AsuraSettings(Architecture):
+    """The preset `asura`: the recursion, a long skip and an iteration norm, nothing else."""
+
+    architecture: Literal["asura"] = "asura"
+    long_skip: Literal["none", "add", "concat", "concat_per_iteration"] = "concat_per_iteration"
+    skip_init: Literal["pass_through", "random"] = "pass_through"
+    iteration_norm: Literal["none", "shared", "per_iteration"] = "per_iteration"
+    block_norm: Literal["none", "per_iteration"] = "none"
+    adapter: Literal["none", "lora", "abba"] = "none"
+    adapter_rank: int = Field(4, ge=1, description="r of LoRA, r1 of ABBA")
+    adapter_second_rank: int = Field(4, ge=1, description="r2 of ABBA")
+    guidance: Literal["none", "uniform", "progressive"] | tuple[float, ...] = "none"
+
+    @model_validator(mode="after")
+    def _guidance_fits(self) -> "AsuraSettings":
+        weights = self.guidance
+        if isinstance(weights, str):
+            return self
+        if len(weights) != self.i:
+            raise ValueError(f"guidance has {len(weights)} weights for i = {self.i} iterations: give one for each")
+        if abs(sum(weights) - 1) > 1e-6 or min(weights) < 0 or list(weights) != sorted(weights):
+            raise ValueError(
+                f"guidance weights {list(weights)}: they must be at least 0, sum to 1, and not fall from one "
+                "iteration to the next"
+            )
+        return self
+
+
+class AsuraFullSettings(AsuraSettings):
+    """The preset `asura_full`: the published recipe."""
+
+    architecture: Literal["asura_full"] = "asura_full"  # type: ignore[assignment]
+    block_norm: Literal["none", "per_iteration"] = "per_iteration"
+    adapter: Literal["none", "lora", "abba"] = "abba"
+    guidance: Literal["none", "uniform", "progressive"] | tuple[float, ...] = "progressive"
+
+
+class AddSkip(nn.Module):
+    """z + e."""
+
+    def forward(self, z: Tensor, e: Tensor) -> Tensor:
+        return z + e
+
+
+class ConcatSkip(nn.Linear):
+    """A projection of [z; e] from 2d to d: recall (Bansal et al., 2022, arXiv 2202.05826)."""
+
+    def __init__(self, width: int, start: Literal["pass_through", "random"]) -> None:
+        super().__init__(2 * width, width, bias=False)
+        self.start = start
+
+    def initialise(self, generator: Generator) -> None:
+        """Start as [I | 0], which passes z through, or at random."""
+        if self.start == "pass_through":
+            nn.init.eye_(self.weight)
+        else:
+            bound = self.in_features**-0.5
+            nn.init.uniform_(self.weight, -bound, bound, generator=generator)
+
+    def forward(self, z: Tensor, e: Tensor) -> Tensor:
+        return super().forward(torch.cat((z, e), dim=-1))
+
+
+class Iterated(nn.ModuleList):
+    """One part for each iteration, one for all of them, or none."""
+
+    def __init__(self, make: Callable[[], nn.Module], count: int) -> None:
+        super().__init__(make() for _ in range(count))
+
+    def at(self, t: int) -> nn.Module | None:
+        """The part of iteration t, counted from 1; the last one from there on."""
+        return self[min(t, len(self)) - 1] if len(self) else None
+
+
+class Asura(Model):
+    """The recursion of this file's first lines; states and tokens are (B, T, d) and (B, T)."""
+
+    def __init__(self, settings: AsuraSettings, vocabulary: int) -> None:
+        super().__init__(settings, vocabulary)
+        width, n = settings.width, settings.n
+        times = {"none": 0, "add": 1, "shared": 1, "concat": 1, "per_iteration": settings.i}
+        times |= {"concat_per_iteration": settings.i, "lora": settings.i, "abba": settings.i}
+
+        def skip() -> nn.Module:
+            return AddSkip() if settings.long_skip == "add" else ConcatSkip(width, settings.skip_init)
+
+        def adapter() -> nn.Module:
+            if settings.adapter == "lora":
+                return LoRA(width, settings.adapter_rank)
+            return ABBA(width, settings.adapter_rank, settings.adapter_second_rank)
+
+        def adapters() -> nn.ModuleList:
+            return nn.ModuleList(nn.ModuleDict({"attention": adapter(), "mlp": adapter()}) for _ in range(n))
+
+        self.blocks = nn.ModuleList(Block(settings) for _ in range(n))
+        self.long_skips = Iterated(skip, times[settings.long_skip])
+        self.iteration_norms = Iterated(lambda: nn.LayerNorm(width), times[settings.iteration_norm])
+        self.block_norms = Iterated(lambda: nn.LayerNorm(width), times[settings.block_norm])
+        self.adapters = Iterated(adapters, times[settings.adapter])
+
+    def states(self, tokens: Tensor, iterations: int | None = None) -> Iterator[Tensor]:
+        """Yield z_t (B, T, d) for each t up to `iterations`, which may exceed the trained i."""
+        e = self.embed(tokens)
+        z = e
+        for t in range(1, (iterations or self.settings.i) + 1):
+            long_skip, block_norm = self.long_skips.at(t), self.block_norms.at(t)
+            iteration_norm = self.iteration_norms.at(t)
+            u = long_skip(z, e) if long_skip else z
+            for block, adapter in zip(self.blocks, self.adapters.at(t) or [None] * len(self.blocks), strict=True):
+                u = block(u, adapter)
+                u = block_norm(u) if block_norm else u
+            z = iteration_norm(u) if iteration_norm else u
+            yield z
+
+    def guidance_weights(self) -> tuple[float, ...]:
+        """Latent guidance; `progressive` is the quadratic through the published 2 : 3 : 5 of three iterations."""
+        guidance, i = self.settings.guidance, self.settings.i
+        if guidance == "none":
+            return super().guidance_weights()
+        if guidance == "uniform":
+            return (1 / i,) * i
+        if guidance == "progressive":
+            raw = [2 + t * (t - 1) / 2 for t in range(1, i + 1)]
+            return tuple(weight / sum(raw) for weight in raw)
+        return guidance
