@@ -1,0 +1,127 @@
+"""Figures of one model over time: over iterations at evaluation, and over training."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from asura.reporting.frames import HEADLINE_SPLIT, NOT_RECURSIVE, Results, members, primary_scores
+from asura.reporting.statistics import mean_interval
+from asura.reporting.style import (
+    CHANCE,
+    NOT_SCORED,
+    NUMBERED,
+    SEEDS,
+    Style,
+    diverged_handles,
+    draw_chance,
+    empty_figure,
+    handles_of,
+    legend,
+    number,
+    panels,
+    plain,
+    score_axis,
+    styled,
+    styles,
+)
+
+
+@styled
+def iterations_at_evaluation(results: Results) -> Figure:
+    """Score against iterations at evaluation, for every split; a row for each task and n."""
+    scores = primary_scores(results)
+    scores = scores[scores["architecture"] != NOT_RECURSIVE]
+    if scores.empty:
+        return empty_figure(NOT_SCORED)
+    series_of = members(results).drop_duplicates(["task", "label"]).set_index(["task", "label"])["series"]
+    look = styles(results)
+    splits = sorted(scores["split"].unique(), key=lambda split: (split != HEADLINE_SPLIT, split))
+    tasks = [task for task in results.runs["task"].unique() if task in set(scores["task"])]
+    rows = [(task, n) for task in tasks for n in sorted(scores[scores["task"] == task]["n"].unique())]
+
+    figure, grid = panels(len(rows), len(splits), sharex=True, sharey="row")
+    drawn = set()
+    for row, (task, n) in zip(grid, rows, strict=True):
+        here = scores[(scores["task"] == task) & (scores["n"] == n)]
+        for axes, split in zip(row, splits, strict=True):
+            for (_, label, i), model in here[here["split"] == split].groupby(["order", "label", "i"]):
+                series = series_of[task, label]
+                drawn.add(series)
+                _line_with_band(axes, model, look[series], i)
+            if axes.get_subplotspec().is_first_row():
+                axes.set_title(plain(split))
+            axes.set_xlabel("iterations at evaluation")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.label_outer()
+        score_axis(row, results, task)
+        row[0].set_ylabel(f"{row[0].get_ylabel()}, $n = {n}$")
+    legend(figure, [*handles_of({name: look[name] for name in look if name in drawn}), CHANCE, SEEDS])
+    return figure
+
+
+def _line_with_band(axes: Axes, model: pd.DataFrame, style: Style, trained: int) -> None:
+    intervals = model.groupby("iterations")["value"].apply(mean_interval)
+    x, colour = intervals.index, style.colour
+    axes.plot(x, [interval.mean for interval in intervals], color=colour, linewidth=1.2, gid="mean")
+    low, high = [interval.low for interval in intervals], [interval.high for interval in intervals]
+    axes.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0)
+    axes.plot(model["iterations"], model["value"], ".", color=colour, alpha=0.5, markersize=3, gid="seeds")
+    if trained in x:
+        mean = intervals[trained].mean
+        marker = {"color": colour, "markersize": NUMBERED, "markeredgecolor": "white"}
+        axes.plot(trained, mean, style.marker, **marker, zorder=3)
+        number(axes, trained, mean, str(trained))
+
+
+@styled
+def learning_curves(results: Results) -> Figure:
+    """Loss and accuracy against training tokens, each cell with its controls."""
+    curves = results.curves.replace([np.inf, -np.inf], np.nan)
+    tasks = [task for task in results.runs["task"].unique() if task in set(curves["task"])]
+    rows = [
+        (task, quantity)
+        for task in tasks
+        for quantity in ("loss", "accuracy")
+        if curves.loc[curves["task"] == task, quantity].notna().any()
+    ]
+    if not rows:
+        return empty_figure("No learning curve has been recorded.")
+    table, look = members(results), styles(results)
+    table = table[table["label"].isin(curves["label"])]
+    runs = results.runs.set_index(["task", "label", "seed"])
+    failed = curves.set_index(["task", "label", "seed"]).index.isin(runs.index[runs["status"] == "diverged"])
+    curves = curves.assign(diverged=failed)
+    cells = list(table["cell"].unique())
+
+    figure, grid = panels(len(rows), len(cells), sharey="row", sharex="col")
+    for row, (task, quantity) in zip(grid, rows, strict=True):
+        run = results.runs[results.runs["task"] == task].iloc[0]
+        for axes, cell in zip(row, cells, strict=True):
+            here = table[(table["task"] == task) & (table["cell"] == cell)]
+            for member in here[::-1].itertuples():  # the cell itself over its controls
+                curve = curves[(curves["task"] == task) & (curves["label"] == member.label)]
+                _mean_over_seeds(axes, curve.dropna(subset=quantity), quantity, look[member.series])
+            axes.set_xscale("log")
+            if axes.get_subplotspec().is_first_row():
+                axes.set_title(plain(cell))
+            axes.set_xlabel("training tokens")
+            axes.label_outer()
+            if quantity == run["metric"]:
+                draw_chance(axes, run["chance"])
+        row[0].set_ylabel(f"{plain(task)}\n{quantity}")
+    drawn = {name: style for name, style in look.items() if name in set(table["series"])}
+    legend(figure, [*handles_of(drawn), CHANCE, *diverged_handles(results)])
+    return figure
+
+
+def _mean_over_seeds(axes: Axes, curve: pd.DataFrame, quantity: str, style: Style) -> None:
+    """Mean of the finished seeds in a band from lowest to highest; a diverged seed ends in a cross."""
+    colour = style.colour
+    seeds = curve[~curve["diverged"]].groupby("tokens")[quantity].agg(["mean", "min", "max"])
+    axes.plot(seeds.index, seeds["mean"], color=colour, linewidth=1.2, gid="mean")
+    axes.fill_between(seeds.index, seeds["min"], seeds["max"], color=colour, alpha=0.2, linewidth=0)
+    axes.plot(seeds.index[-1:], seeds["mean"][-1:], style.marker, color=colour, markeredgecolor="white")
+    for _, seed in curve[curve["diverged"]].groupby("seed"):
+        axes.plot(seed["tokens"], seed[quantity], color=colour, linewidth=0.6, alpha=0.6)
+        axes.plot(seed["tokens"].iloc[-1], seed[quantity].iloc[-1], "x", color=colour, markersize=5)

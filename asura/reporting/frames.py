@@ -1,0 +1,142 @@
+"""The tidy frames of a study, their columns declared once, and the three views that every report needs."""
+
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+ASURA = "ASURA"  # role of a cell that has controls
+STUDY_MODEL = "study model"  # role of a model that the study lists and nothing is matched to
+CONTROLS = ["iso_param", "iso_flop", "iso_both", "iso_recursion"]  # in the order of the documentation
+NOT_RECURSIVE = "vanilla"
+HEADLINE_SPLIT = "test"
+
+COLUMNS: dict[str, dict[str, str]] = {
+    "runs": {
+        "task": "str",
+        "label": "str",
+        "architecture": "str",
+        "n": "int64",
+        "i": "int64",
+        "seed": "int64",
+        "parameters": "int64",  # non-embedding
+        "flops_per_token": "float64",
+        "training_flops": "float64",
+        "tokens": "int64",
+        "effective_depth": "int64",
+        "status": "str",  # finished, diverged or missing
+        "step": "int64",  # steps done; of a diverged run, the step it diverged at
+        "metric": "str",  # the task's primary metric
+        "chance": "float64",  # of that metric
+        "order": "int64",  # of the models in the study
+    },
+    # A control that serves several cells has a row for each; deviation is a signed fraction of the target.
+    "roles": {"task": "str", "label": "str", "control": "str", "control_of": "str", "deviation": "float64"},
+    "scores": {
+        "task": "str",
+        "label": "str",
+        "seed": "int64",
+        "split": "str",
+        "iterations": "int64",  # at evaluation
+        "metric": "str",
+        "value": "float64",
+        "standard_error": "float64",
+        "examples": "int64",
+    },
+    "curves": {
+        "task": "str",
+        "label": "str",
+        "seed": "int64",
+        "step": "int64",
+        "tokens": "int64",
+        "loss": "float64",
+        "accuracy": "float64",
+    },
+    "resources": {
+        "rule": "str",
+        "task": "str",
+        "label": "str",
+        "seed": "int64",
+        "seconds": "float64",
+        "max_rss_mb": "float64",
+        "cpu_seconds": "float64",
+    },
+}
+
+COST = ["parameters", "flops_per_token", "training_flops", "tokens", "effective_depth"]
+
+
+class Results(NamedTuple):
+    """Everything that a study measured; tables and figures are functions of this and nothing else."""
+
+    runs: pd.DataFrame
+    roles: pd.DataFrame
+    scores: pd.DataFrame
+    curves: pd.DataFrame
+    resources: pd.DataFrame
+
+
+def tidy(name: str, rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """The frame `name` of `Results` with its declared columns and types, also when there are no rows."""
+    return pd.DataFrame(list(rows), columns=list(COLUMNS[name])).astype(COLUMNS[name])
+
+
+def family(label: str) -> str:
+    """The label without n and i: `asura-n1-i4+long_skip=none` is of the family `asura+long_skip=none`."""
+    return re.sub(r"-n\d+(-i\d+)?(?=\+|$)", "", label, count=1)
+
+
+def primary_scores(results: Results) -> pd.DataFrame:
+    """Scores in each task's primary metric, with the n, i and architecture of the run."""
+    run = results.runs[["task", "label", "seed", "metric", "architecture", "n", "i", "order"]]
+    return results.scores.merge(run, on=["task", "label", "seed", "metric"]).dropna(subset="value")
+
+
+def headline(results: Results) -> pd.DataFrame:
+    """One row for each scored run: the test split at the trained number of iterations."""
+    scores = primary_scores(results)
+    return scores[(scores["split"] == HEADLINE_SPLIT) & (scores["iterations"] == scores["i"])]
+
+
+def headline_by_model(results: Results) -> dict[tuple[str, str], pd.Series]:
+    """(task, label) to its headline scores, indexed by seed."""
+    return {
+        key: group.set_index("seed")["value"].sort_index()
+        for key, group in headline(results).groupby(["task", "label"])
+    }
+
+
+def diverged_by_model(results: Results) -> dict[tuple[str, str], int]:
+    """(task, label) to the number of its runs that diverged."""
+    diverged = results.runs["status"] == "diverged"
+    return diverged.groupby([results.runs["task"], results.runs["label"]]).sum().astype(int).to_dict()
+
+
+def members(results: Results) -> pd.DataFrame:
+    """One row for each cell, followed by one for each of its controls; a shared control appears in each.
+
+    `series` is what a figure draws as one thing: the control's name, or the family of a cell.
+    """
+    per_model = ["architecture", "n", "i", *COST, "metric", "chance", "order"]
+    models = results.runs.groupby(["task", "label"], sort=False)[per_model].first().reset_index()
+    roles = results.roles.rename(columns={"control": "role", "control_of": "cell"})
+
+    is_control = models.set_index(["task", "label"]).index.isin(roles.set_index(["task", "label"]).index)
+    own = models[~is_control].assign(cell=lambda m: m["label"], series=lambda m: m["label"].map(family))
+    has_controls = own.set_index(["task", "label"]).index.isin(roles.set_index(["task", "cell"]).index)
+    own["role"] = pd.Series(has_controls, index=own.index).map({True: ASURA, False: STUDY_MODEL})
+
+    controls = models.merge(roles.drop(columns="deviation"), on=["task", "label"])
+    controls["series"] = controls["role"]
+    cells = models[["task", "label", "n", "i", "order"]].rename(
+        columns={"label": "cell", "n": "cell_n", "i": "cell_i", "order": "cell_order"}
+    )
+    both = pd.concat([own, controls], ignore_index=True).merge(cells, on=["task", "cell"])
+    both["cell_family"] = both["cell"].map(family)
+
+    tasks = {task: place for place, task in enumerate(results.runs["task"].unique())}
+    roles_in_order = {role: place for place, role in enumerate([ASURA, STUDY_MODEL, *CONTROLS])}
+    places = both.assign(task=both["task"].map(tasks), place=both["role"].map(roles_in_order))
+    order = places.sort_values(["task", "cell_order", "cell", "place", "role", "label"]).index
+    return both.loc[order].reset_index(drop=True)

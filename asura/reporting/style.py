@@ -1,0 +1,187 @@
+"""How figures look: a colour and a marker for each series, panels, legends, and files with the same bytes."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.transforms import offset_copy
+
+from asura.reporting.frames import CONTROLS, Results, members
+from asura.reporting.statistics import mean_interval
+
+LOOK = {
+    **sns.axes_style("ticks"),
+    **sns.plotting_context("paper"),
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,  # journals refuse Type 3 fonts
+    "svg.hashsalt": "asura",  # without it the ids in an SVG are random
+}
+PANEL_WIDTH, PANEL_HEIGHT, LEGEND_WIDTH = 2.5, 2.3, 1.7  # inches
+SIZE = 6.0  # points, of a marker
+NUMBERED = 9.0  # points, of a marker that holds a number
+LINE_STYLES = ["-", "--", ":", "-."]
+NOT_SCORED = "No finished run has a score to draw here."
+
+
+class Style(NamedTuple):
+    """A series keeps its colour and marker in every figure."""
+
+    colour: tuple[float, float, float]
+    marker: str
+
+
+_COLOURS = sns.color_palette("colorblind")
+_FIXED = {
+    "asura": Style(_COLOURS[0], "o"),
+    "asura_full": Style(_COLOURS[9], "D"),
+    "iso_param": Style(_COLOURS[1], "s"),
+    "iso_flop": Style(_COLOURS[2], "^"),
+    "iso_both": Style(_COLOURS[3], "v"),
+    "iso_recursion": Style(_COLOURS[4], "p"),
+}
+_SPARE = [Style(_COLOURS[c], m) for c, m in zip([5, 7, 8, 6, 5, 7, 8, 6], "h8<>dHX*", strict=True)]
+
+
+def styles(results: Results) -> dict[str, Style]:
+    """Series to its style: the study's own families in their order, then the controls in theirs."""
+    series = members(results).sort_values("order", kind="stable")["series"].unique()
+    own = [name for name in series if name not in CONTROLS]
+    spare = [name for name in own if name not in _FIXED]
+    given = _FIXED | {name: _SPARE[place % len(_SPARE)] for place, name in enumerate(spare)}
+    return {name: given[name] for name in [*own, *(name for name in CONTROLS if name in series)]}
+
+
+def plain(text: str) -> str:
+    """Text that matplotlib takes literally, with long labels broken before what differs from a preset."""
+    return text.replace("$", r"\$").replace("+", "\n+")
+
+
+def styled(draw: Callable[[Results], Figure]) -> Callable[[Results], Figure]:
+    """Draws in this module's look, and leaves matplotlib's settings alone."""
+    return mpl.rc_context(LOOK)(draw)
+
+
+def panels(
+    rows: int, columns: int, width: float = PANEL_WIDTH, height: float = PANEL_HEIGHT, **shared: str | bool
+) -> tuple[Figure, np.ndarray]:
+    """A figure with rows x columns axes of this size in inches, and room for a legend at its right."""
+    size = (columns * width + LEGEND_WIDTH, rows * height + 0.4)
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **shared)
+
+
+def empty_figure(message: str) -> Figure:
+    """A figure that says why there is nothing in it."""
+    figure = Figure(figsize=(6, 1.5), layout="constrained")
+    figure.text(0.5, 0.5, message, ha="center", va="center")
+    return figure
+
+
+def draw_means(axes: Axes, samples: list[tuple[float, np.ndarray]], style: Style, linestyle: str, size: float) -> None:
+    """Mean with its t-interval at each x, joined by a line; every seed a faint point at its left."""
+    if not samples:
+        return
+    x = [x for x, _ in samples]
+    intervals = [mean_interval(values) for _, values in samples]
+    axes.plot(
+        np.repeat(x, [len(values) for _, values in samples]),
+        np.concatenate([values for _, values in samples]),
+        linestyle="none",
+        marker="o",
+        markersize=2.5,
+        markeredgewidth=0,
+        color=style.colour,
+        alpha=0.55,
+        transform=offset_copy(axes.transData, axes.figure, x=-size / 2 - 1.5, units="points"),
+        gid="seeds",
+    )
+    axes.errorbar(
+        x,
+        [interval.mean for interval in intervals],
+        [interval.high - interval.mean for interval in intervals],
+        color=style.colour,
+        marker=style.marker,
+        markersize=size,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+        linestyle=linestyle,
+        linewidth=1,
+        elinewidth=0.9,
+        gid="mean",
+    )
+
+
+def number(axes: Axes, x: float, y: float, text: str) -> None:
+    """Text inside a marker of the size NUMBERED."""
+    axes.annotate(text, (x, y), ha="center", va="center", fontsize=5.5, color="white", fontweight="bold")
+
+
+def draw_diverged(axes: Axes, places: Iterable[float], style: Style) -> None:
+    """A cross at the foot of the panel for each model that has diverged runs."""
+    for x in places:
+        axes.plot(x, 0.03, "x", color=style.colour, markersize=5, transform=axes.get_xaxis_transform())
+
+
+def draw_chance(axes: Axes, chance: float) -> None:
+    """The level that guessing reaches."""
+    axes.axhline(chance, color="0.35", linestyle=":", linewidth=1, zorder=0)
+
+
+def score_axis(row: np.ndarray, results: Results, task: str) -> None:
+    """Name a row of panels, draw chance, and let the axis reach from the lowest score to just over 1."""
+    run = results.runs[results.runs["task"] == task].iloc[0]
+    scores = results.scores[(results.scores["task"] == task) & (results.scores["metric"] == run["metric"])]
+    row[0].set_ylim(np.nanmin([run["chance"], scores["value"].min()]) - 0.08, 1.04)
+    row[0].set_ylabel(f"{plain(task)}\n{run['metric'].replace('_', ' ')}")
+    for axes in row:
+        draw_chance(axes, run["chance"])
+
+
+CHANCE = Line2D([], [], color="0.35", linestyle=":", label="chance")
+SEEDS = Line2D([], [], color="0.35", linestyle="none", marker="o", markersize=2.5, label="one seed")
+
+
+def diverged_handles(results: Results) -> list[Artist]:
+    """The legend entry of diverged runs, if there are any."""
+    handle = Line2D([], [], color="0.35", linestyle="none", marker="x", markersize=5, label="diverged")
+    return [handle] if (results.runs["status"] == "diverged").any() else []
+
+
+def handles_of(series: dict[str, Style]) -> list[Artist]:
+    """Legend entries of the series."""
+    return [
+        Line2D([], [], color=colour, marker=marker, markersize=SIZE, markeredgecolor="white", label=plain(name))
+        for name, (colour, marker) in series.items()
+    ]
+
+
+def line_handles(names: dict[str, str]) -> list[Artist]:
+    """Legend entries that say which line style is which, when there is more than one."""
+    lines = [Line2D([], [], color="0.3", linestyle=style, label=plain(name)) for name, style in names.items()]
+    return lines if len(lines) > 1 else []
+
+
+def legend(figure: Figure, handles: list[Artist]) -> None:
+    """At the right of all panels, where it hides nothing."""
+    figure.legend(handles=handles, loc="outside right upper", fontsize=8)
+
+
+def write_figure(figure: Figure, path_stem: Path, note: str | None) -> None:
+    """Write .png, .svg and .pdf, with `note` over the figure; the same data give the same bytes."""
+    path_stem.parent.mkdir(parents=True, exist_ok=True)
+    if note:
+        figure.suptitle(note.replace("$", r"\$"), color="firebrick", fontweight="bold", fontsize=10)
+    with mpl.rc_context(LOOK):
+        figure.savefig(f"{path_stem}.png", dpi=200)
+        figure.savefig(f"{path_stem}.svg", metadata={"Date": None})
+        figure.savefig(f"{path_stem}.pdf", metadata={"CreationDate": None})

@@ -1,0 +1,190 @@
+"""Tables of a study: functions from Results to frames of raw numbers, which are formatted on writing."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from asura.reporting.frames import (
+    ASURA,
+    COST,
+    STUDY_MODEL,
+    Results,
+    diverged_by_model,
+    headline,
+    headline_by_model,
+    members,
+    primary_scores,
+)
+from asura.reporting.statistics import INTERVAL, mean_interval, paired_difference
+
+MATCHED = {
+    "iso_param": ["parameters"],
+    "iso_flop": ["flops_per_token"],
+    "iso_both": ["parameters", "training_flops"],
+    "iso_recursion": ["n", "i"],
+}
+
+
+def comparison(results: Results) -> pd.DataFrame:
+    """Every cell and its controls: score over seeds, and the cell minus the control paired by seed."""
+    scores, diverged = headline_by_model(results), diverged_by_model(results)
+    none = pd.Series(dtype=float)
+    rows = []
+    for member in members(results).itertuples():
+        own = scores.get((member.task, member.label), none)
+        row = {"task": member.task, "cell": member.cell, "role": member.role, "model": member.label}
+        row |= _with_interval("score", mean_interval(own))
+        row["seeds"] = own.size
+        row["diverged"] = diverged[member.task, member.label]
+        is_control = member.role not in (ASURA, STUDY_MODEL)
+        cell = scores.get((member.task, member.cell), none) if is_control else none
+        difference = paired_difference(cell, own)
+        row |= _with_interval("difference", difference)
+        row |= {"p": difference.p, "pairs": difference.pairs}
+        row |= {name: getattr(member, name) for name in [*COST, "chance"]}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _with_interval(name: str, interval: tuple[float, ...]) -> dict[str, float]:
+    mean, low, high, *_ = interval
+    return {name: mean, f"{name}_low": low, f"{name}_high": high}
+
+
+def runs(results: Results) -> pd.DataFrame:
+    """Every run: status, headline score, and every harder split at the trained number of iterations."""
+    key = ["task", "label", "seed"]
+    score = headline(results)[[*key, "value", "standard_error"]].rename(columns={"value": "score"})
+    trained = primary_scores(results).query("iterations == i and split != @HEADLINE_SPLIT")
+    harder = trained.pivot(index=key, columns="split", values="value").add_prefix("score: ").reset_index()
+    every = results.runs.sort_values(["order", "label", "seed"], kind="stable")
+    tasks = pd.Categorical(every["task"], categories=results.runs["task"].unique(), ordered=True)
+    every = every.iloc[tasks.codes.argsort(kind="stable")]
+    table = every.merge(score, on=key, how="left").merge(harder, on=key, how="left")
+    splits = [column for column in harder if column not in key]
+    columns = ["task", "label", "n", "i", "seed", "status", "step", "score", "standard_error", *splits]
+    return table[[*columns, *COST, "chance"]].rename(columns={"label": "model"})
+
+
+def matching(results: Results) -> pd.DataFrame:
+    """Each control against its cell: what must be equal, both values, and the deviation."""
+    models = results.runs.drop_duplicates(["task", "label"]).set_index(["task", "label"])
+    rows = []
+    for member in members(results).itertuples():
+        for quantity in MATCHED.get(member.role, []):
+            control, cell = (models.at[(member.task, label), quantity] for label in (member.label, member.cell))
+            rows.append((member.task, member.cell, member.role, member.label, quantity, control, cell))
+    columns = ["task", "cell", "control", "model", "equal", "control_value", "cell_value"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(deviation=table["control_value"] / table["cell_value"] - 1)
+
+
+def resources(results: Results) -> pd.DataFrame:
+    """What each model cost: mean seconds of a run by rule, peak memory, and the total of all its runs."""
+    key = ["task", "label"]
+    groups = results.resources.groupby(key)
+    seconds = results.resources.pivot_table(index=key, columns="rule", values="seconds", aggfunc="mean")
+    rules = ["train", "evaluate"]
+    table = seconds.reindex(columns=rules).add_suffix("_seconds")
+    table["peak_memory_mb"] = groups["max_rss_mb"].max()
+    table["total_seconds"] = groups["seconds"].sum()
+    table["total_cpu_seconds"] = groups["cpu_seconds"].sum()
+    table["runs"] = groups["seed"].nunique()
+    models = results.runs[key].drop_duplicates()
+    return models.merge(table.reset_index(), on=key).rename(columns={"label": "model"})
+
+
+TABLES: dict[str, Callable[[Results], pd.DataFrame]] = {
+    "comparison": comparison,
+    "runs": runs,
+    "matching": matching,
+    "resources": resources,
+}
+CAPTIONS = {
+    "comparison": "Each cell with its matched controls: mean score over seeds, and cell minus control paired by "
+    f"seed, both with the {INTERVAL}; diverged runs are counted and not averaged, and p is of the paired t-test, "
+    "not adjusted for the number of comparisons.",
+    "runs": "Every run: its score with the standard error over test examples, its scores on the harder splits at "
+    "the trained number of iterations, and its cost.",
+    "matching": "What each control must share with its cell, and how far from it the control is.",
+    "resources": "Wall-clock seconds of a run, peak resident memory, and the sums over all runs of a model.",
+}
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _flops(value: float) -> str:
+    return f"{value:.3e}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:,.1f}"
+
+
+def _large(value: float) -> str:
+    return _count(value) if value < 1e9 else _flops(value)
+
+
+FORMATS: dict[str, Callable[[float], str]] = {
+    "difference": "{:+.3f}".format,
+    "p": "{:.2g}".format,
+    "flops_per_token": _flops,
+    "training_flops": _flops,
+    "control_value": _large,
+    "cell_value": _large,
+    "deviation": "{:+.2%}".format,
+    "train_seconds": _seconds,
+    "evaluate_seconds": _seconds,
+    "total_seconds": _seconds,
+    "total_cpu_seconds": _seconds,
+    "peak_memory_mb": _count,
+}
+
+
+def for_people(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as text: a value with `_low` and `_high` becomes one column, and what is missing a dash."""
+    columns = {}
+    for name in _shown(table):
+        form = FORMATS.get(name, _count if pd.api.types.is_integer_dtype(table[name]) else "{:.3f}".format)
+        text = [_cell(value, form) for value in table[name]]
+        title = name.replace("_", " ")
+        if f"{name}_low" in table:
+            bounds = zip(text, table[f"{name}_low"], table[f"{name}_high"], strict=True)
+            text = [f"{mean} [{form(low)}, {form(high)}]" if pd.notna(low) else mean for mean, low, high in bounds]
+            title = f"{title} [{INTERVAL}]"
+        columns[title] = text
+    return pd.DataFrame(columns, dtype="str")
+
+
+def _shown(table: pd.DataFrame) -> list[str]:
+    return [name for name in table if not name.endswith(("_low", "_high"))]
+
+
+def _cell(value: object, form: Callable[[float], str]) -> str:
+    if isinstance(value, str):
+        return value
+    return "–" if pd.isna(value) else form(value)
+
+
+def write_table(table: pd.DataFrame, path_stem: Path, note: str | None) -> None:
+    """Write the raw numbers as .csv, and the table for people, with `note` above it, as .md and .tex."""
+    path_stem.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(f"{path_stem}.csv", index=False)
+    text = for_people(table)
+    is_text = [pd.api.types.is_string_dtype(table[name]) for name in _shown(table)]
+
+    alignment = ["left" if left else "right" for left in is_text]
+    markdown = text.to_markdown(index=False, disable_numparse=True, colalign=alignment) if len(text) else ""
+    above = f"**{note}**\n\n" if note else ""
+    Path(f"{path_stem}.md").write_text(f"{above}{markdown or '*no rows*'}\n", encoding="utf-8")
+
+    column_format = "".join("l" if left else "r" for left in is_text)
+    latex = text.to_latex(index=False, escape=True, column_format=column_format)
+    above = f"\\emph{{{note.translate(LATEX)}}}\\par\n" if note else ""
+    Path(f"{path_stem}.tex").write_text(above + latex, encoding="utf-8")
+
+
+LATEX = str.maketrans({character: f"\\{character}" for character in "&%$#_{}"})

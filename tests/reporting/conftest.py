@@ -1,0 +1,124 @@
+"""A study as the default one would leave it: 24 models of one task, three seeds, one run diverged."""
+
+import numpy as np
+import pytest
+
+from asura.reporting.frames import Results, tidy
+
+STEPS, BATCH, LENGTH, CHANCE = 600, 32, 32, 0.25
+BLOCK, FORWARD_BACKWARD = 49_152, 6
+SPLITS = {"test": 0.0, "hops_4": 0.12, "length_64": 0.2}
+FULL_DEPTH = {1: 0.62, 2: 0.86, 4: 0.985, 8: 0.99}
+DIVERGED = ("asura-n2-i4", 1)
+
+
+def model(label, architecture, n, i, parameters, score, steps=STEPS):
+    flops = float(FORWARD_BACKWARD * BLOCK * n * i + 4_000)
+    tokens = steps * BATCH * LENGTH
+    return {
+        "label": label,
+        "architecture": architecture,
+        "n": n,
+        "i": i,
+        "parameters": parameters,
+        "flops_per_token": flops,
+        "training_flops": flops * tokens,
+        "tokens": tokens,
+        "effective_depth": n * i,
+        "score": score,
+    }
+
+
+def models_and_roles(cells):
+    models, roles = {}, []
+    for family, n, i in cells:
+        cell = f"{family}-n{n}-i{i}"
+        full = family == "asura_full"
+        parameters = BLOCK * n + 8_192 * i + (9_000 * i if full else 0)
+        width = 256 + 64 * i // n + (70 if full else 0)
+        depth = n * i
+        narrow = f"vanilla-n{n}+mlp_width={width}"
+        controls = {
+            "iso_param": model(narrow, "vanilla", n, 1, parameters + 64, FULL_DEPTH[n] + 0.03),
+            "iso_flop": model(
+                f"vanilla-n{depth}+mlp_width={width - 40}",
+                "vanilla",
+                depth,
+                1,
+                BLOCK * depth + 8_192 * i,
+                FULL_DEPTH[depth] - 0.01,
+            ),
+            "iso_both": model(
+                f"{narrow}+steps={STEPS * i}",
+                "vanilla",
+                n,
+                1,
+                parameters + 64,
+                FULL_DEPTH[n] + 0.07,
+                STEPS * i,
+            ),
+            "iso_recursion": model(f"universal-n{n}-i{i}", "universal", n, i, BLOCK * n, FULL_DEPTH[depth] - 0.04),
+        }
+        models[cell] = model(cell, family, n, i, parameters, FULL_DEPTH[depth] + (-0.06 if full else 0.005))
+        for control, settings in controls.items():
+            models.setdefault(settings["label"], settings)
+            roles.append({"label": settings["label"], "control": control, "control_of": cell, "deviation": 0.001})
+    return list(models.values()), roles
+
+
+def build_results(cells, seeds=(0, 1, 2), tasks=("phop",), diverged=(DIVERGED,)):
+    random = np.random.default_rng(0)
+    models, roles = models_and_roles(cells)
+    runs, scores, curves, resources = [], [], [], []
+    for task in tasks:
+        for order, settings in enumerate(models):
+            for seed in seeds:
+                label, n, i = settings["label"], settings["n"], settings["i"]
+                fails = (label, seed) in diverged
+                key = {"task": task, "label": label, "seed": seed}
+                described = {k: v for k, v in settings.items() if k != "score"}
+                steps = settings["tokens"] // (BATCH * LENGTH)
+                runs.append(
+                    described
+                    | key
+                    | {"status": "diverged" if fails else "finished", "step": 350 if fails else steps}
+                    | {"metric": "accuracy", "chance": CHANCE, "order": order}
+                )
+                final = min(1.0, settings["score"] + random.normal(0, 0.012))
+                for step in range(50, (350 if fails else steps) + 1, 50):
+                    learned = 1 / (1 + np.exp(-(step - 260) / 60))
+                    accuracy = CHANCE + (final - CHANCE) * learned + random.normal(0, 0.008)
+                    loss = 1.386 * (1 - (accuracy - CHANCE) / 0.76) ** 1.1 if accuracy < 1 else 0.01
+                    tokens = step * BATCH * LENGTH
+                    curves.append(key | {"step": step, "tokens": tokens, "loss": loss, "accuracy": accuracy})
+                for rule, seconds, memory in [("train", 21.0 * n * i, 900.0), ("evaluate", 3.0, 700.0)]:
+                    resources.append(
+                        key | {"rule": rule, "seconds": seconds, "max_rss_mb": memory, "cpu_seconds": 2 * seconds}
+                    )
+                if fails:
+                    continue
+                for split, harder in SPLITS.items():
+                    for iterations in range(1, 2 * i + 1 if i > 1 else 2):
+                        shortfall = 0.22 * max(0, i - iterations) + 0.015 * max(0, iterations - i)
+                        value = max(CHANCE, final - harder - shortfall)
+                        scores.append(
+                            key
+                            | {"split": split, "iterations": iterations, "metric": "accuracy", "value": value}
+                            | {"standard_error": 0.004, "examples": 4096}
+                        )
+    every_role = [role | {"task": task} for task in tasks for role in roles]
+    frames = {"runs": runs, "roles": every_role, "scores": scores, "curves": curves, "resources": resources}
+    return Results(**{name: tidy(name, rows) for name, rows in frames.items()})
+
+
+GRID = [("asura", n, i) for n in (1, 2) for i in (2, 4)] + [("asura_full", 1, 4)]
+
+
+@pytest.fixture(scope="session")
+def results():
+    return build_results(GRID)
+
+
+@pytest.fixture(scope="session")
+def build():
+    return build_results
