@@ -1,0 +1,50 @@
+"""From pydantic's errors to one line that names the key, what was found, and what is allowed."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+
+def nearest(found: Any, allowed: Iterable[str]) -> str:
+    """': found 'asurra'; did you mean 'asura'? Allowed: …', for a name that is none of `allowed`."""
+    names = sorted(allowed)
+    close = get_close_matches(str(found), names, n=1)
+    guess = f"did you mean {close[0]!r}? " if close else ""
+    return f": found {short(found)}; {guess}allowed: {', '.join(names)}"
+
+
+def short(value: Any) -> str:
+    """A value as found, cut to a length that leaves the line readable."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def explain(error: ValidationError, kind: type[BaseModel], where: str) -> str:
+    """The first thing that is wrong in data for `kind`, found at the key path `where`."""
+    first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    key = ".".join(filter(None, [where, *path]))
+    if first["type"] == "extra_forbidden":
+        return f"{key}: no such key{nearest(path[-1], _fields(kind, path[:-1]))}"
+    if first["type"] == "missing":
+        return f"{key}: it is missing; it must be given"
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    if first["type"] == "value_error":
+        return f"{key}: {message}" if key else message
+    return " ".join(f"{key}: found {short(first['input'])}; {message}".split())
+
+
+def _fields(kind: type[BaseModel], path: list[str]) -> list[str]:
+    """Names of the fields of the model that stands at `path` inside `kind`."""
+    for part in path:
+        field = kind.model_fields.get(part)
+        inner = [a for a in (field.annotation, *get_args(field.annotation)) if _is_model(a)] if field else []
+        kind = inner[0] if inner else kind
+    return list(kind.model_fields)
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
