@@ -1,10 +1,43 @@
-"""From pydantic's errors to one line that names the key, what was found, and what is allowed."""
+"""Reading what a person wrote: files and mappings, refused in one line that names the key and what is allowed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import Any, get_args
+from pathlib import Path
+from typing import Any, TypeVar, get_args
 
+import yaml
 from pydantic import BaseModel, ValidationError
+
+from asura.errors import UserError
+
+AnyModel = TypeVar("AnyModel", bound=BaseModel)
+
+
+@contextmanager
+def in_file(source: str) -> Iterator[None]:
+    """Say first of each error inside, which file it is in."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+
+
+def checked(kind: type[AnyModel], data: Any, where: str) -> AnyModel:
+    """Data found at the key path `where`, validated. Raises UserError."""
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise UserError(_explain(error, kind, where)) from None
+    except RecursionError:
+        raise UserError(f"{where or 'the file'}: it contains itself") from None
+
+
+def mapping_at(value: Any, where: str) -> dict[str, Any]:
+    """`value` if it is a mapping. Raises UserError."""
+    if not isinstance(value, Mapping):
+        raise UserError(f"{where}: found {short(value)}; give a mapping of settings")
+    return dict(value)
 
 
 def nearest(found: Any, allowed: Iterable[str]) -> str:
@@ -21,8 +54,23 @@ def short(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def explain(error: ValidationError, kind: type[BaseModel], where: str) -> str:
-    """The first thing that is wrong in data for `kind`, found at the key path `where`."""
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a mapping from a YAML file, in which no key stands twice. Raises UserError."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: it cannot be read ({error})") from None
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{path}: it is not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: found {type(content).__name__}; a study is a mapping of keys to values")
+    return content
+
+
+def _explain(error: ValidationError, kind: type[BaseModel], where: str) -> str:
+    """The first thing that is wrong."""
     first = error.errors(include_url=False)[0]
     path = [str(part) for part in first["loc"]]
     key = ".".join(filter(None, [where, *path]))
@@ -48,3 +96,18 @@ def _fields(kind: type[BaseModel], path: list[str]) -> list[str]:
 
 def _is_model(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML's safe loader, which refuses a key that stands twice rather than dropping the first."""
+
+
+def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands there twice", node.start_mark)
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)

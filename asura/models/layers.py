@@ -40,6 +40,11 @@ class Architecture(BaseModel):
             )
         return self
 
+    @classmethod
+    def iterates(cls) -> bool:
+        """Whether i is a choice; the other architectures apply their blocks once."""
+        return cls.model_fields["i"].annotation is int
+
     @property
     def effective_depth(self) -> int:
         """Block applications in one forward pass."""

@@ -1,0 +1,150 @@
+"""Matched controls: what a model costs, and the models that equal an ASURA cell in one cost or another.
+
+Parameters are counted on the built modules, without the embedding and the head, which all models of a width share.
+FLOPs are those of one forward and backward pass, by torch's own counter.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import product
+from typing import Literal, NamedTuple
+
+import torch
+from pydantic import ValidationError
+from torch.utils.flop_counter import FlopCounterMode
+
+from asura.errors import UserError
+from asura.models import build
+from asura.models.layers import Architecture
+from asura.models.universal import UniversalSettings
+from asura.models.vanilla import VanillaSettings
+from asura.study import Control, Study, Training, Variant
+
+TOLERANCE = 0.02
+"""How far a control may be from its target, as a fraction of it."""
+
+
+class Cost(NamedTuple):
+    """Non-embedding parameters, and FLOPs of training on one sequence."""
+
+    parameters: int
+    flops: int
+
+
+class Match(NamedTuple):
+    """A control of a cell, and by what fraction it misses its target."""
+
+    control: Control
+    variant: Variant
+    deviation: float
+
+
+@lru_cache(maxsize=4096)
+def counted(settings: Architecture, vocabulary: int, length: int) -> Cost:
+    """Build the model without weights, and count it."""
+    model = build(settings, vocabulary, device="meta")
+    tokens = torch.zeros(1, length, dtype=torch.int64, device="meta")
+    with FlopCounterMode(display=False) as counter:
+        model.loss(tokens, tokens, recompute=False).loss.backward()
+    embedded = model.embedding.weight.numel() + model.head.weight.numel()
+    return Cost(sum(p.numel() for p in model.parameters()) - embedded, counter.get_total_flops())
+
+
+def cost(settings: Architecture, vocabulary: int, length: int) -> Cost:
+    """The same, without building large models.
+
+    Both costs grow by the same amount with each block, each iteration and each unit of MLP width, so they are
+    counted where those are 1 and 2, and extended. The tests hold this to `counted` for every architecture.
+    """
+    sizes = {"n": settings.n, "mlp_width": settings.mlp_width or 4 * settings.width}
+    if settings.iterates() and _resized(settings, {"i": 1}) and _resized(settings, {"i": 2}):
+        sizes["i"] = settings.i
+    parameters = flops = 0
+    for corner in product((1, 2), repeat=len(sizes)):
+        share = 1
+        for at, size in zip(corner, sizes.values(), strict=True):
+            share *= size - 1 if at == 2 else 2 - size
+        if share:
+            small = _resized(settings, dict(zip(sizes, corner, strict=True)))
+            assert small is not None
+            part = counted(small, vocabulary, length)
+            parameters += share * part.parameters
+            flops += share * part.flops
+    return Cost(parameters, flops)
+
+
+def _resized(settings: Architecture, sizes: dict[str, int]) -> Architecture | None:
+    """The settings at another size; None where another setting, as explicit guidance, is bound to this one."""
+    try:
+        return type(settings).model_validate({**settings.model_dump(), **sizes})
+    except ValidationError:
+        return None
+
+
+def cost_of(variant: Variant) -> Cost:
+    """Cost of a variant on its task."""
+    task = variant.task.task
+    return cost(variant.model, task.vocabulary, task.sequence_length)
+
+
+def controls(study: Study, cell: Variant) -> Iterator[Match]:
+    """The controls that the study asks for of one cell. Raises UserError where one cannot be matched."""
+    for control in study.controls if cell.model.iterates() else []:
+        model, training = _control(control, cell)
+        variant = study.variant(cell.task, model, training)
+        if variant.label == cell.label:  # a cell of universal is its own iso_recursion
+            continue
+        deviation = _deviation(control, variant, cell)
+        if abs(deviation) > TOLERANCE:
+            raise UserError(
+                f"controls: no {control} of {cell.label} on {cell.task.name} can be matched: the nearest, "
+                f"{variant.label}, is {deviation:+.1%} from its target; at most {TOLERANCE:.0%} is allowed, "
+                "so choose a larger width or leave this control out"
+            )
+        yield Match(control, variant, deviation)
+
+
+def _control(control: Control, cell: Variant) -> tuple[Architecture, Training]:
+    model, training = cell.model, cell.training
+    if control == "iso_recursion":
+        own = {"n": model.n, "i": model.i, "mlp_width": model.mlp_width}
+        return UniversalSettings(**own, **_shape(model)), training
+    if control == "iso_flop":
+        return _vanilla(cell, model.effective_depth, "flops"), training
+    same_parameters = _vanilla(cell, model.n, "parameters")
+    if control == "iso_both":
+        ratio = cost_of(cell).flops / cost_of(cell._replace(model=same_parameters)).flops
+        training = training.model_copy(update={"steps": max(1, round(training.steps * ratio))})
+    return same_parameters, training
+
+
+def _shape(model: Architecture) -> dict[str, int | bool]:
+    return {"width": model.width, "heads": model.heads, "causal": model.causal}
+
+
+def _vanilla(cell: Variant, n: int, quantity: Literal["parameters", "flops"]) -> VanillaSettings:
+    """The vanilla stack of n blocks whose MLP width makes the quantity that of the cell."""
+
+    def at(mlp_width: int | None) -> VanillaSettings:
+        return VanillaSettings(n=n, mlp_width=mlp_width, **_shape(cell.model))
+
+    one, two, target = (getattr(cost_of(cell._replace(model=model)), quantity) for model in (at(1), at(2), cell.model))
+    mlp_width = max(1, round(1 + (target - one) / (two - one)))
+    usual = cell.model.mlp_width
+    return at(usual if mlp_width == (usual or 4 * cell.model.width) else mlp_width)
+
+
+def _deviation(control: Control, variant: Variant, cell: Variant) -> float:
+    """Of all that must be equal, the signed fraction by which the farthest is off."""
+    own, target = cost_of(variant), cost_of(cell)
+    sequences, target_sequences = (v.training.steps * v.training.batch for v in (variant, cell))
+    parameters = own.parameters / target.parameters - 1
+    flops = own.flops / target.flops - 1
+    total_flops = own.flops * sequences / (target.flops * target_sequences) - 1
+    off = {
+        "iso_param": [parameters],
+        "iso_flop": [flops],
+        "iso_both": [parameters, total_flops],
+        "iso_recursion": [variant.model.n / cell.model.n - 1, variant.model.i / cell.model.i - 1],
+    }
+    return max(off[control], key=abs)

@@ -1,0 +1,142 @@
+"""The plan of a study: every run, what it costs, and which control of which cell it is.
+
+A plan is computed once for a study and kept as plan.json in its results, beside the run.json of every run: the
+workflow reads it on each start, in every job, and must not build models for that.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from asura import __version__
+from asura.errors import UserError
+from asura.files import read_json, write_text
+
+CODE = ("study.py", "matching.py", "planning.py", "models", "tasks")
+"""What of this package a plan depends on."""
+
+
+class Plan(NamedTuple):
+    """Plain data, as it stands in plan.json.
+
+    models: one row for each model on a task, with what it costs.
+    roles: one row for each control of each cell: task, label, control, control_of, deviation (as a fraction).
+    runs: the content of each run.json by its folder, below the study's results.
+    """
+
+    study: str
+    digest: str
+    seeds: list[int]
+    evaluation: dict[str, Any]
+    models: list[dict[str, Any]]
+    roles: list[dict[str, Any]]
+    runs: dict[str, dict[str, Any]]
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """One row for each run; a control of several cells names them all, and its largest deviation."""
+        for model in self.models:
+            roles = [r for r in self.roles if (r["task"], r["label"]) == (model["task"], model["label"])]
+            for seed in self.seeds:
+                yield model | {
+                    "seed": seed,
+                    "control": " ".join(dict.fromkeys(role["control"] for role in roles)) or None,
+                    "control_of": " ".join(dict.fromkeys(role["control_of"] for role in roles)) or None,
+                    "deviation": max((role["deviation"] for role in roles), key=abs, default=None),
+                }
+
+
+def make(config: Mapping[str, Any]) -> Plan:
+    """Check a study and plan it. Raises UserError, which names the key but not the file."""
+    from asura.matching import controls, cost_of
+    from asura.study import Study, Variant
+    from asura.validation import checked
+
+    study = checked(Study, dict(config), "")
+    variants: dict[tuple[str, str], Variant] = {}
+    roles = []
+    for task in study.named_tasks():
+        cells = study.variants(task)
+        variants |= {(task.name, cell.label): cell for cell in cells}
+        for cell in cells:
+            for control, variant, deviation in controls(study, cell):
+                variants.setdefault((task.name, variant.label), variant)
+                role = {"task": task.name, "label": variant.label, "control": control}
+                roles.append(role | {"control_of": cell.label, "deviation": deviation})
+
+    models, runs = [], {}
+    for order, variant in enumerate(variants.values()):
+        cost = cost_of(variant)
+        task = variant.task.task
+        for run in map(variant.run, study.seeds):
+            runs[run.folder] = run.model_dump(mode="json")
+        models.append(
+            {
+                "label": variant.label,
+                "task": variant.task.name,
+                "architecture": variant.model.architecture,
+                "n": variant.model.n,
+                "i": variant.model.i,
+                "parameters": cost.parameters,
+                "flops_per_token": cost.flops / task.sequence_length,
+                "training_flops": cost.flops / task.sequence_length * run.tokens,
+                "tokens": run.tokens,
+                "effective_depth": variant.model.effective_depth,
+                "metric": task.metric,
+                "chance": task.chance,
+                "order": order,
+            }
+        )
+    evaluation = study.evaluation.model_dump()
+    return Plan(study.name, digest(config), study.seeds, evaluation, models, roles, runs)
+
+
+def digest(config: Mapping[str, Any]) -> str:
+    """What a plan follows from: the study, and the code that plans it."""
+    state = sha256(f"{__version__}\n{json.dumps(config, default=str)}\n".encode())
+    package = Path(__file__).parent
+    for name in CODE:
+        path = package / name
+        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+            state.update(file.read_bytes())
+    return state.hexdigest()
+
+
+def prepare(config: Mapping[str, Any], results: Path) -> Plan:
+    """The plan of a study, with plan.json and each run.json in `results`/<study>/, written where they differ.
+
+    What has not changed keeps its time, and so does not run again. Raises UserError and OSError.
+    """
+    plan = _kept(config, results) or make(config)
+    folder = results / plan.study
+    _write_json(folder / "plan.json", plan._asdict())
+    for run_folder, run in plan.runs.items():
+        _write_json(folder / run_folder / "run.json", run)
+    return plan
+
+
+def load(path: Path) -> Plan:
+    """Read plan.json. Raises UserError."""
+    content = read_json(path)
+    try:
+        return Plan(**content)
+    except TypeError:
+        raise UserError(f"{path}: it is no plan of this version; run the workflow, which writes it anew") from None
+
+
+def _kept(config: Mapping[str, Any], results: Path) -> Plan | None:
+    name = config.get("name")
+    if not isinstance(name, str):
+        return None
+    try:
+        plan = load(results / name / "plan.json")
+    except UserError:
+        return None
+    return plan if plan.digest == digest(config) and plan.study == name else None
+
+
+def _write_json(path: Path, content: Any) -> None:
+    text = json.dumps(content, indent=1) + "\n"
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)

@@ -1,0 +1,1 @@
+"""Training one run: the loop, its batches and optimisers, and what lets it be stopped and resumed."""

@@ -1,0 +1,147 @@
+"""Training from run.json to weights: with metrics as it goes, checkpoints, and exact resumption."""
+
+import json
+import math
+import platform
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from asura import __version__
+from asura.files import checksum, write_text
+from asura.runs import RunFolder, digest
+from asura.study import Run
+from asura.training.devices import describe, prepare
+from asura.training.tensors import load_tensors, save_tensors
+from asura.training.trainer import Trainer
+from asura.validation import in_file
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+"""What a cluster sends before it takes a machine away."""
+
+
+class Stopped(Exception):
+    """A signal asked training to leave, and it has saved its state."""
+
+    def __init__(self, number: int, step: int) -> None:
+        self.number = number
+        super().__init__(f"stopped by {signal.Signals(number).name}; saved after step {step}, to be resumed")
+
+
+def train(run: Run, path: Path, threads: int = 1) -> dict[str, Any]:
+    """Train a run in a folder, or resume it there, or leave it alone if it has ended; returns its record.
+
+    Raises UserError for a checkpoint that cannot be used, Stopped on a signal, and OSError where nothing can be
+    written; what was saved before stays whole.
+    """
+    folder = RunFolder(path)
+    if folder.record.is_file() and folder.weights.is_file():
+        record = folder.read_record()
+        if record.get("run") == digest(run) and record.get("weights") == checksum(folder.weights):
+            return record
+    device = prepare(threads)
+    with _signals() as received:
+        return _Session(run, folder, device, threads).go(received)
+
+
+class _Session:
+    """One process's part of a training: from its start, or from a checkpoint, to the end or to a signal."""
+
+    def __init__(self, run: Run, folder: RunFolder, device: torch.device, threads: int) -> None:
+        self.run, self.folder, self.device, self.threads = run, folder, device, threads
+        self.trainer = Trainer(run, device)
+        self.record: dict[str, Any] = {"started": _now(), "resumed_at": [], "seconds": 0.0}
+        self.begun = self.saved = time.monotonic()
+        if folder.checkpoint.exists():
+            tensors, note = load_tensors(folder.checkpoint)
+            with in_file(str(folder.checkpoint)):
+                self.trainer.restore(tensors, note)
+            self.record = note["record"]
+            self.record["resumed_at"].append(self.trainer.step)
+        self._cut_metrics()
+
+    def go(self, received: list[int]) -> dict[str, Any]:
+        trainer, training = self.trainer, self.run.training
+        bar = tqdm(total=training.steps, initial=trainer.step, desc=self.run.label, unit="step", disable=None)
+        with self.folder.metrics.open("a", encoding="utf-8") as log, bar:
+            while not trainer.done:
+                trainer.advance()
+                bar.update()
+                if trainer.step % training.log_steps == 0 or trainer.done:
+                    metrics = trainer.measure()
+                    log.write(json.dumps({key: _plain(value) for key, value in metrics._asdict().items()}) + "\n")
+                    log.flush()
+                    trainer.forget()
+                    if metrics.diverged_at is not None:
+                        return self._end("diverged", metrics.diverged_at)
+                if received:
+                    self._save()
+                    raise Stopped(received[0], trainer.step)
+                if self._is_due():
+                    self._save()
+        return self._end("finished", trainer.step)
+
+    def _is_due(self) -> bool:
+        training = self.run.training
+        if training.checkpoint_steps and self.trainer.step % training.checkpoint_steps == 0:
+            return True
+        return time.monotonic() - self.saved > 60 * training.checkpoint_minutes
+
+    def _save(self) -> None:
+        tensors, note = self.trainer.state()
+        save_tensors(self.folder.checkpoint, tensors, {**note, "record": self._timed()})
+        self.saved = time.monotonic()
+
+    def _end(self, status: str, step: int) -> dict[str, Any]:
+        save_tensors(self.folder.weights, self.trainer.model.state_dict(), {"run": digest(self.run)})
+        record = {
+            "status": status,
+            "step": step,
+            "run": digest(self.run),
+            "weights": checksum(self.folder.weights),
+            **self._timed(),
+            "ended": _now(),
+            "device": describe(self.device),
+            "threads": self.threads,
+            "versions": {"asura": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        }
+        write_text(self.folder.record, json.dumps(record, indent=1) + "\n")
+        self.folder.checkpoint.unlink(missing_ok=True)
+        return record
+
+    def _timed(self) -> dict[str, Any]:
+        return {**self.record, "seconds": self.record["seconds"] + time.monotonic() - self.begun}
+
+    def _cut_metrics(self) -> None:
+        """Keep the lines up to the step that is gone on from: the steps after it are taken again."""
+        folder = self.folder
+        kept = [row for row in folder.read_metrics() if row["step"] <= self.trainer.step] if self.trainer.step else []
+        write_text(folder.metrics, "".join(json.dumps(row) + "\n" for row in kept))
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect signals while inside, in place of dying of them."""
+    received: list[int] = []
+    before = {number: signal.signal(number, lambda n, _: received.append(n)) for number in SIGNALS}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _plain(value: float | None) -> float | None:
+    """JSON has no NaN and no infinity."""
+    return value if value is None or math.isfinite(value) else None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,58 @@
+"""Named tensors in safetensors files that say when they are damaged."""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from asura.errors import UserError
+from asura.files import write_whole
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
+    """Write tensors with a note (plain data) and a checksum of both, whole or not at all. Raises OSError."""
+    ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(note)
+    metadata = {"note": text, "sha256": _checksum(ready, text)}
+
+    def write(aside: Path) -> None:
+        try:
+            save_file(ready, aside, metadata)
+        except SafetensorError as error:
+            raise OSError(f"{path}: it cannot be written ({error})") from None
+
+    write_whole(path, write)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_tensors` wrote. Raises UserError where it is not whole."""
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, SafetensorError, ValueError) as error:
+        raise UserError(f"{path}: it is no safetensors file, or cut short ({error}); {_REMEDY}") from None
+    text = metadata.get("note", "")
+    if metadata.get("sha256") != _checksum(tensors, text):
+        raise UserError(f"{path}: its content does not have the checksum it was written with; {_REMEDY}")
+    return tensors, json.loads(text)
+
+
+_REMEDY = "delete it to compute it again"
+
+
+def _checksum(tensors: Mapping[str, Tensor], note: str) -> str:
+    state = sha256(note.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        state.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        state.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return state.hexdigest()

@@ -1,0 +1,115 @@
+"""A run in training: one step after another, and one object that can be saved and taken up again."""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from asura.errors import UserError
+from asura.models import build
+from asura.models.layers import Model
+from asura.runs import digest
+from asura.study import Run
+from asura.training.batches import Batches
+from asura.training.devices import autocast
+from asura.training.optimisers import optimisers, rate_factor
+
+
+class Metrics(NamedTuple):
+    """Means since the last line of metrics, at `step` steps done; `diverged_at` is the first step without a loss."""
+
+    step: int
+    tokens: int
+    loss: float
+    accuracy: float
+    gradient_norm: float
+    learning_rate: float
+    diverged_at: int | None
+
+
+class Trainer:
+    """Model, optimisers and position of a run."""
+
+    def __init__(self, run: Run, device: torch.device) -> None:
+        self.run, self.device, self.step = run, device, 0
+        self.model: Model = build(run.model, run.task.vocabulary, run.seed, device)
+        self._optimisers = optimisers(self.model, run.training)
+        self._batches = Batches(run.task, run.training.batch, run.seed)
+        self._loss = torch.compile(self.model.loss) if run.training.compile else self.model.loss
+        self._window: list[Tensor] = []  # of each step since the last metrics: loss, correct, asked, gradient norm
+
+    def advance(self) -> None:
+        """Take one step of the optimisers."""
+        training = self.run.training
+        tokens, targets = self._batches.at(self.step)
+        asked = max(1, int((targets >= 0).sum()))
+        for optimiser in self._optimisers:
+            optimiser.zero_grad(set_to_none=True)
+            for group in optimiser.param_groups:
+                group["lr"] = training.learning_rate * rate_factor(training, self.step)
+        loss = correct = torch.zeros((), device=self.device)
+        parts = zip(*(part.to(self.device).chunk(training.accumulate) for part in (tokens, targets)), strict=True)
+        for part in parts:
+            with autocast(training, self.device):
+                result = self._loss(*part, z_loss=training.z_loss)
+            (result.loss / asked).backward()
+            loss, correct = loss + result.loss.detach(), correct + result.correct
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), training.clip or math.inf)
+        for optimiser in self._optimisers:
+            optimiser.step()
+        self._window.append(torch.stack([loss, correct, torch.full_like(loss, asked), norm]))
+        self.step += 1
+
+    @property
+    def done(self) -> bool:
+        """Whether all steps have been taken."""
+        return self.step >= self.run.training.steps
+
+    def measure(self) -> Metrics:
+        """Metrics of the steps since the last call of `forget`; waits for the device."""
+        training = self.run.training
+        window = torch.stack(self._window).double().cpu()
+        lost = (~window[:, 0].isfinite()).nonzero()
+        loss, correct, asked = window[:, :3].sum(0).tolist()
+        return Metrics(
+            step=self.step,
+            tokens=self.step * training.batch * self.run.task.sequence_length,
+            loss=loss / asked,
+            accuracy=correct / asked,
+            gradient_norm=window[:, 3].mean().item(),
+            learning_rate=training.learning_rate * rate_factor(training, self.step - 1),
+            diverged_at=self.step - len(window) + 1 + int(lost[0]) if len(lost) else None,
+        )
+
+    def forget(self) -> None:
+        """Begin a new line of metrics."""
+        self._window = []
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and a note, from which `restore` goes on to the same bits."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for k, optimiser in enumerate(self._optimisers):
+            for parameter, state in optimiser.state_dict()["state"].items():
+                tensors |= {f"optimiser.{k}.{parameter}.{name}": tensor for name, tensor in state.items()}
+        if self._window:
+            tensors["window"] = torch.stack(self._window)
+        return tensors, {"run": digest(self.run), "step": self.step}
+
+    def restore(self, tensors: dict[str, Tensor], note: dict[str, Any]) -> None:
+        """Take up a saved state. Raises UserError if it is not of this run."""
+        if note.get("run") != digest(self.run):
+            raise UserError("it is the checkpoint of a run with other settings; delete it to start from the first step")
+        self.model.load_state_dict(_below("model.", tensors))
+        for k, optimiser in enumerate(self._optimisers):
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in _below(f"optimiser.{k}.", tensors).items():
+                parameter, key = name.split(".", 1)
+                state.setdefault(int(parameter), {})[key] = tensor
+            optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+        self._window = list(tensors["window"].to(self.device)) if "window" in tensors else []
+        self.step = note["step"]
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
