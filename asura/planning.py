@@ -94,7 +94,7 @@ def make(config: Mapping[str, Any]) -> Plan:
 
 def digest(config: Mapping[str, Any]) -> str:
     """What a plan follows from: the study, and the code that plans it."""
-    state = sha256(f"{__version__}\n{json.dumps(config, default=str)}\n".encode())
+    state = sha256(f"{__version__}\n{_as_json(config)}\n".encode())
     package = Path(__file__).parent
     for name in CODE:
         path = package / name
@@ -104,12 +104,13 @@ def digest(config: Mapping[str, Any]) -> str:
 
 
 def prepare(config: Mapping[str, Any], results: Path) -> Plan:
-    """The plan of a study, with plan.json and each run.json in `results`/<study>/, written where they differ.
+    """The plan of a study, with study.json, plan.json and each run.json in `results`/<study>/, where they differ.
 
     What has not changed keeps its time, and so does not run again. Raises UserError and OSError.
     """
     plan = _kept(config, results) or make(config)
     folder = results / plan.study
+    _write_json(folder / "study.json", json.loads(_as_json(config)))
     _write_json(folder / "plan.json", plan._asdict())
     for run_folder, run in plan.runs.items():
         _write_json(folder / run_folder / "run.json", run)
@@ -134,6 +135,10 @@ def _kept(config: Mapping[str, Any], results: Path) -> Plan | None:
     except UserError:
         return None
     return plan if plan.digest == digest(config) and plan.study == name else None
+
+
+def _as_json(config: Mapping[str, Any]) -> str:
+    return json.dumps(config, default=str)
 
 
 def _write_json(path: Path, content: Any) -> None:

@@ -22,7 +22,9 @@ class Score(NamedTuple):
     examples: int
 
 
-def task_rows(model: Model, task: Task, iterations: int, examples: int, device: torch.device) -> Iterator[dict[str, Any]]:
+def task_rows(
+    model: Model, task: Task, iterations: int, examples: int, device: torch.device
+) -> Iterator[dict[str, Any]]:
     """One row for each split, number of iterations (1 to `iterations`) and metric."""
     for name, split in task.splits.items():
         tokens, targets = split.draw(examples, generator("evaluation", name))

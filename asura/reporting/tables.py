@@ -8,6 +8,7 @@ import pandas as pd
 from asura.reporting.frames import (
     ASURA,
     COST,
+    HEADLINE_SPLIT,
     STUDY_MODEL,
     Results,
     diverged_by_model,
@@ -56,7 +57,8 @@ def runs(results: Results) -> pd.DataFrame:
     """Every run: status, headline score, and every harder split at the trained number of iterations."""
     key = ["task", "label", "seed"]
     score = headline(results)[[*key, "value", "standard_error"]].rename(columns={"value": "score"})
-    trained = primary_scores(results).query("iterations == i and split != @HEADLINE_SPLIT")
+    scores = primary_scores(results)
+    trained = scores[(scores["iterations"] == scores["i"]) & (scores["split"] != HEADLINE_SPLIT)]
     harder = trained.pivot(index=key, columns="split", values="value").add_prefix("score: ").reset_index()
     every = results.runs.sort_values(["order", "label", "seed"], kind="stable")
     tasks = pd.Categorical(every["task"], categories=results.runs["task"].unique(), ordered=True)
@@ -100,15 +102,6 @@ TABLES: dict[str, Callable[[Results], pd.DataFrame]] = {
     "runs": runs,
     "matching": matching,
     "resources": resources,
-}
-CAPTIONS = {
-    "comparison": "Each cell with its matched controls: mean score over seeds, and cell minus control paired by "
-    f"seed, both with the {INTERVAL}; diverged runs are counted and not averaged, and p is of the paired t-test, "
-    "not adjusted for the number of comparisons.",
-    "runs": "Every run: its score with the standard error over test examples, its scores on the harder splits at "
-    "the trained number of iterations, and its cost.",
-    "matching": "What each control must share with its cell, and how far from it the control is.",
-    "resources": "Wall-clock seconds of a run, peak resident memory, and the sums over all runs of a model.",
 }
 
 
@@ -188,3 +181,9 @@ def write_table(table: pd.DataFrame, path_stem: Path, note: str | None) -> None:
 
 
 LATEX = str.maketrans({character: f"\\{character}" for character in "&%$#_{}"})
+
+
+def write_tables(results: Results, folder: Path, note: str | None = None) -> None:
+    """Write every table to a folder. Raises OSError."""
+    for name, make in TABLES.items():
+        write_table(make(results), folder / name, note)

@@ -15,13 +15,13 @@ import torch
 from tqdm import tqdm
 
 from asura import __version__
+from asura.errors import UserError
 from asura.files import checksum, write_text
 from asura.runs import RunFolder, digest
 from asura.study import Run
 from asura.training.devices import describe, prepare
 from asura.training.tensors import load_tensors, save_tensors
 from asura.training.trainer import Trainer
-from asura.validation import in_file
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 """What a cluster sends before it takes a machine away."""
@@ -38,17 +38,25 @@ class Stopped(Exception):
 def train(run: Run, path: Path, threads: int = 1) -> dict[str, Any]:
     """Train a run in a folder, or resume it there, or leave it alone if it has ended; returns its record.
 
-    Raises UserError for a checkpoint that cannot be used, Stopped on a signal, and OSError where nothing can be
-    written; what was saved before stays whole.
+    A checkpoint of other settings, left by a run that was changed since, is not gone on from. Raises UserError for
+    one that is damaged, Stopped on a signal, and OSError where nothing can be written; what was saved before stays.
     """
+    path.mkdir(parents=True, exist_ok=True)
     folder = RunFolder(path)
-    if folder.record.is_file() and folder.weights.is_file():
-        record = folder.read_record()
-        if record.get("run") == digest(run) and record.get("weights") == checksum(folder.weights):
-            return record
+    if folder.record.is_file():
+        return _ended(run, folder)
     device = prepare(threads)
     with _signals() as received:
         return _Session(run, folder, device, threads).go(received)
+
+
+def _ended(run: Run, folder: RunFolder) -> dict[str, Any]:
+    record = folder.read_record()
+    if record.get("run") != digest(run):
+        raise UserError(f"{folder.path}: it holds a trained run with other settings; give another folder")
+    if not folder.weights.is_file() or record.get("weights") != checksum(folder.weights):
+        raise UserError(f"{folder.weights}: missing or damaged; delete {folder.record.name} beside it to train again")
+    return record
 
 
 class _Session:
@@ -61,10 +69,10 @@ class _Session:
         self.begun = self.saved = time.monotonic()
         if folder.checkpoint.exists():
             tensors, note = load_tensors(folder.checkpoint)
-            with in_file(str(folder.checkpoint)):
-                self.trainer.restore(tensors, note)
-            self.record = note["record"]
-            self.record["resumed_at"].append(self.trainer.step)
+            if note["run"] == digest(run):
+                self.trainer.restore(tensors, note["step"])
+                self.record = note["record"]
+                self.record["resumed_at"].append(self.trainer.step)
         self._cut_metrics()
 
     def go(self, received: list[int]) -> dict[str, Any]:
@@ -95,8 +103,8 @@ class _Session:
         return time.monotonic() - self.saved > 60 * training.checkpoint_minutes
 
     def _save(self) -> None:
-        tensors, note = self.trainer.state()
-        save_tensors(self.folder.checkpoint, tensors, {**note, "record": self._timed()})
+        note = {"run": digest(self.run), "step": self.trainer.step, "record": self._timed()}
+        save_tensors(self.folder.checkpoint, self.trainer.state(), note)
         self.saved = time.monotonic()
 
     def _end(self, status: str, step: int) -> dict[str, Any]:

@@ -1,15 +1,13 @@
 """A run in training: one step after another, and one object that can be saved and taken up again."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from asura.errors import UserError
 from asura.models import build
 from asura.models.layers import Model
-from asura.runs import digest
 from asura.study import Run
 from asura.training.batches import Batches
 from asura.training.devices import autocast
@@ -86,20 +84,18 @@ class Trainer:
         """Begin a new line of metrics."""
         self._window = []
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors and a note, from which `restore` goes on to the same bits."""
+    def state(self) -> dict[str, Tensor]:
+        """Tensors from which, with the step, `restore` goes on to the same bits."""
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         for k, optimiser in enumerate(self._optimisers):
             for parameter, state in optimiser.state_dict()["state"].items():
                 tensors |= {f"optimiser.{k}.{parameter}.{name}": tensor for name, tensor in state.items()}
         if self._window:
             tensors["window"] = torch.stack(self._window)
-        return tensors, {"run": digest(self.run), "step": self.step}
+        return tensors
 
-    def restore(self, tensors: dict[str, Tensor], note: dict[str, Any]) -> None:
-        """Take up a saved state. Raises UserError if it is not of this run."""
-        if note.get("run") != digest(self.run):
-            raise UserError("it is the checkpoint of a run with other settings; delete it to start from the first step")
+    def restore(self, tensors: dict[str, Tensor], step: int) -> None:
+        """Take up a saved state of the same run."""
         self.model.load_state_dict(_below("model.", tensors))
         for k, optimiser in enumerate(self._optimisers):
             state: dict[int, dict[str, Tensor]] = {}
@@ -108,7 +104,7 @@ class Trainer:
                 state.setdefault(int(parameter), {})[key] = tensor
             optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
         self._window = list(tensors["window"].to(self.device)) if "window" in tensors else []
-        self.step = note["step"]
+        self.step = step
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

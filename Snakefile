@@ -1,0 +1,26 @@
+import shlex
+import sys
+from pathlib import Path
+
+from asura.errors import UserError
+from asura.planning import prepare
+from asura.validation import in_file, read_yaml
+
+if not workflow.config_settings.configfiles:
+
+    configfile: "configs/default.yaml"
+
+
+conda: "environment.yml"
+
+
+include: "rules/common.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    input:
+        f"{STUDY}/report.html",
+    default_target: True

@@ -1,0 +1,5 @@
+"""`python -m asura`."""
+
+from asura.cli import main
+
+main()

@@ -1,0 +1,165 @@
+"""The commands that the rules call, and a person may call; each imports only what it needs, and starts fast."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asura.errors import UserError
+
+app = typer.Typer(
+    help="A fair harness for the study of depth recursion in transformers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The YAML file of a study.")]
+StudyResults = Annotated[Path, typer.Argument(metavar="RESULTS", help="The results of a study: results/NAME.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads of torch on the CPU; results may differ in the last bits.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def plan(study: StudyFile, as_json: AsJson = False) -> None:
+    """Print what a study would run: its models and controls, how far these are from their targets, and the cost."""
+    from asura.planning import make
+    from asura.validation import in_file, read_yaml
+
+    config = read_yaml(study)
+    with in_file(str(study)):
+        planned = make(config)
+    if as_json:
+        typer.echo(json.dumps(list(planned.rows()), indent=1))
+    else:
+        from asura.estimate import print_plan
+
+        print_plan(planned)
+
+
+@app.command()
+def sample(
+    study: StudyFile,
+    task: Annotated[str, typer.Argument(help="A task of the study.")],
+    split: Annotated[str, typer.Option(help="A split of the task.")] = "test",
+    count: Annotated[int, typer.Option(min=1, help="Number of examples.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Other examples for another seed.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show examples of a task."""
+    from asura.randomness import generator
+    from asura.study import Study
+    from asura.validation import checked, in_file, nearest, read_yaml
+
+    config = read_yaml(study)
+    with in_file(str(study)):
+        tasks = {named.name: named.task for named in checked(Study, config, "").named_tasks()}
+        if task not in tasks:
+            raise UserError(f"tasks: no such task{nearest(task, tasks)}")
+        splits = tasks[task].splits
+        if split not in splits:
+            raise UserError(f"tasks.{task}: no such split{nearest(split, splits)}")
+    chosen = splits[split]
+    batch = chosen.draw(count, generator("sample", task, split, seed))
+    examples = list(zip(batch.tokens, batch.targets, strict=True))
+    if as_json:
+        typer.echo(json.dumps([{"tokens": x.tolist(), "targets": y.tolist()} for x, y in examples]))
+    else:
+        typer.echo("\n".join(chosen.show(x, y) for x, y in examples))
+
+
+@app.command()
+def train(
+    run: Annotated[Path, typer.Argument(metavar="RUN.json", help="All settings of one run.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; what is there is resumed, or left if it has ended.")],
+    threads: Threads = 1,
+) -> None:
+    """Train one run, or resume it."""
+    from asura.files import write_text
+    from asura.runs import RunFolder, read_run
+    from asura.training.loop import Stopped
+    from asura.training.loop import train as train_run
+
+    settings = read_run(run)
+    try:
+        record = train_run(settings, out, threads)
+    except Stopped as stopped:
+        typer.echo(f"asura: {out}: {stopped}", err=True)
+        raise typer.Exit(128 + stopped.number) from None
+    if not RunFolder(out).run.exists():
+        write_text(RunFolder(out).run, run.read_text(encoding="utf-8"))
+    typer.echo(f"{out}: {record['status']} at step {record['step']}")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained run.")],
+    iterations: Annotated[str, typer.Option(help="Up to which number: trained or up_to_twice.")] = "up_to_twice",
+    examples: Annotated[int, typer.Option(min=1, help="Examples of each split.")] = 2560,
+    threads: Threads = 1,
+) -> None:
+    """Evaluate one trained run on every split, at every number of iterations."""
+    from asura.evaluation.evaluate import evaluate as evaluate_run
+    from asura.study import Evaluation
+    from asura.validation import checked
+
+    settings = checked(Evaluation, {"iterations": iterations, "examples": examples}, "evaluation")
+    for row in evaluate_run(run, settings, threads)["rows"]:
+        typer.echo(
+            f"{row['split']:12} {row['iterations']:3} iterations  {row['metric']:12} "
+            f"{row['value']:.3f} ± {row['standard_error']:.3f}"
+        )
+
+
+@app.command()
+def collect(results: StudyResults) -> None:
+    """Gather all runs of a study into tidy tables."""
+    from asura.reporting.collect import collect as collect_runs
+    from asura.reporting.collect import write_results
+
+    write_results(collect_runs(results), results / "tidy")
+
+
+@app.command()
+def tables(results: StudyResults) -> None:
+    """Write the tables of a collected study."""
+    from asura.reporting.collect import read_results
+    from asura.reporting.tables import write_tables
+
+    write_tables(read_results(results / "tidy"), results / "tables")
+
+
+@app.command()
+def figures(results: StudyResults) -> None:
+    """Draw the figures of a collected study."""
+    from asura.reporting.collect import read_results
+    from asura.reporting.figures import write_figures
+
+    write_figures(read_results(results / "tidy"), results / "figures")
+
+
+@app.command()
+def partial(results: StudyResults) -> None:
+    """Write tables and figures of what a study has finished so far, marked as partial, to RESULTS/partial."""
+    from asura.reporting.collect import collect as collect_runs
+    from asura.reporting.collect import progress
+    from asura.reporting.figures import write_figures
+    from asura.reporting.tables import write_tables
+
+    so_far = collect_runs(results, partial=True)
+    note = progress(so_far)
+    write_tables(so_far, results / "partial" / "tables", note)
+    write_figures(so_far, results / "partial" / "figures", note)
+    typer.echo(f"{results / 'partial'}: {note}")
+
+
+def main() -> None:
+    """Run a command; what went wrong is one line, and an exit code above zero."""
+    try:
+        app()
+    except UserError as error:
+        sys.exit(f"asura: {error}")
+    except OSError as error:
+        sys.exit(f"asura: {error.filename}: {error.strerror}" if error.filename else f"asura: {error}")

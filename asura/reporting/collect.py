@@ -1,0 +1,86 @@
+"""From the folders of runs to the tidy frames of a study."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from asura.errors import UserError
+from asura.files import read_json, write_whole
+from asura.planning import load
+from asura.reporting.frames import COLUMNS, Results, tidy
+from asura.runs import RunFolder
+
+RULES = ("train", "evaluate")
+"""The rules whose benchmark files stand in the folder of a run."""
+
+
+def collect(study: Path, partial: bool = False) -> Results:
+    """Read every run of a study; with `partial`, those that are done, and the curves of those in training.
+
+    Raises UserError where a run is damaged, or missing and not `partial`.
+    """
+    plan = load(study / "plan.json")
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in COLUMNS}
+    rows["roles"] = plan.roles
+    for row in plan.rows():
+        folder = RunFolder(study / "runs" / row["task"] / row["label"] / f"seed{row['seed']}")
+        key = {name: row[name] for name in ("task", "label", "seed")}
+        outcome = {"status": "missing", "step": 0}
+        if not partial or (folder.record.is_file() and folder.evaluation.is_file()):
+            outcome = {name: folder.read_record()[name] for name in outcome}
+            rows["scores"] += [key | score for score in _evaluation(folder)["rows"]]
+        rows["runs"].append(row | outcome)
+        if not partial or folder.metrics.is_file():
+            rows["curves"] += [key | metrics for metrics in folder.read_metrics()]
+        rows["resources"] += [key | used for used in _resources(folder)]
+    return Results(**{name: tidy(name, rows[name]) for name in COLUMNS})
+
+
+def progress(results: Results) -> str:
+    """How much of a study is in its results, for the note on what is partial."""
+    missing = int((results.runs["status"] == "missing").sum())
+    return f"PARTIAL RESULTS: {len(results.runs) - missing} of {len(results.runs)} runs"
+
+
+def write_results(results: Results, folder: Path) -> None:
+    """Write each frame as a CSV file. Raises OSError."""
+    for name, frame in results._asdict().items():
+        write_whole(folder / f"{name}.csv", lambda path, frame=frame: frame.to_csv(path, index=False))
+
+
+def read_results(folder: Path) -> Results:
+    """Read what `write_results` wrote. Raises UserError."""
+    return Results(**{name: _read_frame(folder / f"{name}.csv", types) for name, types in COLUMNS.items()})
+
+
+def _read_frame(path: Path, types: dict[str, str]) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(path, dtype=types)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; collect the study first") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: it cannot be read as a table ({error}); collect the study again") from None
+    if list(frame) != list(types):
+        raise UserError(f"{path}: found the columns {list(frame)}; collect the study again")
+    return frame
+
+
+def _evaluation(folder: RunFolder) -> dict[str, Any]:
+    content = read_json(folder.evaluation)
+    if content.get("made_of", {}).get("weights") != folder.read_record()["weights"]:
+        raise UserError(f"{folder.evaluation}: it is of other weights than those beside it; delete it")
+    return content
+
+
+def _resources(folder: RunFolder) -> list[dict[str, Any]]:
+    """Snakemake's benchmark files, where a rule has made them; a training by hand has none."""
+    used = []
+    for rule in RULES:
+        path = folder.path / f"{rule}.benchmark.tsv"
+        if path.is_file():
+            row = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
+            used.append(
+                {"rule": rule, "seconds": row["s"], "max_rss_mb": row["max_rss"], "cpu_seconds": row["cpu_time"]}
+            )
+    return used

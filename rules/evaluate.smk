@@ -1,0 +1,22 @@
+rule evaluate:
+    input:
+        f"{RUN}/training.json",
+        f"{RUN}/weights.safetensors",
+    output:
+        f"{RUN}/evaluation.json",
+    log:
+        f"{RUN}/evaluate.log",
+    benchmark:
+        f"{RUN}/evaluate.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        run=subpath(output[0], parent=True),
+        **PLAN.evaluation,
+    message:
+        "evaluate {wildcards.label} on {wildcards.task}, seed {wildcards.seed}"
+    shell:
+        "{ASURA} evaluate {params.run:q} --iterations {params.iterations:q} --examples {params.examples:q}"
+        " --threads {threads} > {log:q} 2>&1"

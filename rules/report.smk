@@ -1,0 +1,115 @@
+FRAMES = ["runs", "roles", "scores", "curves", "resources"]
+TABLES = ["comparison", "runs", "matching", "resources"]
+FIGURES = [
+    "score_against_iterations",
+    "grid",
+    "train_against_evaluation_iterations",
+    "iterations_at_evaluation",
+    "learning_curves",
+    "score_against_parameters",
+    "score_against_flops",
+]
+# A change of the code that draws is a reason to draw again; a change of any other code is not.
+REPORTING = Path(sys.modules["asura"].__file__).parent / "reporting"
+TABLE_CODE = [REPORTING / name for name in ("frames.py", "statistics.py", "tables.py")]
+FIGURE_CODE = [
+    REPORTING / name
+    for name in ("frames.py", "statistics.py", "style.py", "figures.py", "scores.py", "heatmaps.py", "curves.py")
+]
+
+
+localrules:
+    all,
+    collect,
+    tables,
+    figures,
+    report,
+    partial,
+
+
+rule collect:
+    input:
+        f"{STUDY}/plan.json",
+        of_every_run("training.json"),
+        of_every_run("evaluation.json"),
+        of_every_run("train.benchmark.tsv"),
+        of_every_run("evaluate.benchmark.tsv"),
+        REPORTING / "collect.py",
+    output:
+        expand(f"{STUDY}/tidy/{{frame}}.csv", frame=FRAMES),
+    log:
+        f"{STUDY}/logs/collect.log",
+    message:
+        "collect {STUDY}"
+    shell:
+        "{ASURA} collect {STUDY:q} > {log:q} 2>&1"
+
+
+rule tables:
+    input:
+        rules.collect.output,
+        TABLE_CODE,
+    output:
+        expand(f"{STUDY}/tables/{{table}}.{{form}}", table=TABLES, form=["csv", "tex"]),
+        [
+            report(
+                f"{STUDY}/tables/{table}.md",
+                caption=f"captions/{table}.rst",
+                category="Tables",
+                labels={"table": table.replace("_", " ")},
+            )
+            for table in TABLES
+        ],
+    log:
+        f"{STUDY}/logs/tables.log",
+    message:
+        "write the tables of {STUDY}"
+    shell:
+        "{ASURA} tables {STUDY:q} > {log:q} 2>&1"
+
+
+rule figures:
+    input:
+        rules.collect.output,
+        FIGURE_CODE,
+    output:
+        expand(f"{STUDY}/figures/{{figure}}.{{form}}", figure=FIGURES, form=["png", "pdf"]),
+        [
+            report(
+                f"{STUDY}/figures/{figure}.svg",
+                caption=f"captions/{figure}.rst",
+                category="Figures",
+                labels={"figure": figure.replace("_", " ")},
+            )
+            for figure in FIGURES
+        ],
+    log:
+        f"{STUDY}/logs/figures.log",
+    message:
+        "draw the figures of {STUDY}"
+    shell:
+        "{ASURA} figures {STUDY:q} > {log:q} 2>&1"
+
+
+rule report:
+    input:
+        rules.tables.output,
+        rules.figures.output,
+    output:
+        f"{STUDY}/report.html",
+    log:
+        f"{STUDY}/logs/report.log",
+    message:
+        "write {output}"
+    shell:
+        "{SNAKEMAKE} --snakefile {workflow.main_snakefile:q} --configfile {STUDY:q}/study.json"
+        " --report {output:q} -- {input:q} > {log:q} 2>&1"
+
+
+rule partial:
+    log:
+        f"{STUDY}/logs/partial.log",
+    message:
+        "draw what is finished of {STUDY}"
+    shell:
+        "{ASURA} partial {STUDY:q} 2>&1 | tee {log:q}"
