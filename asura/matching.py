@@ -53,11 +53,14 @@ def counted(settings: Architecture, vocabulary: int, length: int) -> Cost:
 def cost(settings: Architecture, vocabulary: int, length: int) -> Cost:
     """The same, without building large models.
 
-    Both costs grow by the same amount with each block, each iteration and each unit of MLP width, so they are
-    counted where those are 1 and 2, and extended. The tests hold this to `counted` for every architecture.
+    Both costs grow by the same amount with each block, with each iteration, and in a stack without iterations with
+    each unit of MLP width; so they are counted where those are 1 and 2, and extended. The tests hold this to
+    `counted` for every architecture.
     """
-    sizes = {"n": settings.n, "mlp_width": settings.mlp_width or 4 * settings.width}
-    if settings.iterates() and _resized(settings, {"i": 1}) and _resized(settings, {"i": 2}):
+    sizes = {"n": settings.n}
+    if not settings.iterates():
+        sizes["mlp_width"] = settings.mlp_width or 4 * settings.width
+    elif _resized(settings, {"i": 1}) and _resized(settings, {"i": 2}):
         sizes["i"] = settings.i
     parameters = flops = 0
     for corner in product((1, 2), repeat=len(sizes)):

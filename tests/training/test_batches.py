@@ -1,0 +1,32 @@
+import pytest
+import torch
+
+from asura.tasks import TASKS
+from asura.tasks.phop import PHop
+from asura.training.batches import Batches
+
+
+def test_batches_do_not_depend_on_the_order_they_are_asked_in():
+    task = PHop(length=8)
+    forwards, backwards = Batches(task, 4, seed=1), Batches(task, 4, seed=1)
+    last = 2**18 // 32 + 5  # the batches of two drawings
+    steps = [0, 1, last - 1, last]
+    in_order = {step: forwards.at(step) for step in steps}
+    for step in reversed(steps):
+        again = backwards.at(step)
+        assert torch.equal(again.tokens, in_order[step].tokens)
+        assert torch.equal(again.targets, in_order[step].targets)
+        assert again.tokens.shape == (4, 8)
+
+
+def test_every_step_and_every_seed_has_other_batches():
+    batches = [Batches(PHop(length=16), 4, seed).at(step) for seed in (0, 1) for step in (0, 1, 5000)]
+    rows = torch.cat([batch.tokens for batch in batches])
+    assert rows.unique(dim=0).shape == rows.shape
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_batch_larger_than_a_drawing_is_drawn_alone(name: str):
+    task = TASKS[name]()
+    size = 2**18 // task.sequence_length + 1
+    assert Batches(task, size, 0).at(3).tokens.shape == (size, task.sequence_length)

@@ -1,0 +1,66 @@
+import pytest
+import torch
+
+from asura.models import build
+from asura.study import Training
+from asura.training.optimisers import optimisers, rate_factor
+
+SMALL = {"architecture": "asura_full", "n": 1, "i": 2, "width": 8, "heads": 2}
+
+
+def factors(**settings: object) -> list[float]:
+    training = Training.model_validate({"steps": 8, **settings})
+    return [rate_factor(training, step) for step in range(training.steps)]
+
+
+def test_constant_after_a_linear_warm_up():
+    assert factors(schedule="constant", warmup_steps=4) == [0.25, 0.5, 0.75, 1, 1, 1, 1, 1]
+
+
+def test_cosine_worked_out_by_hand():
+    half = 2**-0.5
+    expected = [0.5, 1, 1, (1 + 3**0.5 / 2) / 2, 0.75, 0.5, 0.25, (1 - 3**0.5 / 2) / 2]
+    assert factors(schedule="cosine", warmup_steps=2) == pytest.approx(expected)
+    assert factors(schedule="cosine", steps=4) == pytest.approx([1, (1 + half) / 2, 0.5, (1 - half) / 2])
+
+
+def test_warm_up_stable_decay_worked_out_by_hand():
+    expected = [0.5, 1, 1, 1, 1, 0.75, 0.5, 0.25]
+    assert factors(schedule="warmup_stable_decay", warmup_steps=2, decay_fraction=0.5) == pytest.approx(expected)
+
+
+def test_a_warm_up_as_long_as_training():
+    assert factors(warmup_steps=8)[-1] == 1
+
+
+@pytest.mark.parametrize("name", ["adamw", "adafactor", "muon"])
+def test_every_parameter_belongs_to_one_optimiser_and_only_matrices_decay(name: str):
+    model = build(SMALL, 5)
+    training = Training(steps=1, optimiser=name, weight_decay=0.1)  # type: ignore[arg-type]
+    groups = [group for optimiser in optimisers(model, training) for group in optimiser.param_groups]
+    found = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(found) == sorted(map(id, model.parameters()))
+    for group in groups:
+        for parameter in group["params"]:
+            assert group["weight_decay"] == (0.1 if parameter.ndim >= 2 else 0.0)
+
+
+def test_muon_takes_hidden_matrices_and_no_embedding():
+    model = build(SMALL, 5)
+    muon, rest = optimisers(model, Training(steps=1, optimiser="muon"))
+    taken = {id(p) for group in muon.param_groups for p in group["params"]}
+    names = {name for name, parameter in model.named_parameters() if id(parameter) in taken}
+    assert "blocks.0.mlp.up.weight" in names and "long_skips.0.weight" in names
+    assert not {"embedding.weight", "head.weight", "head_norm.weight"} & names
+    assert isinstance(rest, torch.optim.AdamW)
+
+
+def test_one_step_of_adamw_worked_out_by_hand():
+    model = build(SMALL, 5)
+    weight = model.head.weight
+    before = weight.detach().clone()
+    training = Training(steps=1, learning_rate=0.01, weight_decay=0.5)
+    (adamw,) = optimisers(model, training)
+    weight.grad = torch.full_like(weight, 3.0)
+    adamw.step()  # after one step both averages are the gradient's, so the update is its sign
+    assert torch.allclose(weight, before * (1 - 0.01 * 0.5) - 0.01, atol=1e-6)

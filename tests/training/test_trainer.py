@@ -1,0 +1,109 @@
+import math
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from asura.models import build
+from asura.tasks.base import IGNORE
+from asura.training.batches import Batches
+from asura.training.trainer import Trainer
+from tests.conftest import tiny_run
+
+CPU = torch.device("cpu")
+
+
+def trained(**training: object) -> dict[str, torch.Tensor]:
+    trainer = Trainer(tiny_run(training), CPU)
+    while not trainer.done:
+        trainer.advance()
+    return trainer.model.state_dict()
+
+
+def test_a_step_is_that_of_a_loop_written_plainly():
+    run = tiny_run({"schedule": "constant", "weight_decay": 0.0, "clip": None})
+    model = build(run.model, run.task.vocabulary, run.seed)
+    adamw = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.98), weight_decay=0)
+    for step in range(run.training.steps):
+        tokens, targets = Batches(run.task, 4, run.seed).at(step)
+        loss = cross_entropy(model(tokens).flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
+        adamw.zero_grad()
+        loss.backward()
+        adamw.step()
+    found = trained(schedule="constant", weight_decay=0.0, clip=None)
+    for name, tensor in model.state_dict().items():
+        assert torch.allclose(found[name], tensor, atol=1e-5), name
+
+
+def test_metrics_are_means_over_the_steps_since_the_last():
+    run = tiny_run({"clip": 0.01})
+    trainer, losses, correct, asked = Trainer(run, CPU), [], 0, 0
+    for step in range(3):
+        tokens, targets = Batches(run.task, 4, run.seed).at(step)
+        logits = trainer.model(tokens)
+        losses.append(cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction="sum"))
+        correct += int((logits.argmax(-1) == targets).sum())
+        asked += int((targets != IGNORE).sum())
+        trainer.advance()
+    metrics = trainer.measure()
+    assert metrics.loss == pytest.approx(sum(losses).item() / asked, rel=1e-5)
+    assert metrics.accuracy == correct / asked
+    assert (metrics.step, metrics.tokens, metrics.diverged_at) == (3, 3 * 4 * 8, None)
+    assert metrics.gradient_norm > 0.01  # before clipping
+
+
+def test_accumulation_changes_no_more_than_rounding():
+    whole, parts = trained(), trained(accumulate=4)
+    assert all(torch.allclose(whole[name], parts[name], atol=1e-5) for name in whole)
+
+
+def test_the_same_run_has_the_same_bits_and_another_seed_others():
+    first, again = trained(), trained()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    other = Trainer(tiny_run(seeds=[1]), CPU).model.state_dict()
+    assert not torch.equal(Trainer(tiny_run(), CPU).model.state_dict()["head.weight"], other["head.weight"])
+
+
+def test_clipping_bounds_the_gradient():
+    trainer = Trainer(tiny_run({"clip": 1e-3}), CPU)
+    trainer.advance()
+    squares = sum(parameter.grad.square().sum() for parameter in trainer.model.parameters())
+    assert math.sqrt(squares) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_the_first_step_without_a_finite_loss_is_named():
+    trainer = Trainer(tiny_run(), CPU)
+    for _ in range(2):
+        trainer.advance()
+    with torch.no_grad():
+        trainer.model.head.weight[0, 0] = math.nan
+    for _ in range(2):
+        trainer.advance()
+    assert trainer.measure().diverged_at == 3
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "adafactor", "muon"])
+@pytest.mark.parametrize("stop", [1, 5, 11])
+def test_a_restored_run_ends_with_the_same_bits(optimiser: str, stop: int):
+    run = tiny_run({"optimiser": optimiser, "accumulate": 2})
+    straight, first, second = (Trainer(run, CPU) for _ in range(3))
+    while not straight.done:
+        straight.advance()
+    for _ in range(stop):
+        first.advance()
+    state = {name: tensor.clone() for name, tensor in first.state().items()}
+    second.restore(state, first.step)
+    assert first.measure() == second.measure()
+    while not second.done:
+        second.advance()
+    for name, tensor in straight.state().items():
+        assert torch.equal(second.state()[name], tensor), name
+
+
+def test_bfloat16_and_compilation_train_to_nearly_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    plain, half, compiled = trained(), trained(precision="bfloat16"), trained(compile=True)
+    weights = plain["head.weight"]
+    assert torch.allclose(compiled["head.weight"], weights, atol=1e-4)
+    assert not torch.equal(half["head.weight"], weights)
+    assert torch.allclose(half["head.weight"], weights, atol=0.05)
