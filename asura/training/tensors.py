@@ -18,8 +18,8 @@ from asura.files import write_whole
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
     """Write tensors with a note (plain data) and a checksum of both, whole or not at all. Raises OSError."""
     ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = json.dumps(note)
-    metadata = {"note": text, "sha256": _checksum(ready, text)}
+    # One key: safetensors writes several in an order that differs from call to call, and so would the file.
+    metadata = {"asura": json.dumps({"note": note, "sha256": _checksum(ready, note)})}
 
     def write(aside: Path) -> None:
         try:
@@ -40,17 +40,21 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise UserError(f"{path}: no such file") from None
     except (OSError, SafetensorError, ValueError) as error:
         raise UserError(f"{path}: it is no safetensors file, or cut short ({error}); {_REMEDY}") from None
-    text = metadata.get("note", "")
-    if metadata.get("sha256") != _checksum(tensors, text):
+    try:
+        stored = json.loads(metadata["asura"])
+        whole = stored["sha256"] == _checksum(tensors, stored["note"])
+    except (KeyError, TypeError, ValueError):
+        whole = False
+    if not whole:
         raise UserError(f"{path}: its content does not have the checksum it was written with; {_REMEDY}")
-    return tensors, json.loads(text)
+    return tensors, stored["note"]
 
 
 _REMEDY = "delete it to compute it again"
 
 
-def _checksum(tensors: Mapping[str, Tensor], note: str) -> str:
-    state = sha256(note.encode())
+def _checksum(tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> str:
+    state = sha256(json.dumps(note, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         state.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+from asura.evaluation.accuracy import accuracy, correct_answers, exact_match, task_rows
+from asura.models import build
+from asura.tasks.base import IGNORE
+from asura.tasks.phop import PHop
+
+CPU = torch.device("cpu")
+TASK = PHop(hops=1, alphabet=3, length=6)
+MODEL = build({"architecture": "asura", "n": 1, "i": 2, "width": 8, "heads": 2}, TASK.vocabulary)
+
+
+def test_accuracy_worked_out_by_hand():
+    # right 1 of 2, 3 of 3 and 0 of 1; the fourth example asks nothing
+    score = accuracy(torch.tensor([1, 3, 0, 0]), torch.tensor([2, 3, 1, 0]))
+    assert score.value == pytest.approx(4 / 6)
+    # residuals 1 - 4/3, 3 - 2, -2/3: squares 1/9 + 1 + 4/9 = 14/9; sqrt(14/9 · 3/2) / 6
+    assert score.standard_error == pytest.approx((14 / 9 * 3 / 2) ** 0.5 / 6)
+    assert score.examples == 3
+
+
+def test_exact_match_worked_out_by_hand():
+    score = exact_match(torch.tensor([1, 3, 0, 0]), torch.tensor([2, 3, 1, 0]))
+    assert score.value == pytest.approx(1 / 3)
+    assert score.standard_error == pytest.approx((1 / 3 * 2 / 3 / 2) ** 0.5)  # of a share, with n - 1
+    assert (score.metric, score.examples) == ("exact_match", 3)
+
+
+def test_the_standard_error_is_the_spread_over_draws_of_examples():
+    generator = torch.Generator().manual_seed(0)
+    values, errors = [], []
+    for _ in range(300):
+        asked = torch.randint(1, 9, (400,), generator=generator)
+        easy = torch.rand(400, 1, generator=generator)  # the positions of an example are easy together
+        right = (torch.rand(400, 8, generator=generator) < easy) & (torch.arange(8) < asked[:, None])
+        score = accuracy(right.sum(1), asked)
+        values.append(score.value)
+        errors.append(score.standard_error)
+    assert torch.tensor(values).std().item() == pytest.approx(torch.tensor(errors).mean().item(), rel=0.15)
+
+
+def test_one_pass_over_the_iterations_equals_one_pass_for_each():
+    tokens, targets = TASK.draw(2000, torch.Generator().manual_seed(0))  # more than are computed at once
+    found = correct_answers(MODEL, tokens, targets, 4, CPU)
+    assert found.shape == (4, 2000)
+    with torch.no_grad():
+        for t in range(1, 5):
+            answers = MODEL(tokens, iterations=t).argmax(-1)
+            assert torch.equal(found[t - 1], ((answers == targets) & (targets != IGNORE)).sum(1))
+
+
+def test_rows_are_of_every_split_iteration_and_metric_on_the_same_examples():
+    rows = list(task_rows(MODEL, TASK, 3, 100, CPU))
+    keys = [(row["split"], row["iterations"], row["metric"]) for row in rows]
+    metrics = ("accuracy", "exact_match")
+    assert keys == [(split, t, metric) for split in TASK.splits for t in (1, 2, 3) for metric in metrics]
+    assert rows == list(task_rows(MODEL, TASK, 3, 100, CPU))
+
+
+def test_the_default_number_of_examples_gives_a_standard_error_below_one_percent():
+    coin = torch.rand(2560, generator=torch.Generator().manual_seed(0)) < 0.5
+    assert accuracy(coin.long(), torch.ones(2560, dtype=torch.int64)).standard_error < 0.01

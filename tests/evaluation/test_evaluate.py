@@ -1,0 +1,77 @@
+import json
+
+import pytest
+import torch
+
+from asura.errors import UserError
+from asura.evaluation.evaluate import evaluate
+from asura.runs import RunFolder
+from asura.study import Evaluation
+from asura.training.loop import train
+from asura.training.trainer import Trainer
+from tests.conftest import tiny_run
+
+FEW = Evaluation(examples=50)
+
+
+@pytest.fixture
+def folder(tmp_path) -> RunFolder:
+    train(tiny_run(), tmp_path)
+    (tmp_path / "run.json").write_text(tiny_run().model_dump_json())
+    return RunFolder(tmp_path)
+
+
+def test_a_recursive_model_is_evaluated_up_to_twice_its_iterations(folder):
+    rows = evaluate(folder.path, FEW)["rows"]
+    assert {row["iterations"] for row in rows} == {1, 2, 3, 4}
+    trained = evaluate(folder.path, Evaluation(examples=50, iterations="trained"))["rows"]
+    assert {row["iterations"] for row in trained} == {1, 2}
+
+
+def test_a_model_without_iterations_is_evaluated_once(tmp_path):
+    run = tiny_run(models={"vanilla": {"n": 2}})
+    train(run, tmp_path)
+    (tmp_path / "run.json").write_text(run.model_dump_json())
+    assert {row["iterations"] for row in evaluate(tmp_path, FEW)["rows"]} == {1}
+
+
+def test_what_is_evaluated_is_left_alone_until_something_changes(folder):
+    first = evaluate(folder.path, FEW)
+    time = folder.evaluation.stat().st_mtime_ns
+    assert evaluate(folder.path, FEW) == first and folder.evaluation.stat().st_mtime_ns == time
+    assert evaluate(folder.path, Evaluation(examples=60)) != first
+
+
+def test_a_diverged_run_has_no_rows(tmp_path, monkeypatch):
+    def advance(trainer: Trainer) -> None:
+        with torch.no_grad():
+            trainer.model.head.weight.fill_(float("nan"))
+        original(trainer)
+
+    original = Trainer.advance
+    monkeypatch.setattr(Trainer, "advance", advance)
+    train(tiny_run(), tmp_path)
+    (tmp_path / "run.json").write_text(tiny_run().model_dump_json())
+    assert evaluate(tmp_path, FEW)["rows"] == []
+
+
+def test_a_run_in_training_is_refused(tmp_path):
+    (tmp_path / "run.json").write_text(tiny_run().model_dump_json())
+    with pytest.raises(UserError, match="not been trained to its end"):
+        evaluate(tmp_path, FEW)
+
+
+def test_weights_that_are_not_those_of_the_record_are_refused(folder):
+    content = bytearray(folder.weights.read_bytes())
+    content[-1] ^= 1
+    folder.weights.write_bytes(content)
+    with pytest.raises(UserError, match="checksum"):
+        evaluate(folder.path, FEW)
+
+
+def test_weights_of_another_architecture_are_refused(folder):
+    run = json.loads(folder.run.read_text())
+    run["model"]["width"] = 16
+    folder.run.write_text(json.dumps(run))
+    with pytest.raises(UserError, match="its tensors are not those of"):
+        evaluate(folder.path, FEW)

@@ -1,0 +1,169 @@
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from asura.errors import UserError
+from asura.runs import RunFolder, digest
+from asura.study import Run
+from asura.training import loop
+from asura.training.loop import Stopped, train
+from asura.training.tensors import load_tensors
+from asura.training.trainer import Trainer
+from tests.conftest import tiny_run
+
+
+def metrics_of(path: Path) -> list[dict]:
+    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+
+
+def start(run: Run, path: Path) -> subprocess.Popen:
+    """Train in a process of its own."""
+    path.mkdir(exist_ok=True)
+    (path / "run.json").write_text(run.model_dump_json())
+    command = [sys.executable, "-m", "asura", "train", path / "run.json", "--out", path]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_run_leaves_weights_metrics_and_a_record(tmp_path):
+    run = tiny_run()
+    record = train(run, tmp_path)
+    assert record["status"] == "finished" and record["step"] == 12 and record["run"] == digest(run)
+    assert json.loads((tmp_path / "training.json").read_text()) == record
+    assert [row["step"] for row in metrics_of(tmp_path)] == [5, 10, 12]
+    assert [row["tokens"] for row in metrics_of(tmp_path)] == [160, 320, 384]
+    trainer = Trainer(run, torch.device("cpu"))
+    while not trainer.done:
+        trainer.advance()
+    weights, _ = load_tensors(tmp_path / "weights.safetensors")
+    assert all(torch.equal(weights[name], tensor) for name, tensor in trainer.model.state_dict().items())
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_a_run_that_has_ended_is_left_alone(tmp_path):
+    record = train(tiny_run(), tmp_path)
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert train(tiny_run(), tmp_path) == record
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == times
+
+
+def test_a_folder_of_another_run_is_refused_and_left_as_it_was(tmp_path):
+    train(tiny_run(), tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(UserError, match="a trained run with other settings"):
+        train(tiny_run({"learning_rate": 0.1}), tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_signal_saves_and_leaves_and_the_run_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+    train(tiny_run(), tmp_path / "straight")
+    steps = []
+
+    def advance(trainer: Trainer) -> None:
+        steps.append(trainer.step)
+        if len(steps) == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        original(trainer)
+
+    original = Trainer.advance
+    monkeypatch.setattr(Trainer, "advance", advance)
+    with pytest.raises(Stopped, match="SIGTERM; saved after step 7"):
+        train(tiny_run(), tmp_path / "resumed")
+    record = train(tiny_run(), tmp_path / "resumed")
+    assert record["resumed_at"] == [7] and steps == list(range(12))
+    same_end(tmp_path / "resumed", tmp_path / "straight")
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def same_end(one: Path, other: Path) -> None:
+    assert (one / "weights.safetensors").read_bytes() == (other / "weights.safetensors").read_bytes()
+    assert metrics_of(one) == metrics_of(other)
+
+
+def test_a_run_killed_at_random_moments_ends_with_the_same_bits(tmp_path):
+    run = tiny_run({"steps": 400, "checkpoint_steps": 1, "log_steps": 7})
+    assert start(run, tmp_path / "straight").wait() == 0
+    chance = random.Random(0)
+    kills = 0
+    while kills < 4:
+        process = start(run, tmp_path / "killed")
+        while process.poll() is None and not (tmp_path / "killed" / "checkpoint.safetensors").exists():
+            time.sleep(0.01)
+        time.sleep(chance.random() / 2)
+        process.kill()
+        if process.wait() == 0:
+            break
+        kills += 1
+    assert kills, "the run ended before it could be killed"
+    assert start(run, tmp_path / "killed").wait() == 0
+    same_end(tmp_path / "killed", tmp_path / "straight")
+
+
+def test_sigterm_from_outside_exits_as_a_shell_expects(tmp_path):
+    process = start(tiny_run({"steps": 100_000}), tmp_path)
+    while not (tmp_path / "checkpoint.safetensors").exists():
+        time.sleep(0.01)
+    process.terminate()
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "stopped by SIGTERM" in stderr and "Traceback" not in stderr
+
+
+def test_a_diverging_run_stops_and_is_a_result(tmp_path, monkeypatch):
+    def advance(trainer: Trainer) -> None:
+        if trainer.step == 6:
+            with torch.no_grad():
+                trainer.model.head.weight.fill_(float("nan"))
+        original(trainer)
+
+    original = Trainer.advance
+    monkeypatch.setattr(Trainer, "advance", advance)
+    record = train(tiny_run(), tmp_path)
+    assert (record["status"], record["step"]) == ("diverged", 7)
+    assert metrics_of(tmp_path)[-1] == {**metrics_of(tmp_path)[-1], "step": 10, "loss": None, "diverged_at": 7}
+    assert train(tiny_run(), tmp_path) == record
+
+
+def test_a_truncated_checkpoint_is_named_and_nothing_is_lost(tmp_path):
+    monkey = RunFolder(tmp_path)
+    process = start(tiny_run({"steps": 100_000}), tmp_path)
+    while not monkey.checkpoint.exists():
+        time.sleep(0.01)
+    process.terminate()
+    process.communicate(timeout=30)
+    content = monkey.checkpoint.read_bytes()
+    monkey.checkpoint.write_bytes(content[: len(content) // 2])
+    process = start(tiny_run({"steps": 100_000}), tmp_path)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert stderr.count("\n") == 1 and "checkpoint.safetensors" in stderr and "delete it" in stderr
+    assert monkey.checkpoint.read_bytes() == content[: len(content) // 2]
+
+
+def test_a_checkpoint_of_other_settings_is_not_gone_on_from(tmp_path, monkeypatch):
+    received = [signal.SIGTERM]
+    monkeypatch.setattr(loop, "_signals", lambda: _always(received))
+    with pytest.raises(Stopped):
+        train(tiny_run(), tmp_path)
+    received.clear()
+    train(tiny_run({"learning_rate": 0.1}), tmp_path)
+    monkeypatch.undo()
+    train(tiny_run({"learning_rate": 0.1}), tmp_path / "fresh")
+    same_end(tmp_path, tmp_path / "fresh")
+
+
+class _always:
+    def __init__(self, received: list[int]) -> None:
+        self.received = received
+
+    def __enter__(self) -> list[int]:
+        return self.received
+
+    def __exit__(self, *_: object) -> None: ...
