@@ -41,11 +41,15 @@ class Match(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def counted(settings: Architecture, vocabulary: int, length: int) -> Cost:
-    """Build the model without weights, and count it."""
-    model = build(settings, vocabulary, device="meta")
-    tokens = torch.zeros(1, length, dtype=torch.int64, device="meta")
-    with FlopCounterMode(display=False) as counter:
-        model.loss(tokens, tokens, recompute=False).loss.backward()
+    """Build the model without weights, and count it. Raises UserError where torch cannot even number its weights."""
+    try:
+        model = build(settings, vocabulary, device="meta")
+        tokens = torch.zeros(1, length, dtype=torch.int64, device="meta")
+        with FlopCounterMode(display=False) as counter:
+            model.loss(tokens, tokens, recompute=False).loss.backward()
+    except RuntimeError as error:
+        size = f"width {settings.width} on {vocabulary} tokens in sequences of {length}"
+        raise UserError(f"models.{settings.architecture}: {size} is too large ({error})") from None
     embedded = model.embedding.weight.numel() + model.head.weight.numel()
     return Cost(sum(p.numel() for p in model.parameters()) - embedded, counter.get_total_flops())
 

@@ -13,6 +13,7 @@ from asura.errors import UserError
 from asura.models import ARCHITECTURES, AnyArchitecture
 from asura.models.layers import Architecture
 from asura.tasks import TASKS, Task
+from asura.tasks.base import LARGEST
 from asura.validation import checked, mapping_at, nearest
 
 FORMAT = 1
@@ -31,8 +32,8 @@ class Training(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(ge=1)
-    batch: int = Field(32, ge=1, description="sequences in one step")
+    steps: int = Field(ge=1, le=2**40)
+    batch: int = Field(32, ge=1, le=LARGEST, description="sequences in one step")
     accumulate: int = Field(1, ge=1, description="parts that a batch is cut into, one after the other")
     optimiser: Literal["adamw", "adafactor", "muon"] = "adamw"
     learning_rate: float = Field(3e-3, gt=0, allow_inf_nan=False)
@@ -66,7 +67,9 @@ class Evaluation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     iterations: Literal["trained", "up_to_twice"] = "up_to_twice"
-    examples: int = Field(2560, ge=1, description="2,500 give a standard error below 1 % whatever the score")
+    examples: int = Field(
+        2560, ge=1, le=LARGEST, description="2,500 give a standard error below 1 % whatever the score"
+    )
 
 
 class Run(BaseModel):
@@ -143,9 +146,9 @@ class Study(BaseModel):
     tasks: dict[Name, dict[str, Any]] = Field(min_length=1)
     models: dict[str, dict[str, Any] | list[dict[str, Any]]] = Field(min_length=1)
     controls: list[Control] = []
-    width: int = Field(64, ge=1)
-    heads: int = Field(4, ge=1)
-    mlp_width: int | None = Field(None, ge=1)
+    width: int = Field(64, ge=1, le=LARGEST)
+    heads: int = Field(4, ge=1, le=LARGEST)
+    mlp_width: int | None = Field(None, ge=1, le=LARGEST)
     causal: bool = True
     training: dict[str, Any]
     evaluation: Evaluation = Evaluation()

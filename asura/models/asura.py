@@ -21,6 +21,7 @@ from torch import Generator, Tensor, nn
 
 from asura.models.adapters import ABBA, LoRA
 from asura.models.layers import Architecture, Block, Model
+from asura.tasks.base import LARGEST
 
 
 class AsuraSettings(Architecture):
@@ -32,8 +33,8 @@ class AsuraSettings(Architecture):
     iteration_norm: Literal["none", "shared", "per_iteration"] = "per_iteration"
     block_norm: Literal["none", "per_iteration"] = "none"
     adapter: Literal["none", "lora", "abba"] = "none"
-    adapter_rank: int = Field(4, ge=1, description="r of LoRA, r1 of ABBA")
-    adapter_second_rank: int = Field(4, ge=1, description="r2 of ABBA")
+    adapter_rank: int = Field(4, ge=1, le=LARGEST, description="r of LoRA, r1 of ABBA")
+    adapter_second_rank: int = Field(4, ge=1, le=LARGEST, description="r2 of ABBA")
     guidance: Literal["none", "uniform", "progressive"] | tuple[float, ...] = "none"
 
     @model_validator(mode="after")

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Generator, Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from asura.tasks.base import IGNORE
+from asura.tasks.base import IGNORE, LARGEST
 
 
 class Architecture(BaseModel):
@@ -24,11 +24,11 @@ class Architecture(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     architecture: str
-    n: int = Field(1, ge=1, description="blocks with parameters of their own")
-    i: int = Field(1, ge=1, description="iterations of the whole stack")
-    width: int = Field(64, ge=1)
-    heads: int = Field(4, ge=1)
-    mlp_width: int | None = Field(None, ge=1, description="hidden width of the MLP; four times the width if not given")
+    n: int = Field(1, ge=1, le=LARGEST, description="blocks with parameters of their own")
+    i: int = Field(1, ge=1, le=LARGEST, description="iterations of the whole stack")
+    width: int = Field(64, ge=1, le=LARGEST)
+    heads: int = Field(4, ge=1, le=LARGEST)
+    mlp_width: int | None = Field(None, ge=1, le=LARGEST, description="hidden width of the MLP; 4 × width by default")
     causal: bool = Field(True, description="next-token prediction; false lets every position see all others")
 
     @model_validator(mode="after")

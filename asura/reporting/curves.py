@@ -10,7 +10,6 @@ from asura.reporting.statistics import mean_interval
 from asura.reporting.style import (
     CHANCE,
     NOT_SCORED,
-    NUMBERED,
     SEEDS,
     Style,
     diverged_handles,
@@ -18,7 +17,7 @@ from asura.reporting.style import (
     empty_figure,
     handles_of,
     legend,
-    number,
+    numbered_marker,
     panels,
     plain,
     score_axis,
@@ -68,10 +67,7 @@ def _line_with_band(axes: Axes, model: pd.DataFrame, style: Style, trained: int)
     axes.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0)
     axes.plot(model["iterations"], model["value"], ".", color=colour, alpha=0.5, markersize=3, gid="seeds")
     if trained in x:
-        mean = intervals[trained].mean
-        marker = {"color": colour, "markersize": NUMBERED, "markeredgecolor": "white"}
-        axes.plot(trained, mean, style.marker, **marker, zorder=3)
-        number(axes, trained, mean, str(trained))
+        numbered_marker(axes, trained, intervals[trained].mean, str(trained), style)
 
 
 @styled

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 ASURA = "ASURA"  # role of a cell that has controls
@@ -122,10 +123,12 @@ def members(results: Results) -> pd.DataFrame:
     models = results.runs.groupby(["task", "label"], sort=False)[per_model].first().reset_index()
     roles = results.roles.rename(columns={"control": "role", "control_of": "cell"})
 
-    is_control = models.set_index(["task", "label"]).index.isin(roles.set_index(["task", "label"]).index)
-    own = models[~is_control].assign(cell=lambda m: m["label"], series=lambda m: m["label"].map(family))
-    has_controls = own.set_index(["task", "label"]).index.isin(roles.set_index(["task", "cell"]).index)
-    own["role"] = pd.Series(has_controls, index=own.index).map({True: ASURA, False: STUDY_MODEL})
+    model = models.set_index(["task", "label"]).index
+    is_control = model.isin(roles.set_index(["task", "label"]).index)
+    has_controls = model.isin(roles.set_index(["task", "cell"]).index)  # and may itself be a control of another
+    own = models.assign(cell=models["label"], series=models["label"].map(family))
+    own["role"] = np.where(has_controls, ASURA, STUDY_MODEL)
+    own = own[has_controls | ~is_control]
 
     controls = models.merge(roles.drop(columns="deviation"), on=["task", "label"])
     controls["series"] = controls["role"]

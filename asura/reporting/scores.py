@@ -24,6 +24,7 @@ from asura.reporting.style import (
     PANEL_WIDTH,
     SEEDS,
     SIZE,
+    Style,
     diverged_handles,
     draw_diverged,
     draw_means,
@@ -31,7 +32,7 @@ from asura.reporting.style import (
     handles_of,
     legend,
     line_handles,
-    number,
+    numbered_marker,
     panels,
     score_axis,
     styled,
@@ -120,7 +121,7 @@ def _score_panels(
                 failed = [m.x for m in line.itertuples() if diverged[task, m.label]]
                 draw_diverged(axes, failed, look[series])
                 if numbered:
-                    _number(axes, points)
+                    _number(axes, points, look[series])
             decorate(axes)
             if n is not None and axes.get_subplotspec().is_first_row():
                 axes.set_title(f"$n = {n}$")
@@ -132,7 +133,7 @@ def _score_panels(
     return figure
 
 
-def _number(axes: Axes, points: list[tuple[Any, pd.Series]]) -> None:
+def _number(axes: Axes, points: list[tuple[Any, pd.Series]], style: Style) -> None:
     for member, values in points:
         text = f"n{member.n}" if member.reference else str(member.cell_i)
-        number(axes, member.x, values.mean(), text)
+        numbered_marker(axes, member.x, values.mean(), text, style)

@@ -11,6 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.transforms import offset_copy
 
 from asura.reporting.frames import CONTROLS, Results, members
@@ -121,9 +122,23 @@ def draw_means(axes: Axes, samples: list[tuple[float, np.ndarray]], style: Style
     )
 
 
-def number(axes: Axes, x: float, y: float, text: str) -> None:
-    """Text inside a marker of the size NUMBERED."""
-    axes.annotate(text, (x, y), ha="center", va="center", fontsize=5.5, color="white", fontweight="bold")
+def numbered_marker(axes: Axes, x: float, y: float, text: str, style: Style) -> None:
+    """A marker with text inside; one drawn later covers both."""
+    look = {"color": style.colour, "markersize": NUMBERED, "markeredgecolor": "white", "markeredgewidth": 0.6}
+    axes.plot(x, y, style.marker, **look, zorder=3)
+    axes.annotate(
+        text,
+        (x, y),
+        (0, {"^": -1, "v": 1}.get(style.marker, 0)),
+        textcoords="offset points",
+        ha="center",
+        va="center",
+        fontsize=5.5,
+        color="white",
+        fontweight="bold",
+        path_effects=[withStroke(linewidth=1, foreground=style.colour)],
+        zorder=3,
+    )
 
 
 def draw_diverged(axes: Axes, places: Iterable[float], style: Style) -> None:

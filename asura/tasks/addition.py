@@ -6,7 +6,7 @@ import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Generator, Tensor
 
-from asura.tasks.base import IGNORE, Batch, Metric, Task
+from asura.tasks.base import IGNORE, LARGEST, Batch, Metric, Task
 
 PLUS, EQUALS, PAD = 10, 11, 12
 
@@ -25,11 +25,11 @@ class Addition(Task):
     metric: ClassVar[Metric] = "exact_match"
     reads_its_answers: ClassVar[bool] = True
 
-    operands: tuple[Annotated[int, Field(ge=2)], ...] = Field((2, 4, 8), min_length=1)
+    operands: tuple[Annotated[int, Field(ge=2, le=LARGEST)], ...] = Field((2, 4, 8), min_length=1)
     """Numbers of operands trained on."""
     digits: int = Field(3, ge=1, le=12)
     """Digits of an operand."""
-    extrapolate_to: int = Field(default_factory=lambda settings: 2 * max(settings["operands"]))
+    extrapolate_to: int = Field(le=2 * LARGEST, default_factory=lambda settings: 2 * max(settings["operands"]))
     """Operands of `more_operands`, by default twice the most trained on; sums are wide enough for them."""
 
     @field_validator("operands")

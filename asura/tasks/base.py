@@ -8,6 +8,9 @@ from torch import Generator, Tensor
 IGNORE = -100
 """The target where nothing is asked (the index that torch's cross-entropy ignores)."""
 
+LARGEST = 2**20
+"""The largest value of a size in a study; beyond it, someone has slipped on the keyboard."""
+
 Metric = Literal["accuracy", "exact_match"]
 
 

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Generator, Tensor
 
-from asura.tasks.base import IGNORE, Batch, Task
+from asura.tasks.base import IGNORE, LARGEST, Batch, Task
 
 SYMBOLS = (":=", "+", "-", ".", "?")
 
@@ -24,13 +24,13 @@ class IGSM(Task):
     Splits: `test`; `deeper`, graphs of depth `extrapolate_to`.
     """
 
-    modulus: int = Field(7, ge=3)
+    modulus: int = Field(7, ge=3, le=LARGEST)
     """An odd prime."""
-    depth: int = Field(4, ge=1)
+    depth: int = Field(4, ge=1, le=LARGEST)
     """Depth of the variable that is asked."""
-    per_layer: int = Field(3, ge=1)
+    per_layer: int = Field(3, ge=1, le=LARGEST)
     """Variables of a layer."""
-    extrapolate_to: int = Field(default_factory=lambda settings: settings["depth"] + 2)
+    extrapolate_to: int = Field(le=2 * LARGEST, default_factory=lambda settings: settings["depth"] + 2)
     """Depth of `deeper`, two more than `depth` by default; there are variable names enough for it."""
 
     @field_validator("modulus")

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from asura.tasks.base import IGNORE, Batch, Task
+from asura.tasks.base import IGNORE, LARGEST, Batch, Task
 
 
 class PHop(Task):
@@ -21,11 +21,11 @@ class PHop(Task):
     whether further iterations take further hops; `longer`, sequences of twice the length.
     """
 
-    hops: int = Field(3, ge=1)
+    hops: int = Field(3, ge=1, le=LARGEST)
     """Number of hops to the answer (p)."""
-    alphabet: int = Field(4, ge=2)
+    alphabet: int = Field(4, ge=2, le=LARGEST)
     """Number of distinct tokens."""
-    length: int = Field(32, ge=2)
+    length: int = Field(32, ge=2, le=LARGEST)
     """Number of tokens of a sequence."""
     supervision: Literal["dense", "last"] = "dense"
     """Whether every position with an answer is asked, or only the last one, as published."""

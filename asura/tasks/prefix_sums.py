@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from asura.tasks.base import Batch, Metric, Task
+from asura.tasks.base import LARGEST, Batch, Metric, Task
 
 
 class PrefixSums(Task):
@@ -20,7 +20,7 @@ class PrefixSums(Task):
 
     metric: ClassVar[Metric] = "exact_match"
 
-    length: int = Field(32, ge=1)
+    length: int = Field(32, ge=1, le=LARGEST)
     """Number of bits of a string."""
 
     @property

@@ -1,0 +1,132 @@
+import json
+import sys
+
+import pytest
+import yaml
+
+from asura.cli import main
+from asura.models import build
+from tests.conftest import TINY
+
+
+@pytest.fixture
+def study(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(TINY | {"controls": ["iso_param", "iso_recursion"], "width": 16, "seeds": [0, 1]}))
+    return path
+
+
+@pytest.fixture
+def asura(monkeypatch, capsys):
+    def call(*arguments: object) -> tuple[object, str, str]:
+        """Exit code or message, standard output, and standard error of a command."""
+        monkeypatch.setattr(sys, "argv", ["asura", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        output = capsys.readouterr()
+        return end.value.code, output.out, output.err
+
+    return call
+
+
+def refusal(result: tuple[object, str, str]) -> str:
+    code, _, _ = result
+    assert isinstance(code, str) and code.startswith("asura: ") and "\n" not in code
+    return code
+
+
+def test_a_plan_for_programs_has_an_object_for_each_run(asura, study):
+    code, output, _ = asura("plan", study, "--json")
+    rows = json.loads(output)
+    assert code == 0 and len(rows) == 3 * 2
+    promised = (
+        "label task architecture n i seed control control_of parameters flops_per_token training_flops tokens "
+        "effective_depth deviation"
+    )
+    assert set(promised.split()) <= set(rows[0])
+
+
+def test_a_plan_for_people_names_models_controls_and_cost(asura, study):
+    code, output, _ = asura("plan", study)
+    assert code == 0
+    for part in ("asura-n1-i2", "iso_param", "+0.00%", "3 models × 2 seeds = 6 runs", "minutes"):
+        assert part in output
+
+
+def test_samples_are_shown_as_the_task_shows_them(asura, study):
+    code, output, _ = asura("sample", study, "phop", "--split", "longer", "--count", 2)
+    assert code == 0
+    assert [len(line.split(" -> ")[0].split()) for line in output.splitlines()] == [16, 16]
+    assert asura("sample", study, "phop", "--split", "longer", "--count", 2)[1] == output
+    assert asura("sample", study, "phop", "--split", "longer", "--count", 2, "--seed", 1)[1] != output
+
+
+def test_samples_for_programs_have_tokens_and_targets(asura, study):
+    _, output, _ = asura("sample", study, "phop", "--count", 3, "--json")
+    examples = json.loads(output)
+    assert [len(example["tokens"]) for example in examples] == [8, 8, 8]
+    for example in examples:
+        for place, target in enumerate(example["targets"]):  # one hop, by its definition
+            earlier = [s for s in range(place) if example["tokens"][s] == example["tokens"][place]]
+            assert target == (example["tokens"][earlier[-1] + 1] if earlier else -100)
+
+
+def test_a_run_is_trained_and_evaluated_by_hand(asura, study, tmp_path):
+    from asura.planning import prepare
+    from asura.validation import read_yaml
+
+    prepare(read_yaml(study), tmp_path)
+    run = tmp_path / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0" / "run.json"
+    out = tmp_path / "by hand"
+    assert asura("train", run, "--out", out)[:2] == (0, f"{out}: finished at step 12\n")
+    assert (out / "run.json").read_text() == run.read_text()
+    code, output, _ = asura("evaluate", out, "--examples", 40)
+    assert code == 0 and len(output.splitlines()) == 3 * 4 * 2
+    assert asura("evaluate", out, "--examples", 40)[1] == output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["plan", "none.yaml"], ["none.yaml: no such file"]),
+        (["plan", "bad.yaml"], ["bad.yaml: heads: found 0"]),
+        (["sample", "tiny.yaml", "fhop"], ["tiny.yaml", "did you mean 'phop'"]),
+        (["sample", "tiny.yaml", "phop", "--split", "logner"], ["tasks.phop", "did you mean 'longer'"]),
+        (["train", "none.json", "--out", "x"], ["none.json: no such file"]),
+        (["train", "tiny.yaml", "--out", "x"], ["tiny.yaml: it is not JSON"]),
+        (["train", "run.json", "--out", "tiny.yaml"], ["tiny.yaml: File exists"]),
+        (["train", "run.json", "--out", "tiny.yaml/x"], ["tiny.yaml/x: Not a directory"]),
+        (["evaluate", "."], ["training.json: no such file", "not been trained"]),
+        (["evaluate", ".", "--iterations", "all"], ["evaluation.iterations: found 'all'", "'up_to_twice'"]),
+        (["collect", "none"], ["none/plan.json: no such file"]),
+        (["tables", "none"], ["none/tidy/runs.csv: no such file"]),
+        (["partial", "none"], ["none/plan.json: no such file"]),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(asura, study, monkeypatch, arguments: list[str], parts: list[str]):
+    from asura.planning import make
+
+    monkeypatch.chdir(study.parent)
+    (study.parent / "run.json").write_text(json.dumps(next(iter(make(TINY).runs.values()))))
+    (study.parent / "bad.yaml").write_text(yaml.safe_dump(TINY | {"heads": 0}))
+    message = refusal(asura(*arguments))
+    for part in parts:
+        assert part in message
+
+
+def test_a_device_that_is_not_there_is_named(asura, study, tmp_path, monkeypatch):
+    from asura.planning import make
+
+    monkeypatch.setenv("ASURA_DEVICE", "toaster")
+    (tmp_path / "run.json").write_text(json.dumps(next(iter(make(TINY).runs.values()))))
+    assert "ASURA_DEVICE: found 'toaster'" in refusal(asura("train", tmp_path / "run.json", "--out", tmp_path / "x"))
+
+
+def test_four_lines_give_anyone_the_model():
+    lines = build.__doc__.split("\n\n")[1].strip().splitlines()
+    assert len(lines) == 4
+    import torch
+
+    names = {"tokens": torch.zeros(2, 5, dtype=torch.int64)}
+    exec("\n".join(line.strip() for line in lines), names)
+    assert names["logits"].shape == (2, 5, 256)
