@@ -1,7 +1,8 @@
-import shlex
+import os
 import sys
 from pathlib import Path
 
+import asura
 from asura.errors import UserError
 from asura.planning import prepare
 from asura.validation import in_file, read_yaml
@@ -21,6 +22,6 @@ include: "rules/report.smk"
 
 
 rule all:
+    default_target: True
     input:
         f"{STUDY}/report.html",
-    default_target: True

@@ -20,8 +20,8 @@ def load_plan():
 PLAN = load_plan()
 STUDY = (RESULTS / PLAN.study).as_posix()
 RUN = f"{STUDY}/runs/{{task}}/{{label}}/seed{{seed}}"
-ASURA = shlex.join([sys.executable, "-m", "asura"])
-SNAKEMAKE = shlex.join([sys.executable, "-m", "snakemake"])
+# The `python` of the rules is the one that runs Snakemake, also where its environment is not activated.
+os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)])}
 
 
 wildcard_constraints:

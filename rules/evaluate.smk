@@ -8,15 +8,17 @@ rule evaluate:
         f"{RUN}/evaluate.log",
     benchmark:
         f"{RUN}/evaluate.benchmark.tsv"
+    conda:
+        "../environment.yml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        run=subpath(output[0], parent=True),
         **PLAN.evaluation,
+        run=subpath(output[0], parent=True),
     message:
         "evaluate {wildcards.label} on {wildcards.task}, seed {wildcards.seed}"
     shell:
-        "{ASURA} evaluate {params.run:q} --iterations {params.iterations:q} --examples {params.examples:q}"
+        "python -m asura evaluate {params.run:q} --iterations {params.iterations:q} --examples {params.examples:q}"
         " --threads {threads} > {log:q} 2>&1"

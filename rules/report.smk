@@ -10,7 +10,7 @@ FIGURES = [
     "score_against_flops",
 ]
 # A change of the code that draws is a reason to draw again; a change of any other code is not.
-REPORTING = Path(sys.modules["asura"].__file__).parent / "reporting"
+REPORTING = Path(os.path.relpath(asura.__file__)).parent / "reporting"
 TABLE_CODE = [REPORTING / name for name in ("frames.py", "statistics.py", "tables.py")]
 FIGURE_CODE = [
     REPORTING / name
@@ -39,10 +39,14 @@ rule collect:
         expand(f"{STUDY}/tidy/{{frame}}.csv", frame=FRAMES),
     log:
         f"{STUDY}/logs/collect.log",
+    conda:
+        "../environment.yml"
+    params:
+        study=subpath(output[0], ancestor=2),
     message:
         "collect {STUDY}"
     shell:
-        "{ASURA} collect {STUDY:q} > {log:q} 2>&1"
+        "python -m asura collect {params.study:q} > {log:q} 2>&1"
 
 
 rule tables:
@@ -62,10 +66,14 @@ rule tables:
         ],
     log:
         f"{STUDY}/logs/tables.log",
+    conda:
+        "../environment.yml"
+    params:
+        study=subpath(output[0], ancestor=2),
     message:
         "write the tables of {STUDY}"
     shell:
-        "{ASURA} tables {STUDY:q} > {log:q} 2>&1"
+        "python -m asura tables {params.study:q} > {log:q} 2>&1"
 
 
 rule figures:
@@ -85,10 +93,14 @@ rule figures:
         ],
     log:
         f"{STUDY}/logs/figures.log",
+    conda:
+        "../environment.yml"
+    params:
+        study=subpath(output[0], ancestor=2),
     message:
         "draw the figures of {STUDY}"
     shell:
-        "{ASURA} figures {STUDY:q} > {log:q} 2>&1"
+        "python -m asura figures {params.study:q} > {log:q} 2>&1"
 
 
 rule report:
@@ -99,17 +111,26 @@ rule report:
         f"{STUDY}/report.html",
     log:
         f"{STUDY}/logs/report.log",
+    conda:
+        "../environment.yml"
+    params:
+        snakefile=workflow.main_snakefile,
+        study=f"{STUDY}/study.json",
     message:
         "write {output}"
     shell:
-        "{SNAKEMAKE} --snakefile {workflow.main_snakefile:q} --configfile {STUDY:q}/study.json"
+        "python -m snakemake --snakefile {params.snakefile:q} --configfile {params.study:q}"
         " --report {output:q} -- {input:q} > {log:q} 2>&1"
 
 
 rule partial:
     log:
         f"{STUDY}/logs/partial.log",
+    conda:
+        "../environment.yml"
+    params:
+        study=STUDY,
     message:
         "draw what is finished of {STUDY}"
     shell:
-        "{ASURA} partial {STUDY:q} 2>&1 | tee {log:q}"
+        "python -m asura partial {params.study:q} 2>&1 | tee {log:q}"

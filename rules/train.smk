@@ -8,8 +8,10 @@ rule train:
         f"{RUN}/train.log",
     benchmark:
         f"{RUN}/train.benchmark.tsv"
-    threads: 1
     retries: 1
+    conda:
+        "../environment.yml"
+    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
@@ -18,4 +20,4 @@ rule train:
     message:
         "train {wildcards.label} on {wildcards.task}, seed {wildcards.seed}"
     shell:
-        "{ASURA} train {input:q} --out {params.out:q} --threads {threads} > {log:q} 2>&1"
+        "python -m asura train {input:q} --out {params.out:q} --threads {threads} > {log:q} 2>&1"

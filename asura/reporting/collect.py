@@ -27,7 +27,7 @@ def collect(study: Path, partial: bool = False) -> Results:
         folder = RunFolder(study / "runs" / row["task"] / row["label"] / f"seed{row['seed']}")
         key = {name: row[name] for name in ("task", "label", "seed")}
         outcome = {"status": "missing", "step": 0}
-        if not partial or (folder.record.is_file() and folder.evaluation.is_file()):
+        if not partial or _is_evaluated(folder):
             outcome = {name: folder.read_record()[name] for name in outcome}
             rows["scores"] += [key | score for score in _evaluation(folder)["rows"]]
         rows["runs"].append(row | outcome)
@@ -56,7 +56,7 @@ def read_results(folder: Path) -> Results:
 
 def _read_frame(path: Path, types: dict[str, str]) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(path, dtype=types)
+        frame = pd.read_csv(path, dtype=types, keep_default_na=False, na_values="")  # a task may be named NA
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; collect the study first") from None
     except (OSError, ValueError) as error:
@@ -66,9 +66,18 @@ def _read_frame(path: Path, types: dict[str, str]) -> pd.DataFrame:
     return frame
 
 
+def _is_evaluated(folder: RunFolder) -> bool:
+    return folder.record.is_file() and folder.evaluation.is_file() and _is_of_these_weights(folder)
+
+
+def _is_of_these_weights(folder: RunFolder) -> bool:
+    made_of = read_json(folder.evaluation).get("made_of", {})
+    return made_of.get("weights") == folder.read_record()["weights"]
+
+
 def _evaluation(folder: RunFolder) -> dict[str, Any]:
     content = read_json(folder.evaluation)
-    if content.get("made_of", {}).get("weights") != folder.read_record()["weights"]:
+    if not _is_of_these_weights(folder):
         raise UserError(f"{folder.evaluation}: it is of other weights than those beside it; delete it")
     return content
 
@@ -79,8 +88,10 @@ def _resources(folder: RunFolder) -> list[dict[str, Any]]:
     for rule in RULES:
         path = folder.path / f"{rule}.benchmark.tsv"
         if path.is_file():
-            row = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
-            used.append(
-                {"rule": rule, "seconds": row["s"], "max_rss_mb": row["max_rss"], "cpu_seconds": row["cpu_time"]}
-            )
+            try:
+                row = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
+                measured = {"seconds": row["s"], "max_rss_mb": row["max_rss"], "cpu_seconds": row["cpu_time"]}
+            except (ValueError, LookupError):
+                raise UserError(f"{path}: it is no benchmark file of Snakemake, or cut short; delete it") from None
+            used.append({"rule": rule} | measured)
     return used

@@ -17,6 +17,7 @@ from asura.reporting.style import (
     empty_figure,
     handles_of,
     legend,
+    log_axis,
     numbered_marker,
     panels,
     plain,
@@ -44,7 +45,8 @@ def iterations_at_evaluation(results: Results) -> Figure:
     for row, (task, n) in zip(grid, rows, strict=True):
         here = scores[(scores["task"] == task) & (scores["n"] == n)]
         for axes, split in zip(row, splits, strict=True):
-            for (_, label, i), model in here[here["split"] == split].groupby(["order", "label", "i"]):
+            models = here[here["split"] == split].groupby(["order", "label", "i"])
+            for (_, label, i), model in reversed(list(models)):  # the cells over their controls
                 series = series_of[task, label]
                 drawn.add(series)
                 _line_with_band(axes, model, look[series], i)
@@ -98,10 +100,9 @@ def learning_curves(results: Results) -> Figure:
             for member in here[::-1].itertuples():  # the cell itself over its controls
                 curve = curves[(curves["task"] == task) & (curves["label"] == member.label)]
                 _mean_over_seeds(axes, curve.dropna(subset=quantity), quantity, look[member.series])
-            axes.set_xscale("log")
+            log_axis(axes, curves["tokens"], "training tokens")
             if axes.get_subplotspec().is_first_row():
                 axes.set_title(plain(cell))
-            axes.set_xlabel("training tokens")
             axes.label_outer()
             if quantity == run["metric"]:
                 draw_chance(axes, run["chance"])

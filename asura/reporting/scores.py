@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from asura.reporting.frames import (
     NOT_RECURSIVE,
@@ -32,6 +31,7 @@ from asura.reporting.style import (
     handles_of,
     legend,
     line_handles,
+    log_axis,
     numbered_marker,
     panels,
     score_axis,
@@ -76,15 +76,12 @@ def score_against_flops(results: Results) -> Figure:
 
 
 def _score_against_cost(results: Results, cost: str, name: str) -> Figure:
-    def decorate(axes: Axes) -> None:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axes.margins(x=0.1)
-        axes.set_xlabel(name)
-
     table = members(results)
+
+    def decorate(axes: Axes) -> None:
+        log_axis(axes, table[cost], name)
+        axes.margins(x=0.1)
+
     return _score_panels(results, table.assign(x=table[cost]), decorate, numbered=True, width=3.2)
 
 

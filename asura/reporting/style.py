@@ -6,12 +6,14 @@ from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 from matplotlib.transforms import offset_copy
 
 from asura.reporting.frames import CONTROLS, Results, members
@@ -152,6 +154,17 @@ def draw_chance(axes: Axes, chance: float) -> None:
     axes.axhline(chance, color="0.35", linestyle=":", linewidth=1, zorder=0)
 
 
+def log_axis(axes: Axes, values: pd.Series, name: str) -> None:
+    """A logarithmic x axis for these values, with as many labels as do not overlap."""
+    span = values.max() / values.min()
+    labelled = (1, 2, 5) if span < 12 else (1, 3) if span < 150 else (1,)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=labelled))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.set_xlabel(name)
+
+
 def score_axis(row: np.ndarray, results: Results, task: str) -> None:
     """Name a row of panels, draw chance, and let the axis reach from the lowest score to just over 1."""
     run = results.runs[results.runs["task"] == task].iloc[0]
@@ -195,7 +208,8 @@ def write_figure(figure: Figure, path_stem: Path, note: str | None) -> None:
     """Write .png, .svg and .pdf, with `note` over the figure; the same data give the same bytes."""
     path_stem.parent.mkdir(parents=True, exist_ok=True)
     if note:
-        figure.suptitle(note.replace("$", r"\$"), color="firebrick", fontweight="bold", fontsize=10)
+        look = {"color": "firebrick", "fontweight": "bold", "fontsize": 10}
+        figure.suptitle(note.replace("$", r"\$"), x=0.01, ha="left", **look)  # beside the legend
     with mpl.rc_context(LOOK):
         figure.savefig(f"{path_stem}.png", dpi=200)
         figure.savefig(f"{path_stem}.svg", metadata={"Date": None})

@@ -1,18 +1,54 @@
 """A study as the default one would leave it: 24 models of one task, three seeds, one run diverged."""
 
+import math
+import statistics
+from collections.abc import Callable, Iterable
+
 import numpy as np
 import pytest
 
-from asura.reporting.frames import Results, tidy
+from asura.reporting.frames import COLUMNS, Results, tidy
 
 STEPS, BATCH, LENGTH, CHANCE = 600, 32, 32, 0.25
 BLOCK, FORWARD_BACKWARD = 49_152, 6
 SPLITS = {"test": 0.0, "hops_4": 0.12, "length_64": 0.2}
 FULL_DEPTH = {1: 0.62, 2: 0.86, 4: 0.985, 8: 0.99}
 DIVERGED = ("asura-n2-i4", 1)
+QUANTILE = {1: 12.706205, 2: 4.302653}  # of t at 97.5 %, from a printed table, by degrees of freedom
 
 
-def model(label, architecture, n, i, parameters, score, steps=STEPS):
+def mean_and_bounds(values: Iterable[float]) -> tuple[float, float, float]:
+    values = list(values)
+    mean = statistics.fmean(values)
+    half = QUANTILE[len(values) - 1] * statistics.stdev(values) / math.sqrt(len(values))
+    return mean, mean - half, mean + half
+
+
+def headline_scores(results: Results) -> dict[tuple[str, str], dict[int, float]]:
+    """(task, label) to seed to score, from a look at every row."""
+    found = {}
+    for run in results.runs.itertuples():
+        for row in results.scores.itertuples():
+            asked = (run.task, run.label, run.seed, "test", run.i, run.metric)
+            if (row.task, row.label, row.seed, row.split, row.iterations, row.metric) == asked:
+                found.setdefault((run.task, run.label), {})[run.seed] = row.value
+    return found
+
+
+def cells_and_controls(results: Results) -> list[tuple[str, str, str, str]]:
+    """Task, cell, role and label of what a study compares, in its order."""
+    controls = list(results.roles.itertuples())
+    cells = {(role.task, role.control_of) for role in controls}
+    rows = []
+    for task, label in dict.fromkeys(zip(results.runs["task"], results.runs["label"], strict=True)):
+        if (task, label) in cells:
+            rows.append((task, label, "ASURA", label))
+            own = [role for role in controls if (role.task, role.control_of) == (task, label)]
+            rows += [(task, label, role.control, role.label) for role in own]
+    return rows
+
+
+def model(label: str, architecture: str, n: int, i: int, parameters: int, score: float, steps: int = STEPS) -> dict:
     flops = float(FORWARD_BACKWARD * BLOCK * n * i + 4_000)
     tokens = steps * BATCH * LENGTH
     return {
@@ -29,7 +65,7 @@ def model(label, architecture, n, i, parameters, score, steps=STEPS):
     }
 
 
-def models_and_roles(cells):
+def models_and_roles(cells: Iterable[tuple[str, int, int]]) -> tuple[list[dict], list[dict]]:
     models, roles = {}, []
     for family, n, i in cells:
         cell = f"{family}-n{n}-i{i}"
@@ -66,7 +102,12 @@ def models_and_roles(cells):
     return list(models.values()), roles
 
 
-def build_results(cells, seeds=(0, 1, 2), tasks=("phop",), diverged=(DIVERGED,)):
+def build_results(
+    cells: Iterable[tuple[str, int, int]],
+    seeds: Iterable[int] = (0, 1, 2),
+    tasks: Iterable[str] = ("phop",),
+    diverged: Iterable[tuple[str, int]] = (DIVERGED,),
+) -> Results:
     random = np.random.default_rng(0)
     models, roles = models_and_roles(cells)
     runs, scores, curves, resources = [], [], [], []
@@ -115,10 +156,15 @@ GRID = [("asura", n, i) for n in (1, 2) for i in (2, 4)] + [("asura_full", 1, 4)
 
 
 @pytest.fixture(scope="session")
-def results():
+def results() -> Results:
     return build_results(GRID)
 
 
 @pytest.fixture(scope="session")
-def build():
+def build() -> Callable[..., Results]:
     return build_results
+
+
+@pytest.fixture(scope="session")
+def empty() -> Results:
+    return Results(**{name: tidy(name, []) for name in COLUMNS})

@@ -1,0 +1,28 @@
+# `make study` and `make test` on a machine that has Python 3.11 or newer, and nothing else.
+
+PYTHON ?= python3
+STUDY ?= configs/default.yaml
+ENVIRONMENT = .venv/installed
+
+.PHONY: study test bench lock
+
+study: $(ENVIRONMENT)
+	.venv/bin/snakemake --cores all --configfile $(STUDY)
+
+test: $(ENVIRONMENT)
+	.venv/bin/python -m pytest --numprocesses auto --dist loadfile
+
+bench: $(ENVIRONMENT)
+	.venv/bin/python benchmarks/steps.py
+	.venv/bin/python benchmarks/workflow.py
+
+# torch comes first and alone: pip then takes it as it stands in the lock file, whatever else asks for it.
+$(ENVIRONMENT): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet $$(grep '^torch==' requirements.lock)
+	.venv/bin/pip install --quiet --requirement requirements.lock
+	.venv/bin/pip install --quiet --no-deps --editable .
+	touch $@
+
+lock: $(ENVIRONMENT)
+	.venv/bin/pip freeze --exclude-editable | sed 's/+cpu//' > requirements.lock

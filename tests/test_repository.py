@@ -1,0 +1,52 @@
+"""The repository itself: its formats, its lint, and what stands in two places."""
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA_NAMES = {"torch": "pytorch"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["snakefmt", "--check", "Snakefile", "rules"],
+        ["snakemake", "--lint"],
+    ],
+    ids=" ".join,
+)
+def test_a_linter_has_nothing_to_say(command: list[str]):
+    result = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def requirements() -> dict[str, str]:
+    listed = [*PYPROJECT["dependencies"], *PYPROJECT["optional-dependencies"]["dev"]]
+    return dict(re.fullmatch(r"([a-z0-9-]+)(.*)", item).groups() for item in listed)
+
+
+def test_conda_users_get_the_same_packages_and_bounds():
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    found = dict(re.fullmatch(r"([a-z0-9-]+)(.*)", item).groups() for item in listed)
+    assert found.pop("python") == PYPROJECT["requires-python"]
+    assert found == {CONDA_NAMES.get(name, name): bounds for name, bounds in requirements().items()}
+
+
+def test_the_lock_file_pins_every_requirement():
+    pins = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().splitlines())
+    normal = {re.sub("[_.]", "-", name).lower() for name in pins}
+    assert set(requirements()) <= normal
+
+
+def test_every_file_is_read_in_one_sitting():
+    long = {path.name for path in (ROOT / "asura").rglob("*.py") if len(path.read_text().splitlines()) > 300}
+    assert not long

@@ -1,0 +1,183 @@
+"""The workflow itself, on a study of seconds: what it makes, and what it does again after a change."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.conftest import ROOT, TINY
+
+STUDY = TINY | {
+    "models": {"asura": {"n": 1, "i": 2}, "vanilla": {"n": 1, "training": {"learning_rate": 1e38}}},
+    "controls": ["iso_param"],
+    "width": 16,
+}
+Snakemake = Callable[..., subprocess.CompletedProcess]
+
+
+def write(folder: Path, study: dict) -> Path:
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(study))
+    return path
+
+
+def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", "study.yaml"]
+    environment = os.environ | {"PYTHONPATH": str(folder)}  # the copy's package, not the one that is installed
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A copy of the workflow in which the study has run."""
+    folder = tmp_path_factory.mktemp("workflow")
+    for name in ("Snakefile", "rules", "profiles", "asura", "environment.yml"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    write(folder, STUDY)
+    result = call(folder)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+@pytest.fixture
+def folder(finished: Path, tmp_path: Path) -> Path:
+    """A copy of that, to be changed; files keep their times."""
+    return Path(shutil.copytree(finished, tmp_path / "copy", symlinks=True))
+
+
+def changed_by(folder: Path, act: Callable[[], object]) -> set[str]:
+    """The files of the results that `act` made or wrote again, by their path below the study."""
+    results = folder / "results" / "tiny"
+    before = {path: path.stat().st_mtime_ns for path in results.rglob("*") if path.is_file()}
+    act()
+    after = {path: path.stat().st_mtime_ns for path in results.rglob("*") if path.is_file()}
+    return {path.relative_to(results).as_posix() for path in after if before.get(path) != after[path]}
+
+
+def runs_trained(changed: set[str]) -> set[str]:
+    return {path.removesuffix("/training.json") for path in changed if path.endswith("training.json")}
+
+
+def succeed(folder: Path, *arguments: str) -> None:
+    result = call(folder, *arguments)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_study_leaves_tables_figures_and_a_report(finished: Path):
+    results = finished / "results" / "tiny"
+    for name in ("comparison", "runs", "matching", "resources"):
+        for form in ("csv", "md", "tex"):
+            assert (results / "tables" / f"{name}.{form}").stat().st_size > 0
+    assert len(list((results / "figures").iterdir())) == 7 * 3
+    assert (results / "report.html").stat().st_size > 1e6
+    comparison = pd.read_csv(results / "tables" / "comparison.csv")
+    assert set(comparison["role"]) == {"ASURA", "iso_param", "study model"}
+    resources = pd.read_csv(results / "tables" / "resources.csv")
+    assert (resources["train_seconds"] > 0).all() and len(resources) == 3
+
+
+def test_the_report_asks_for_nothing_from_the_network(finished: Path):
+    report = (finished / "results" / "tiny" / "report.html").read_text(encoding="utf-8")
+    for loading in ('<script src="http', '<link rel="stylesheet" href="http', '<img src="http', "@import"):
+        assert loading not in report
+
+
+def test_a_diverged_run_is_recorded_and_the_others_go_on(finished: Path):
+    runs = pd.read_csv(finished / "results" / "tiny" / "tables" / "runs.csv").set_index("model")
+    diverged = runs.loc["vanilla-n1+learning_rate=1e+38"]
+    assert diverged["status"] == "diverged" and diverged["step"] <= 12 and pd.isna(diverged["score"])
+    assert runs.loc["asura-n1-i2", "status"] == "finished" and 0 <= runs.loc["asura-n1-i2", "score"] <= 1
+    comparison = pd.read_csv(finished / "results" / "tiny" / "tables" / "comparison.csv").set_index("model")
+    assert comparison["diverged"].to_dict()["vanilla-n1+learning_rate=1e+38"] == 1
+
+
+def test_a_second_run_has_nothing_to_do(folder: Path):
+    assert not changed_by(folder, lambda: succeed(folder))
+    assert "Nothing to be done" in call(folder).stderr
+
+
+def test_the_learning_rate_of_one_model_retrains_that_model_alone(folder: Path):
+    models = STUDY["models"] | {"vanilla": {"n": 1, "training": {"learning_rate": 0.01}}}
+    write(folder, STUDY | {"models": models})
+    changed = changed_by(folder, lambda: succeed(folder))
+    assert runs_trained(changed) == {"runs/phop/vanilla-n1+learning_rate=0.01/seed0"}
+    assert {"tables/comparison.csv", "figures/grid.png", "report.html"} <= changed
+
+
+def test_settings_of_the_study_retrain_every_run_they_reach_in_its_place(folder: Path):
+    write(folder, STUDY | {"training": STUDY["training"] | {"learning_rate": 0.01}})
+    trained = runs_trained(changed_by(folder, lambda: succeed(folder)))
+    assert {run.split("/")[2].split("-")[0] for run in trained} == {"asura", "vanilla"} and len(trained) == 2
+
+
+def test_a_new_seed_trains_that_seed_alone(folder: Path):
+    write(folder, STUDY | {"seeds": [0, 1]})
+    trained = runs_trained(changed_by(folder, lambda: succeed(folder)))
+    assert len(trained) == 3 and all(run.endswith("/seed1") for run in trained)
+
+
+def test_more_examples_evaluate_again_and_train_nothing(folder: Path):
+    write(folder, STUDY | {"evaluation": {"examples": 60}})
+    changed = changed_by(folder, lambda: succeed(folder))
+    assert not runs_trained(changed)
+    assert sum(path.endswith("evaluation.json") for path in changed) == 3
+
+
+def test_the_code_of_a_figure_redraws_figures_alone(folder: Path):
+    code = folder / "asura" / "reporting" / "curves.py"
+    code.write_text(code.read_text() + "\n# changed\n")
+    changed = changed_by(folder, lambda: succeed(folder))
+    assert {path.split("/")[0] for path in changed} == {"figures", "logs", "report.html"}
+    assert not any(path.startswith("logs/tables") for path in changed)
+
+
+def test_partial_results_are_drawn_and_marked(folder: Path):
+    run = next((folder / "results" / "tiny" / "runs" / "phop").glob("asura*")) / "seed0"
+    (run / "training.json").unlink()
+    changed = changed_by(folder, lambda: succeed(folder, "partial"))
+    assert {path.split("/")[0] for path in changed} == {"partial", "logs"}
+    partial = folder / "results" / "tiny" / "partial"
+    assert "PARTIAL RESULTS: 2 of 3 runs" in (partial / "tables" / "comparison.md").read_text()
+    assert "PARTIAL" in (partial / "figures" / "grid.svg").read_text()
+    assert pd.read_csv(partial / "tables" / "runs.csv")["status"].tolist().count("missing") == 1
+
+
+def test_the_study_of_a_file_is_not_merged_with_the_default(folder: Path):
+    succeed(folder, "--dry-run")
+    assert json.loads((folder / "results" / "tiny" / "study.json").read_text()) == STUDY
+    assert [path.name for path in (folder / "results").iterdir()] == ["tiny"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (yaml.safe_dump(STUDY | {"modles": {}}), "study.yaml: modles: no such key: found 'modles'; did you mean"),
+        (yaml.safe_dump(STUDY) + "seeds: [1]\n", "'seeds' stands there twice"),
+        (
+            yaml.safe_dump(STUDY | {"width": 2, "heads": 1, "models": {"asura": {"n": 2, "i": 1}}}),
+            "study.yaml: controls: no iso_param of",
+        ),
+    ],
+)
+def test_a_bad_study_is_refused_before_anything_runs(folder: Path, text: str, message: str):
+    (folder / "study.yaml").write_text(text)
+    results: list[subprocess.CompletedProcess] = []
+    assert not changed_by(folder, lambda: results.append(call(folder)))
+    assert results[0].returncode != 0
+    assert message in results[0].stderr and "Traceback" not in results[0].stderr
+
+
+def test_results_that_cannot_be_written_are_named(folder: Path):
+    shutil.rmtree(folder / "results")
+    (folder / "results").write_text("a file")
+    result = call(folder)
+    assert result.returncode != 0
+    assert "asura: results/tiny" in result.stderr and "Traceback" not in result.stderr
