@@ -114,7 +114,7 @@ rule report:
     conda:
         "../environment.yml"
     params:
-        snakefile=workflow.main_snakefile,
+        snakefile=os.path.relpath(workflow.main_snakefile),
         study=f"{STUDY}/study.json",
     message:
         "write {output}"

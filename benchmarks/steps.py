@@ -1,0 +1,166 @@
+"""Training steps against one another: ratios of medians, the two sides taking turns so that a busy machine hits both.
+
+python benchmarks/steps.py
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from asura.models.asura import AsuraFullSettings, AsuraSettings
+from asura.models.layers import Architecture
+from asura.models.universal import UniversalSettings
+from asura.models.vanilla import VanillaSettings
+from asura.study import Run, Training
+from asura.tasks import TASKS, Task
+from asura.tasks.base import IGNORE
+from asura.tasks.phop import PHop
+from asura.training.batches import Batches
+from asura.training.devices import describe, prepare
+from asura.training.trainer import Trainer
+
+ROUNDS, STEPS = 7, 4
+Step = Callable[[], object]
+
+
+class Size(NamedTuple):
+    """What is trained, on how much at once."""
+
+    name: str
+    width: int
+    heads: int
+    length: int
+    batch: int
+
+    @property
+    def task(self) -> PHop:
+        """Three-hop induction at this length."""
+        return PHop(length=self.length)
+
+
+SIZES = [Size("width 64, 32 × 32 tokens", 64, 4, 32, 32), Size("width 256, 8 × 256 tokens", 256, 8, 256, 8)]
+
+
+def step_of(settings: Architecture, size: Size) -> Step:
+    """A training step of this project."""
+    training = Training(steps=10**6, batch=size.batch, warmup_steps=50)
+    run = Run(task_name="phop", task_kind="phop", task=size.task, label="", model=settings, training=training, seed=0)
+    trainer = Trainer(run, torch.device("cpu"))
+
+    def step() -> None:
+        trainer.advance()
+        trainer.forget()
+
+    return step
+
+
+class PlainStack(nn.Module):
+    """A stack of torch's own encoder layers, pre-norm and causal, with learned positions."""
+
+    def __init__(self, depth: int, size: Size, vocabulary: int) -> None:
+        super().__init__()
+        width = size.width
+        self.embedding, self.positions = nn.Embedding(vocabulary, width), nn.Embedding(size.length, width)
+        layers = (
+            nn.TransformerEncoderLayer(width, size.heads, 4 * width, 0.0, "gelu", batch_first=True, norm_first=True)
+            for _ in range(depth)
+        )
+        self.layers = nn.ModuleList(layers)
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, vocabulary)
+        self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(size.length))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, T) tokens to logits (B, T, V)."""
+        x = self.embedding(tokens) + self.positions.weight
+        for layer in self.layers:
+            x = layer(x, src_mask=self.mask, is_causal=True)
+        return self.head(self.norm(x))
+
+
+def plain_step(depth: int, size: Size) -> Step:
+    """The shortest training loop that one would write on torch's layers."""
+    model = PlainStack(depth, size, size.task.vocabulary)
+    adamw = torch.optim.AdamW(model.parameters(), lr=3e-3, fused=True)
+    batches = Batches(size.task, size.batch, 0)
+    taken = 0
+
+    def step() -> None:
+        nonlocal taken
+        tokens, targets = batches.at(taken)
+        loss = cross_entropy(model(tokens).flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
+        adamw.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        adamw.step()
+        taken += 1
+
+    return step
+
+
+def compare(first: Step, second: Step) -> tuple[float, float]:
+    """Median milliseconds of a step of each."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for round_ in range(ROUNDS + 1):
+        for side, step in zip(times, (first, second), strict=True):
+            start = time.perf_counter()
+            for _ in range(STEPS):
+                step()
+            if round_:  # the first is a warm-up
+                side.append(1000 * (time.perf_counter() - start) / STEPS)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def drawing_share(task: Task, size: Size) -> tuple[float, float]:
+    """Milliseconds to draw a batch of a task, and of a training step on it, of one block."""
+    batches = Batches(task, size.batch, 0)
+    many = 400
+    start = time.perf_counter()
+    for step in range(many):
+        batches.at(step)
+    drawing = 1000 * (time.perf_counter() - start) / many
+    training = Training(steps=10**6, batch=size.batch)
+    model = VanillaSettings(n=1, width=size.width, heads=size.heads)
+    kind = next(name for name, known in TASKS.items() if type(task) is known)
+    run = Run(task_name=kind, task_kind=kind, task=task, label="", model=model, training=training, seed=0)
+    trainer = Trainer(run, torch.device("cpu"))
+    step_time, _ = compare(trainer.advance, trainer.advance)
+    return drawing, step_time
+
+
+def main() -> None:
+    """Print a table of ratios."""
+    device = prepare(threads=1)
+    print(f"One thread of {describe(device)}, torch {torch.__version__}, {ROUNDS} rounds of {STEPS} steps in turns.\n")
+    print("| what | against | size | ms | ms | ratio |\n|---|---|---|---:|---:|---:|")
+    for size in SIZES:
+        shape = {"width": size.width, "heads": size.heads}
+        vanilla = VanillaSettings(n=4, **shape)
+        pairs: list[tuple[str, Step, str, Step]] = [
+            (name, step_of(settings, size), "vanilla n=4", step_of(vanilla, size))
+            for name, settings in {
+                "asura n=1 i=4": AsuraSettings(n=1, i=4, **shape),
+                "asura n=2 i=2": AsuraSettings(n=2, i=2, **shape),
+                "asura_full n=1 i=4": AsuraFullSettings(n=1, i=4, **shape),
+                "universal n=1 i=4": UniversalSettings(n=1, i=4, **shape),
+            }.items()
+        ]
+        pairs.append(("vanilla n=4", step_of(vanilla, size), "nn.TransformerEncoderLayer × 4", plain_step(4, size)))
+        for name, step, other_name, other in pairs:
+            mine, theirs = compare(step, other)
+            print(f"| {name} | {other_name} | {size.name} | {mine:.1f} | {theirs:.1f} | {mine / theirs:.2f} |")
+    for kind, task_type in TASKS.items():
+        task = task_type()
+        drawing, step_time = drawing_share(task, SIZES[0])
+        print(
+            f"| drawing a batch of {kind} | a step of one block on it | {SIZES[0].name} "
+            f"| {drawing:.2f} | {step_time:.1f} | {drawing / step_time:.3f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
