@@ -11,11 +11,13 @@ from typing import Literal, NamedTuple
 
 import torch
 from pydantic import ValidationError
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from asura.errors import UserError
 from asura.models import build
-from asura.models.layers import Architecture
+from asura.models.model import Model, Unrolling
+from asura.models.settings import Architecture, Recursive
 from asura.models.universal import UniversalSettings
 from asura.models.vanilla import VanillaSettings
 from asura.study import Control, Study, Training, Variant
@@ -42,16 +44,38 @@ class Match(NamedTuple):
 @lru_cache(maxsize=4096)
 def counted(settings: Architecture, vocabulary: int, length: int) -> Cost:
     """Build the model without weights, and count it. Raises UserError where torch cannot even number its weights."""
+    tokens = torch.zeros(1, length, dtype=torch.int64, device="meta")
     try:
         model = build(settings, vocabulary, device="meta")
-        tokens = torch.zeros(1, length, dtype=torch.int64, device="meta")
-        with FlopCounterMode(display=False) as counter:
-            model.loss(tokens, tokens, recompute=False).loss.backward()
+        shared = [model.embedding, model.head, *([model.positions] if model.positions else [])]
+        parameters = sum(p.numel() for p in model.parameters()) - sum(part.weight.numel() for part in shared)
+        return Cost(parameters, round(sum(flops * share for flops, share in _passes(model, tokens))))
     except RuntimeError as error:
         size = f"width {settings.width} on {vocabulary} tokens in sequences of {length}"
         raise UserError(f"models.{settings.architecture}: {size} is too large ({error})") from None
-    embedded = model.embedding.weight.numel() + model.head.weight.numel()
-    return Cost(sum(p.numel() for p in model.parameters()) - embedded, counter.get_total_flops())
+
+
+def _passes(model: Model, tokens: Tensor) -> Iterator[tuple[int, float]]:
+    """FLOPs of passes through the model, and how often the mean step of training takes each.
+
+    The progressive loss draws its iterations; its cost is linear in them, so three of its passes give the mean:
+    of n' ~ U{0..i-1} that is (i - 1) / 2, and of k ~ U{1..i-n'} it is (i + 3) / 4.
+    """
+    settings = model.settings
+    progressive = settings.progressive if isinstance(settings, Recursive) else 0.0
+    if progressive < 1:
+        yield _flops(model, tokens, *model.unrollings()), 1.0
+    if progressive > 0:
+        before, after = (settings.i - 1) / 2, (settings.i + 3) / 4
+        yield _flops(model, tokens, Unrolling(1.0, 1, 0)), 1 - before - (after - 1)
+        yield _flops(model, tokens, Unrolling(1.0, 2, 1)), before
+        yield _flops(model, tokens, Unrolling(1.0, 2, 0)), after - 1
+
+
+def _flops(model: Model, tokens: Tensor, unrolling: Unrolling) -> int:
+    with FlopCounterMode(display=False) as counter:
+        model.loss_of(unrolling, tokens, tokens, recompute=False).loss.backward()
+    return counter.get_total_flops()
 
 
 def cost(settings: Architecture, vocabulary: int, length: int) -> Cost:
@@ -64,7 +88,7 @@ def cost(settings: Architecture, vocabulary: int, length: int) -> Cost:
     sizes = {"n": settings.n}
     if not settings.iterates():
         sizes["mlp_width"] = settings.mlp_width or 4 * settings.width
-    elif _resized(settings, {"i": 1}) and _resized(settings, {"i": 2}):
+    elif settings.cost_is_even and _resized(settings, {"i": 1}) and _resized(settings, {"i": 2}):
         sizes["i"] = settings.i
     parameters = flops = 0
     for corner in product((1, 2), repeat=len(sizes)):
@@ -126,7 +150,7 @@ def _control(control: Control, cell: Variant) -> tuple[Architecture, Training]:
 
 
 def _shape(model: Architecture) -> dict[str, int | bool]:
-    return {"width": model.width, "heads": model.heads, "causal": model.causal}
+    return {"width": model.width, "heads": model.heads, "causal": model.causal, "positions": model.positions}
 
 
 def _vanilla(cell: Variant, n: int, quantity: Literal["parameters", "flops"]) -> VanillaSettings:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validat
 
 from asura.errors import UserError
 from asura.models import ARCHITECTURES, AnyArchitecture
-from asura.models.layers import Architecture
+from asura.models.settings import Architecture
 from asura.tasks import TASKS, Task
 from asura.tasks.base import LARGEST
 from asura.validation import checked, mapping_at, nearest

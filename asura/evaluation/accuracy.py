@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from asura.models.layers import Model
+from asura.models.model import Model
 from asura.randomness import generator
 from asura.tasks import IGNORE, Task
 
@@ -25,26 +25,41 @@ class Score(NamedTuple):
 def task_rows(
     model: Model, task: Task, iterations: int, examples: int, device: torch.device
 ) -> Iterator[dict[str, Any]]:
-    """One row for each split, number of iterations (1 to `iterations`) and metric."""
+    """One row for each split, number of iterations (1 to `iterations`) and metric or measure of the model."""
     for name, split in task.splits.items():
         tokens, targets = split.draw(examples, generator("evaluation", name))
-        correct = correct_answers(model, tokens, targets, iterations, device)
+        correct, measures = answers(model, tokens, targets, iterations, device)
         asked = (targets != IGNORE).sum(1)
         for t, right in enumerate(correct, start=1):
-            for score in (accuracy(right, asked), exact_match(right, asked)):
+            scores = [accuracy(right, asked), exact_match(right, asked)]
+            scores += [mean(measure, values[t - 1]) for measure, values in measures.items()]
+            for score in scores:
                 yield {"split": name, "iterations": t, **score._asdict()}
 
 
 @torch.no_grad()
-def correct_answers(model: Model, tokens: Tensor, targets: Tensor, iterations: int, device: torch.device) -> Tensor:
-    """How many answers of each example are right after each iteration: (iterations, examples), on the CPU."""
+def answers(
+    model: Model, tokens: Tensor, targets: Tensor, iterations: int, device: torch.device
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Of each example after each iteration, how many answers are right, and the model's measures.
+
+    Each is (iterations, examples), on the CPU.
+    """
     at_once = max(1, TOKENS_AT_ONCE // tokens.shape[1])
-    parts = []
-    for some, answers in zip(tokens.split(at_once), targets.split(at_once), strict=True):
-        answers = answers.to(device)
-        states = model.states(some.to(device), iterations)
-        parts.append(torch.stack([(model.logits(z).argmax(-1) == answers).sum(1) for z in states]).cpu())
-    return torch.cat(parts, dim=1)
+    correct: list[Tensor] = []
+    measures: dict[str, list[Tensor]] = {name: [] for name in model.measured}
+    for some, wanted in zip(tokens.split(at_once), targets.to(device).split(at_once), strict=True):
+        states = [(model.read(state), model.measures(state)) for state in model.states(some.to(device), iterations)]
+        correct.append(torch.stack([(model.logits(z).argmax(-1) == wanted).sum(1) for z, _ in states]).cpu())
+        for name, parts in measures.items():
+            parts.append(torch.stack([values[name] for _, values in states]).cpu())
+    return torch.cat(correct, dim=1), {name: torch.cat(parts, dim=1) for name, parts in measures.items()}
+
+
+def mean(name: str, values: Tensor) -> Score:
+    """Mean of a measure, (examples,), with its standard error."""
+    values = values.double()
+    return Score(name, values.mean().item(), (values.var() / len(values)).sqrt().item(), len(values))
 
 
 def accuracy(correct: Tensor, asked: Tensor) -> Score:

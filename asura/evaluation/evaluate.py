@@ -10,7 +10,7 @@ from asura.errors import UserError
 from asura.evaluation.accuracy import task_rows
 from asura.files import checksum, read_json, write_text
 from asura.models import build
-from asura.models.layers import Model
+from asura.models.model import Model
 from asura.runs import RunFolder, read_run
 from asura.study import Evaluation, Run
 from asura.training.devices import prepare

@@ -7,19 +7,35 @@ import torch
 from pydantic import Field, TypeAdapter
 
 from asura.models.asura import Asura, AsuraFullSettings, AsuraSettings
-from asura.models.layers import Architecture, Model, initialise
+from asura.models.deep_thinking import DeepThinking, DeepThinkingSettings
+from asura.models.deq import DEQ, DEQSettings
+from asura.models.model import Model, initialise
+from asura.models.ndr import NDR, NDRSettings
+from asura.models.recurrent_depth import RecurrentDepth, RecurrentDepthSettings
+from asura.models.settings import Architecture
 from asura.models.universal import Universal, UniversalSettings
 from asura.models.vanilla import Vanilla, VanillaSettings
 
 ARCHITECTURES: dict[str, tuple[type[Architecture], type[Model]]] = {
     "asura": (AsuraSettings, Asura),
     "asura_full": (AsuraFullSettings, Asura),
+    "deep_thinking": (DeepThinkingSettings, DeepThinking),
+    "deq": (DEQSettings, DEQ),
+    "ndr": (NDRSettings, NDR),
+    "recurrent_depth": (RecurrentDepthSettings, RecurrentDepth),
     "universal": (UniversalSettings, Universal),
     "vanilla": (VanillaSettings, Vanilla),
 }
 
 AnyArchitecture = Annotated[
-    AsuraSettings | AsuraFullSettings | UniversalSettings | VanillaSettings,
+    AsuraSettings
+    | AsuraFullSettings
+    | DeepThinkingSettings
+    | DEQSettings
+    | NDRSettings
+    | RecurrentDepthSettings
+    | UniversalSettings
+    | VanillaSettings,
     Field(discriminator="architecture"),
 ]
 _settings = TypeAdapter(AnyArchitecture)

@@ -12,19 +12,20 @@ Every part is a setting, and each can be switched off. What is not shared betwee
 iterations of training; beyond them a model goes on with the parts of its last one.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Literal
 
-import torch
 from pydantic import Field, model_validator
 from torch import Generator, Tensor, nn
 
 from asura.models.adapters import ABBA, LoRA
-from asura.models.layers import Architecture, Block, Model
+from asura.models.layers import Block, ConcatSkip
+from asura.models.model import Model, State
+from asura.models.settings import Recursive
 from asura.tasks.base import LARGEST
 
 
-class AsuraSettings(Architecture):
+class AsuraSettings(Recursive):
     """The preset `asura`: the recursion, a long skip and an iteration norm, nothing else."""
 
     architecture: Literal["asura"] = "asura"
@@ -42,6 +43,8 @@ class AsuraSettings(Architecture):
         weights = self.guidance
         if isinstance(weights, str):
             return self
+        if self.drawn or self.progressive:
+            raise ValueError("explicit guidance weights are for i iterations: they fit neither drawn nor progressive")
         if len(weights) != self.i:
             raise ValueError(f"guidance has {len(weights)} weights for i = {self.i} iterations: give one for each")
         if abs(sum(weights) - 1) > 1e-6 or min(weights) < 0 or list(weights) != sorted(weights):
@@ -66,25 +69,6 @@ class AddSkip(nn.Module):
 
     def forward(self, z: Tensor, e: Tensor) -> Tensor:
         return z + e
-
-
-class ConcatSkip(nn.Linear):
-    """A projection of [z; e] from 2d to d: recall (Bansal et al., 2022, arXiv 2202.05826)."""
-
-    def __init__(self, width: int, start: Literal["pass_through", "random"]) -> None:
-        super().__init__(2 * width, width, bias=False)
-        self.start = start
-
-    def initialise(self, generator: Generator) -> None:
-        """Start as [I | 0], which passes z through, or at random."""
-        if self.start == "pass_through":
-            nn.init.eye_(self.weight)
-        else:
-            bound = self.in_features**-0.5
-            nn.init.uniform_(self.weight, -bound, bound, generator=generator)
-
-    def forward(self, z: Tensor, e: Tensor) -> Tensor:
-        return super().forward(torch.cat((z, e), dim=-1))
 
 
 class Iterated(nn.ModuleList):
@@ -124,28 +108,31 @@ class Asura(Model):
         self.block_norms = Iterated(lambda: nn.LayerNorm(width), times[settings.block_norm])
         self.adapters = Iterated(adapters, times[settings.adapter])
 
-    def states(self, tokens: Tensor, iterations: int | None = None) -> Iterator[Tensor]:
-        """Yield z_t (B, T, d) for each t up to `iterations`, which may exceed the trained i."""
+    def start(self, tokens: Tensor, generator: Generator | None = None) -> State:
+        """(z, e), both the embedding."""
         e = self.embed(tokens)
-        z = e
-        for t in range(1, (iterations or self.settings.i) + 1):
-            long_skip, block_norm = self.long_skips.at(t), self.block_norms.at(t)
-            iteration_norm = self.iteration_norms.at(t)
-            u = long_skip(z, e) if long_skip else z
-            for block, adapter in zip(self.blocks, self.adapters.at(t) or [None] * len(self.blocks), strict=True):
-                u = block(u, adapter)
-                u = block_norm(u) if block_norm else u
-            z = iteration_norm(u) if iteration_norm else u
-            yield z
+        return e, e
 
-    def guidance_weights(self) -> tuple[float, ...]:
+    def iterate(self, state: State, t: int) -> State:
+        """One pass through the stack; t may exceed the trained i."""
+        z, e = state
+        long_skip, block_norm, iteration_norm = (
+            part.at(t) for part in (self.long_skips, self.block_norms, self.iteration_norms)
+        )
+        u = long_skip(z, e) if long_skip else z
+        for block, adapter in zip(self.blocks, self.adapters.at(t) or [None] * len(self.blocks), strict=True):
+            u = block(u, adapter)
+            u = block_norm(u) if block_norm else u
+        return iteration_norm(u) if iteration_norm else u, e
+
+    def guidance_weights(self, iterations: int) -> tuple[float, ...]:
         """Latent guidance; `progressive` is the quadratic through the published 2 : 3 : 5 of three iterations."""
-        guidance, i = self.settings.guidance, self.settings.i
+        guidance = self.settings.guidance
         if guidance == "none":
-            return super().guidance_weights()
+            return super().guidance_weights(iterations)
         if guidance == "uniform":
-            return (1 / i,) * i
+            return (1 / iterations,) * iterations
         if guidance == "progressive":
-            raw = [2 + t * (t - 1) / 2 for t in range(1, i + 1)]
+            raw = [2 + t * (t - 1) / 2 for t in range(1, iterations + 1)]
             return tuple(weight / sum(raw) for weight in raw)
         return guidance

@@ -1,19 +1,24 @@
-"""Universal Transformer without halting: recursion alone, no long skip (Dehghani et al., 2018, arXiv 1807.03819)."""
+"""Universal Transformer: recursion, no long skip, adaptive halting (Dehghani et al., 2018, arXiv 1807.03819)."""
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from pydantic import Field
+from torch import Generator, Tensor, nn
 
-from asura.models.layers import Architecture, Block, Model
+from asura.models.layers import Block
+from asura.models.model import Model, State
+from asura.models.settings import Recursive
 
 
-class UniversalSettings(Architecture):
-    """Settings of `universal`."""
+class UniversalSettings(Recursive):
+    """Settings of `universal`; with `halting: act`, i is the most iterations that a position may take."""
 
     architecture: Literal["universal"] = "universal"
+    halting: Literal["none", "act"] = "none"
+    halting_threshold: float = Field(0.99, gt=0, le=1, description="a position halts once its weights reach this")
+    ponder_cost: float = Field(0.01, ge=0, allow_inf_nan=False, description="loss for each iteration of a position")
 
 
 @lru_cache(maxsize=64)
@@ -26,18 +31,79 @@ def coordinate_signal(length: int, iteration: int, width: int, device: torch.dev
     return signal.flatten(1)
 
 
+class HaltingUnit(nn.Linear):
+    """The probability to halt of each position, (B, T, d) to (B, T); it starts near 0.7."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, 1)
+
+    def initialise(self, generator: Generator) -> None:
+        """Weights as of any linear map, and a bias of 1."""
+        bound = self.in_features**-0.5
+        nn.init.uniform_(self.weight, -bound, bound, generator=generator)
+        nn.init.ones_(self.bias)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return super().forward(z).squeeze(-1).sigmoid()
+
+
 class Universal(Model):
-    """z_t = B_n(… B_1(z_{t-1} + P_t)), z_0 = e: the position and the time step return at every iteration."""
+    """z_t = B_n(… B_1(z_{t-1} + P_t)), z_0 = e: the position and the time step return at every iteration.
+
+    With ACT (Graves, 2016, arXiv 1603.08983) a position takes its iterations until the sum h of its halting
+    probabilities would pass the threshold; what is read is the mean of its states, weighted by those
+    probabilities, the last state by the remainder 1 - h. A position that has halted keeps its state. The penalty
+    is the mean over positions of iterations plus remainder.
+    """
 
     def __init__(self, settings: UniversalSettings, vocabulary: int) -> None:
         super().__init__(settings, vocabulary)
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n))
+        self.halting = HaltingUnit(settings.width) if settings.halting == "act" else None
+        self.measured = ("halting_iterations",) if self.halting else ()
 
-    def states(self, tokens: Tensor, iterations: int | None = None) -> Iterator[Tensor]:
-        """Yield the state (B, T, d) after each iteration; any number of them can be asked for."""
+    def start(self, tokens: Tensor, generator: Generator | None = None) -> State:
+        """(z,), and with ACT (z, weighted sum of states, h, iterations taken, remainder), the last three (B, T)."""
         z = self.embed(tokens)
-        for t in range(1, (iterations or self.settings.i) + 1):
-            z = z + coordinate_signal(z.shape[1], t, z.shape[2], z.device)
-            for block in self.blocks:
-                z = block(z)
-            yield z
+        if not self.halting:
+            return (z,)
+        none = torch.zeros(z.shape[:2], device=z.device)
+        return z, torch.zeros_like(z), none, none, none
+
+    def iterate(self, state: State, t: int) -> State:
+        """One pass through the stack; any number of them can be asked for."""
+        z = state[0] + coordinate_signal(state[0].shape[1], t, state[0].shape[2], state[0].device)
+        for block in self.blocks:
+            z = block(z)
+        return self._halt(z, state) if self.halting else (z,)
+
+    def _halt(self, new: Tensor, state: State) -> State:
+        assert self.halting is not None
+        z, mean, h, taken, remainder = state
+        running = (h < 1).to(h.dtype)
+        probability = self.halting(z) * running
+        halts = ((h + probability > self.settings.halting_threshold).to(h.dtype)) * running
+        weight = torch.where(halts > 0, 1 - h, probability)
+        remainder = torch.where(halts > 0, 1 - h, remainder)
+        z = torch.where(running[..., None] > 0, new, z)
+        # Where a position halts, h is set rather than summed, so that it is 1 and not nearly 1.
+        h = torch.where(halts > 0, torch.ones_like(h), h + weight)
+        return z, mean + weight[..., None] * z, h, taken + running, remainder
+
+    def read(self, state: State) -> Tensor:
+        """The state, or with ACT the weighted mean, in which a position that has not halted ends here."""
+        if not self.halting:
+            return state[0]
+        z, mean, h, _, _ = state
+        return mean + (1 - h)[..., None] * z
+
+    def penalty(self, state: State) -> Tensor | None:
+        """The ponder cost."""
+        if not self.halting:
+            return None
+        _, _, h, taken, remainder = state
+        return self.settings.ponder_cost * (taken + torch.where(h < 1, 1 - h, remainder)).mean()
+
+    def measures(self, state: State) -> dict[str, Tensor]:
+        """Mean number of iterations that the positions of each sequence took."""
+        return {"halting_iterations": state[3].mean(1)} if self.halting else {}

@@ -1,11 +1,12 @@
 """The baseline: a pre-norm GPT, n blocks applied once."""
 
-from collections.abc import Iterator
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from asura.models.layers import Architecture, Block, Model
+from asura.models.layers import Block
+from asura.models.model import Model, State
+from asura.models.settings import Architecture
 
 
 class VanillaSettings(Architecture):
@@ -22,9 +23,13 @@ class Vanilla(Model):
         super().__init__(settings, vocabulary)
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n))
 
-    def states(self, tokens: Tensor, iterations: int | None = None) -> Iterator[Tensor]:
-        """Yield the one state (B, T, d)."""
-        z = self.embed(tokens)
+    def start(self, tokens: Tensor, generator: Generator | None = None) -> State:
+        """The embedding."""
+        return (self.embed(tokens),)
+
+    def iterate(self, state: State, t: int) -> State:
+        """The one pass through the stack."""
+        (z,) = state
         for block in self.blocks:
             z = block(z)
-        yield z
+        return (z,)

@@ -21,7 +21,7 @@ from asura.runs import RunFolder, digest
 from asura.study import Run
 from asura.training.devices import describe, prepare
 from asura.training.tensors import load_tensors, save_tensors
-from asura.training.trainer import Trainer
+from asura.training.trainer import Metrics, Trainer
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 """What a cluster sends before it takes a machine away."""
@@ -84,7 +84,7 @@ class _Session:
                 bar.update()
                 if trainer.step % training.log_steps == 0 or trainer.done:
                     metrics = trainer.measure()
-                    log.write(json.dumps({key: _plain(value) for key, value in metrics._asdict().items()}) + "\n")
+                    log.write(_line(metrics) + "\n")
                     log.flush()
                     trainer.forget()
                     if metrics.diverged_at is not None:
@@ -146,9 +146,11 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _plain(value: float | None) -> float | None:
-    """JSON has no NaN and no infinity."""
-    return value if value is None or math.isfinite(value) else None
+def _line(metrics: Metrics) -> str:
+    """JSON of the metrics, measures among them; it has no NaN and no infinity, and says null."""
+    flat = {**metrics._asdict(), **metrics.measures}
+    del flat["measures"]
+    return json.dumps({key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in flat.items()})
 
 
 def _now() -> str:

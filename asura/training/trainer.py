@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from asura.models import build
-from asura.models.layers import Model
+from asura.models.model import Loss, Model
+from asura.randomness import generator
 from asura.study import Run
 from asura.training.batches import Batches
 from asura.training.devices import autocast
@@ -24,6 +25,7 @@ class Metrics(NamedTuple):
     gradient_norm: float
     learning_rate: float
     diverged_at: int | None
+    measures: dict[str, float]
 
 
 class Trainer:
@@ -35,7 +37,8 @@ class Trainer:
         self._optimisers = optimisers(self.model, run.training)
         self._batches = Batches(run.task, run.training.batch, run.seed)
         self._loss = torch.compile(self.model.loss) if run.training.compile else self.model.loss
-        self._window: list[Tensor] = []  # of each step since the last metrics: loss, correct, asked, gradient norm
+        # Of each step since the last metrics: loss, correct, asked, gradient norm, measures of the model.
+        self._window: list[Tensor] = []
 
     def advance(self) -> None:
         """Take one step of the optimisers."""
@@ -46,18 +49,23 @@ class Trainer:
             optimiser.zero_grad(set_to_none=True)
             for group in optimiser.param_groups:
                 group["lr"] = training.learning_rate * rate_factor(training, self.step)
-        loss = correct = torch.zeros((), device=self.device)
         parts = zip(*(part.to(self.device).chunk(training.accumulate) for part in (tokens, targets)), strict=True)
-        for part in parts:
-            with autocast(training, self.device):
-                result = self._loss(*part, z_loss=training.z_loss)
-            (result.loss / asked).backward()
-            loss, correct = loss + result.loss.detach(), correct + result.correct
+        results = [self._backward(*part, asked) for part in parts]
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), training.clip or math.inf)
         for optimiser in self._optimisers:
             optimiser.step()
-        self._window.append(torch.stack([loss, correct, torch.full_like(loss, asked), norm]))
+        loss, correct = sum(result.loss for result in results), sum(result.correct for result in results)
+        means = [sum(result.measures[name] for result in results) / len(results) for name in self.model.measured]
+        self._window.append(torch.stack([loss, correct, torch.full_like(loss, asked), norm, *means]))
         self.step += 1
+
+    def _backward(self, tokens: Tensor, targets: Tensor, asked: int) -> Loss:
+        """Add the gradient of a part of the batch, of which `asked` positions are asked in all."""
+        drawn = generator("training", self.run.seed, self.step) if self.model.draws else None
+        with autocast(self.run.training, self.device):
+            result = self._loss(tokens, targets, z_loss=self.run.training.z_loss, generator=drawn)
+        (result.loss / asked).backward()
+        return result._replace(loss=result.loss.detach())
 
     @property
     def done(self) -> bool:
@@ -78,6 +86,7 @@ class Trainer:
             gradient_norm=window[:, 3].mean().item(),
             learning_rate=training.learning_rate * rate_factor(training, self.step - 1),
             diverged_at=self.step - len(window) + 1 + int(lost[0]) if len(lost) else None,
+            measures=dict(zip(self.model.measured, window[:, 4:].mean(0).tolist(), strict=True)),
         )
 
     def forget(self) -> None:

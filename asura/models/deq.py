@@ -1,0 +1,127 @@
+"""Deep equilibrium model: the fixed point of a stack (Bai et al., 2019, arXiv 1909.01377), by the library torchdeq."""
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor, nn
+from torchdeq import get_deq
+from torchdeq.solver import get_solver
+
+from asura.models.layers import Block
+from asura.models.model import Model, State
+from asura.models.settings import Recursive
+
+FIRST = {"anderson": 3, "broyden": 2}
+"""The first number of evaluations after which torchdeq's solver can tell its state; before it, f is just applied."""
+
+
+class DEQSettings(Recursive):
+    """Settings of `deq`; i is the most evaluations of the stack, forwards, and of its gradient, backwards."""
+
+    architecture: Literal["deq"] = "deq"
+    i: int = Field(8, ge=3, le=2**20)
+    solver: Literal["anderson", "broyden"] = Field("anderson", description="forwards; backwards it is anderson")
+    tolerance: float = Field(1e-3, gt=0, lt=1, description="of the residual |f(z) - z| / |f(z)|, where solving ends")
+    normalisation: Literal["none", "weight_norm", "spectral_norm"] = Field(
+        "none", description="torchdeq's, on the stack"
+    )
+    drawn: Literal[False] = False
+    backpropagate: None = None
+    progressive: Literal[0.0] = 0.0
+
+
+class DEQ(Model):
+    """z* = f(z*, e), f(z, e) = LN(B_n(… B_1(z + e))), with the implicit gradient (theorem 1).
+
+    The norm at the end keeps z bounded, without which a pre-norm stack has no fixed point.
+
+    The solver treats each position as a problem of its own, so that a causal model stays causal. Training FLOPs are
+    counted as those of i plain iterations, an upper bound: the solver may end before, and its backward pass forms
+    the parameters' gradient once.
+    """
+
+    measured = ("residual", "evaluations", "converged")
+
+    def __init__(self, settings: DEQSettings, vocabulary: int) -> None:
+        super().__init__(settings, vocabulary)
+        self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n))
+        self.norm = nn.LayerNorm(settings.width)
+        limits = {"f_max_iter": settings.i, "b_max_iter": settings.i}
+        stop = {"f_tol": settings.tolerance, "b_tol": settings.tolerance, "f_stop_mode": "rel", "b_stop_mode": "rel"}
+        # Backwards the problem is linear, and Broyden's method divides by zero where a position has no gradient.
+        self._deq = get_deq(f_solver=settings.solver, b_solver="anderson", ift=True, **limits, **stop)
+
+    def function(self, z: Tensor, e: Tensor) -> Tensor:
+        """f(z, e), on (B, T, d)."""
+        u = z + e
+        for block in self.blocks:
+            u = block(u)
+        return self.norm(u)
+
+    def states(
+        self,
+        tokens: Tensor,
+        iterations: int | None = None,
+        without_gradient: int = 0,
+        generator: Generator | None = None,
+    ) -> Iterator[State]:
+        """With gradient, the fixed point alone; without, the solver's best state after each evaluation of f.
+
+        A state is (z, residual, evaluations), the last two of each position, (B, T).
+        """
+        limit = iterations or self.settings.i
+        e = self.embed(tokens)
+        if tokens.is_meta:
+            yield self._unrolled(e, limit)
+            return
+
+        def f(z: Tensor) -> Tensor:
+            return self.function(z.view_as(e), e).view_as(z)
+
+        start = torch.zeros_like(e).flatten(0, 1)
+        if torch.is_grad_enabled():
+            (z,), info = self._deq(f, start, solver_kwargs={"f_max_iter": limit})
+            yield self._state(z, info["rel_lowest"], info["nstep"], e)
+        else:
+            yield from self._trajectory(f, start, limit, e)
+
+    def guidance_weights(self, iterations: int) -> tuple[float, ...]:
+        """There is one state."""
+        return (1.0,)
+
+    def measures(self, state: State) -> dict[str, Tensor]:
+        """Mean residual and evaluations over the positions of each sequence, and the share that has converged."""
+        _, residual, evaluations = state
+        converged = (residual < self.settings.tolerance).float()
+        values = (residual, evaluations, converged)
+        return {name: value.mean(1) for name, value in zip(self.measured, values, strict=True)}
+
+    def _unrolled(self, e: Tensor, limit: int) -> State:
+        z = torch.zeros_like(e)
+        for _ in range(limit):
+            z = self.function(z, e)
+        return z, e[..., 0], e[..., 0]
+
+    def _trajectory(self, f: Callable[[Tensor], Tensor], z: Tensor, limit: int, e: Tensor) -> Iterator[State]:
+        first = FIRST[self.settings.solver]
+        start = z
+        for t in range(1, min(first, limit + 1)):
+            before, z = z, f(z)
+            residual = (z - before).norm(dim=1) / z.norm(dim=1)
+            yield self._state(z, residual, torch.full_like(residual, t), e)
+        if limit < first:
+            return
+        solve = get_solver(self.settings.solver)
+        tell = list(range(first, limit + 1))
+        _, found, info = solve(f, start, max_iter=limit, tol=self.settings.tolerance, stop_mode="rel", indexing=tell)
+        residuals = info["rel_trace"].cummin(dim=1).values[:, 1:]
+        for t in tell:
+            place = min(t - first, len(found) - 1)
+            evaluations = torch.full_like(residuals[:, 0], first + place)
+            yield self._state(found[place], residuals[:, min(place, residuals.shape[1] - 1)], evaluations, e)
+
+    @staticmethod
+    def _state(z: Tensor, residual: Tensor, evaluations: Tensor, e: Tensor) -> State:
+        return z.view_as(e), residual.view(e.shape[:2]), evaluations.view(e.shape[:2])

@@ -1,0 +1,221 @@
+"""What every architecture is: an embedding, a state that is iterated, a head; and the loss that training minimises."""
+
+import math
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from asura.models.settings import Architecture, Recursive
+from asura.tasks.base import IGNORE
+
+LONGEST = 2048
+"""Positions that can be learned."""
+
+State = tuple[Tensor, ...]
+"""What an iteration leaves to the next; the first is z, (B, T, d)."""
+
+
+class Unrolling(NamedTuple):
+    """A pass through the model in training: its share of the loss, and its iterations, the first without gradient."""
+
+    share: float
+    iterations: int
+    without_gradient: int = 0
+
+
+class Loss(NamedTuple):
+    """Over the asked positions of a batch: the sum to minimise, how many were answered rightly, and measures' means."""
+
+    loss: Tensor
+    correct: Tensor
+    measures: dict[str, Tensor]
+
+
+class Model(nn.Module):
+    """An architecture says what its state is: how it starts, what an iteration makes of it, and how it is read.
+
+    What it needs of training beyond that, it says here as well: weights of the iterations' losses, a penalty, and
+    measures (of each sequence) that are reported beside the scores.
+    """
+
+    measured: tuple[str, ...] = ()
+    starts_from_noise = False
+
+    def __init__(self, settings: Architecture, vocabulary: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.embedding = nn.Embedding(vocabulary, settings.width)
+        self.positions = nn.Embedding(LONGEST, settings.width) if settings.positions == "learned" else None
+        self.embedding_norm = nn.LayerNorm(settings.width)
+        self.head_norm = nn.LayerNorm(settings.width)
+        self.head = nn.Linear(settings.width, vocabulary, bias=False)
+
+    def start(self, tokens: Tensor, generator: Generator | None = None) -> State:
+        """The state before the first iteration, of tokens (B, T); noise, if it has any, is from the generator."""
+        raise NotImplementedError
+
+    def iterate(self, state: State, t: int) -> State:
+        """The state after iteration t, counted from 1."""
+        raise NotImplementedError
+
+    def read(self, state: State) -> Tensor:
+        """What the head sees of a state, (B, T, d)."""
+        return state[0]
+
+    def guidance_weights(self, iterations: int) -> tuple[float, ...]:
+        """Weight of each iteration's loss in training; they sum to 1."""
+        return (0.0,) * (iterations - 1) + (1.0,)
+
+    def penalty(self, state: State) -> Tensor | None:
+        """What training adds to the mean loss, of the last state; None for nothing."""
+        return None
+
+    def measures(self, state: State) -> dict[str, Tensor]:
+        """What is reported of a state, by the names in `measured`: each (B,)."""
+        return {}
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """(B, T) tokens to (B, T, d)."""
+        e = self.embedding(tokens)
+        if self.positions is not None:
+            e = e + self.positions.weight[: tokens.shape[1]]
+        return self.embedding_norm(e)
+
+    def logits(self, z: Tensor) -> Tensor:
+        """(B, T, d) to (B, T, V)."""
+        return self.head(self.head_norm(z))
+
+    def states(
+        self,
+        tokens: Tensor,
+        iterations: int | None = None,
+        without_gradient: int = 0,
+        generator: Generator | None = None,
+    ) -> Iterator[State]:
+        """Yield the state after each iteration, `iterations` of them (as trained if None)."""
+        state = self.start(tokens, generator)
+        for t in range(1, (iterations or self.settings.i) + 1):
+            with torch.no_grad() if t <= without_gradient else nullcontext():
+                state = self.iterate(state, t)
+            yield state
+
+    def forward(self, tokens: Tensor, iterations: int | None = None) -> Tensor:
+        """(B, T) tokens to the logits (B, T, V) after the last iteration."""
+        *_, last = self.states(tokens, iterations)
+        return self.logits(self.read(last))
+
+    @property
+    def draws(self) -> bool:
+        """Whether training draws anything, and so needs a generator."""
+        settings = self.settings
+        iterations = isinstance(settings, Recursive) and bool(settings.drawn or settings.progressive)
+        return iterations or self.starts_from_noise
+
+    def unrollings(self, generator: Generator | None = None) -> list[Unrolling]:
+        """What one batch is trained on; without a generator, nothing is drawn and the plain pass stands alone."""
+        settings = self.settings
+        if not isinstance(settings, Recursive):
+            return [Unrolling(1.0, settings.i)]
+        drawn = settings.drawn and generator is not None
+        iterations = draw_iterations(settings.i, generator) if drawn else settings.i
+        truncated = max(0, iterations - (settings.backpropagate or iterations))
+        if not settings.progressive or generator is None:
+            return [Unrolling(1.0, iterations, truncated)]
+        before = int(torch.randint(0, settings.i, (), generator=generator))
+        after = int(torch.randint(1, settings.i - before + 1, (), generator=generator))
+        passes = [
+            Unrolling(1 - settings.progressive, iterations, truncated),
+            Unrolling(settings.progressive, before + after, before),
+        ]
+        return [unrolling for unrolling in passes if unrolling.share]
+
+    def loss(
+        self,
+        tokens: Tensor,
+        targets: Tensor,
+        z_loss: float = 0.0,
+        generator: Generator | None = None,
+        recompute: bool = True,
+    ) -> Loss:
+        """Summed cross-entropy over asked positions; `correct` and `measures` are of the first pass's last iteration.
+
+        With guidance, `recompute` evaluates the head of each iteration again in the backward pass, so that one
+        set of logits is alive at a time, whatever the number of iterations.
+        """
+        first, *others = (
+            (unrolling.share, self.loss_of(unrolling, tokens, targets, z_loss, generator, recompute))
+            for unrolling in self.unrollings(generator)
+        )
+        total = first[0] * first[1].loss
+        for share, result in others:
+            total = total + share * result.loss
+        return first[1]._replace(loss=total)
+
+    def loss_of(
+        self,
+        unrolling: Unrolling,
+        tokens: Tensor,
+        targets: Tensor,
+        z_loss: float = 0.0,
+        generator: Generator | None = None,
+        recompute: bool = True,
+    ) -> Loss:
+        """The loss of one pass, its share left out."""
+        weights = self.guidance_weights(unrolling.iterations)
+        recompute = recompute and sum(weight > 0 for weight in weights) > 1
+        total = torch.zeros((), device=tokens.device)
+        states = self.states(tokens, unrolling.iterations, unrolling.without_gradient, generator)
+        for weight, state in zip(weights, states, strict=True):
+            if not weight:
+                continue
+            if recompute:
+                part, correct = checkpoint(self._head_loss, self.read(state), targets, z_loss, use_reentrant=False)
+            else:
+                part, correct = self._head_loss(self.read(state), targets, z_loss)
+            total = total + weight * part
+        penalty = self.penalty(state)
+        if penalty is not None:
+            total = total + penalty * (targets != IGNORE).sum()
+        measures = {name: value.detach().mean() for name, value in self.measures(state).items()}
+        return Loss(total, correct, measures)
+
+    def _head_loss(self, z: Tensor, targets: Tensor, z_loss: float) -> tuple[Tensor, Tensor]:
+        logits = self.logits(z).flatten(0, 1).float()
+        targets = targets.flatten()
+        loss = F.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="sum")
+        if z_loss:
+            loss = loss + z_loss * (logits.logsumexp(-1).square() * (targets != IGNORE)).sum()
+        return loss, (logits.detach().argmax(-1) == targets).sum()
+
+
+def draw_iterations(mean: int, generator: Generator | None) -> int:
+    """A number of iterations, at least 1, with this mean (`Recursive.drawn`)."""
+    sigma = 0.5
+    normal = torch.randn((), generator=generator)
+    rate = (mean - 1) * torch.exp(sigma * normal - sigma**2 / 2)
+    return 1 + int(torch.poisson(rate, generator=generator))
+
+
+def initialise(model: nn.Module, generator: Generator) -> None:
+    """Give every parameter its starting value, drawn from the generator alone.
+
+    Linear maps as torch does by default, uniform within 1/sqrt(fan-in); embeddings normal; norms at identity. A
+    module with a start of its own has a method `initialise`, called after those of its parts.
+    """
+    for module in reversed(list(model.modules())):
+        if hasattr(module, "initialise"):
+            module.initialise(generator)
+        elif isinstance(module, nn.Linear):
+            bound = 1 / math.sqrt(module.in_features)
+            nn.init.uniform_(module.weight, -bound, bound, generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, generator=generator)
+        elif isinstance(module, nn.LayerNorm):
+            module.reset_parameters()

@@ -1,0 +1,119 @@
+"""Neural Data Router: a copy gate and geometric attention (Csordás et al., 2022, arXiv 2110.07732)."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from asura.models.model import Model, State
+from asura.models.settings import Architecture, Recursive
+
+
+class NDRSettings(Recursive):
+    """Settings of `ndr`; published with n = 1, one head and no causal mask."""
+
+    architecture: Literal["ndr"] = "ndr"
+    positions: Literal["rotary", "learned", "none"] = "none"
+
+
+def closest_first(match: Tensor) -> Tensor:
+    """Geometric attention: each position attends to the closest match (equations 9 and 10).
+
+    match is the log-odds (..., T, T) that target i matches source j; the weight of j is the probability of that
+    times the probability that no source closer to i matches. At equal distance the source to the right is closer.
+    """
+    length = match.shape[-1]
+    target, source = torch.arange(length, device=match.device)[:, None], torch.arange(length, device=match.device)
+    distance = (target - source).abs()
+    first = (target - distance + 1).clamp(min=0).expand_as(match)
+    last = (target + distance - (source > target).long()).clamp(max=length - 1).expand_as(match)
+    # The log-probability of no match from `first` to `last`, which leaves out j itself, from a running sum.
+    running = F.pad(F.logsigmoid(-match).cumsum(-1), (1, 0))
+    nothing_closer = running.gather(-1, last + 1) - running.gather(-1, first)
+    return (F.logsigmoid(match) + torch.where(distance > 0, nothing_closer, 0.0)).exp()
+
+
+class GeometricAttention(nn.Module):
+    """Directional geometric attention on (B, T, d): content and a preference for left or right make the match."""
+
+    def __init__(self, settings: Architecture) -> None:
+        super().__init__()
+        width = settings.width
+        self.heads, self.causal = settings.heads, settings.causal
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.direction = nn.Linear(width, 2 * settings.heads)
+        self.content_bias = nn.Parameter(torch.zeros(settings.heads, 1, width // settings.heads))
+        self.match_bias = nn.Parameter(torch.zeros(()))
+        self.out = nn.Linear(width, width, bias=False)
+
+    def weights(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Attention weights (B, h, T, T), normalised, and values (B, h, T, d / h)."""
+        batch, length, _ = x.shape
+        q, k, v = self.qkv(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        scale = q.shape[-1] ** -0.5
+        left, right = self.direction(x).view(batch, length, 2, self.heads).permute(2, 0, 3, 1)
+        match = (q + self.content_bias) @ k.transpose(-1, -2) * scale + self.match_bias
+        match = match + torch.where(torch.ones_like(match).triu(1) > 0, right[..., None], left[..., None])
+        nowhere = torch.eye(length, dtype=torch.bool, device=x.device)
+        if self.causal:
+            nowhere = torch.ones_like(nowhere).triu()
+        weights = closest_first(match.float().masked_fill(nowhere, -torch.inf)) if length > 1 else match * 0
+        return F.normalize(weights, p=1, dim=-1), v
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights, v = self.weights(x)
+        mixed = weights.to(v.dtype) @ v
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+class CopyGate(nn.Module):
+    """How much of a position is replaced, (B, T, d), between 0 (it is copied) and 1; it starts near 0.05."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.inner, self.outer = nn.Linear(width, width), nn.Linear(width, width)
+
+    def initialise(self, _: Generator) -> None:
+        """Start nearly closed."""
+        nn.init.constant_(self.outer.bias, -3.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outer(self.inner(x).relu()).sigmoid()
+
+
+class Router(nn.Module):
+    """a = LN(x + Attn(x)); x' = g ⊙ LN(FFN(a)) + (1 - g) ⊙ x with g = Gate(a), on (B, T, d) (equations 3 to 5)."""
+
+    def __init__(self, settings: Architecture) -> None:
+        super().__init__()
+        width, hidden = settings.width, settings.mlp_width or 4 * settings.width
+        self.attention = GeometricAttention(settings)
+        self.attention_norm = nn.LayerNorm(width)
+        self.up, self.down = nn.Linear(width, hidden), nn.Linear(hidden, width)
+        self.data_norm = nn.LayerNorm(width)
+        self.gate = CopyGate(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = self.attention_norm(x + self.attention(x))
+        data = self.data_norm(self.down(self.up(a).relu()))
+        return torch.lerp(x, data, self.gate(a))
+
+
+class NDR(Model):
+    """z_t = R_n(… R_1(z_{t-1})), z_0 = e. The paper's dropout is left out, as it is for every architecture here."""
+
+    def __init__(self, settings: NDRSettings, vocabulary: int) -> None:
+        super().__init__(settings, vocabulary)
+        self.routers = nn.ModuleList(Router(settings) for _ in range(settings.n))
+
+    def start(self, tokens: Tensor, generator: Generator | None = None) -> State:
+        """The embedding."""
+        return (self.embed(tokens),)
+
+    def iterate(self, state: State, t: int) -> State:
+        """One pass through the stack; any number of them can be asked for."""
+        (z,) = state
+        for router in self.routers:
+            z = router(z)
+        return (z,)
