@@ -13,6 +13,10 @@ SMALL = {
     "addition": {"operands": (2,), "digits": 1},
     "igsm": {"depth": 2, "per_layer": 2},
     "prefix_sums": {"length": 3},
+    "composition": {"entities": 6, "relations": 4, "out_degree": 4, "held_out": 0.3, "ratio": 1},
+    "table_lookup": {"depth": 3},
+    "listops": {"depth": 3},
+    "arithmetic": {"depth": 3},
 }
 SPLITS = [
     pytest.param(task, split, id=f"{name}-{split_name}")

@@ -1,0 +1,135 @@
+"""Two-hop composition: answer from facts that are known only by heart."""
+
+from functools import lru_cache
+from typing import Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Generator, Tensor
+
+from asura import randomness
+from asura.tasks.base import IGNORE, LARGEST, Batch, Task
+
+MOST_FACTS = 4 * LARGEST
+"""The largest knowledge base, in two-hop facts; five times the published one."""
+
+
+class Composition(Task):
+    """Two-hop composition of facts (Wang et al., 2024, arXiv 2405.15071).
+
+    Each entity is the head of `out_degree` atomic facts (h, r, t), whose relations are distinct and whose tails
+    are any entities; (h, r1, b) and (b, r2, t) compose to the two-hop fact (h, r1, r2, t). The input is
+    `h r1 r2`, or `. h r` for an atomic fact, and the tail is asked at the last position. Nothing in the input
+    says what b is: the facts are the same in every example, follow from the settings, and are to be memorised.
+
+    A fraction `held_out` of the atomic facts is kept out of composition. Training draws uniformly from all
+    atomic facts and from two-hop facts composed of the others, `ratio` of these for each atomic one of theirs.
+    Published: 2,000 entities, 200 relations, ratio 3.6 … 18, and unseen facts that are a sample of those here.
+
+    Splits: `test`, the facts trained on; `unseen`, the other two-hop facts composed of facts that are not held
+    out; `out_of_distribution`, two-hop facts composed of two held-out ones.
+    """
+
+    entities: int = Field(100, ge=2, le=LARGEST)
+    """Number of entities."""
+    relations: int = Field(40, ge=1, le=LARGEST)
+    """Number of relations."""
+    out_degree: int = Field(20, ge=1, le=LARGEST)
+    """Atomic facts of an entity."""
+    held_out: float = Field(0.05, gt=0, lt=1)
+    """Fraction of the atomic facts that training does not compose."""
+    ratio: float = Field(12.6, gt=0, le=LARGEST)
+    """Two-hop facts trained on for each atomic fact that is not held out (φ)."""
+    knowledge_seed: int = Field(0, ge=0, le=LARGEST)
+    """Another seed, other facts."""
+    facts: Literal["training", "unseen", "out_of_distribution"] = "training"
+    """The facts that are drawn."""
+
+    @model_validator(mode="after")
+    def _has_facts_of_every_kind(self) -> Self:
+        if self.out_degree > self.relations:
+            raise ValueError(f"out_degree must be at most relations, {self.relations}, found {self.out_degree}")
+        if (size := self.entities * max(self.relations, self.out_degree**2)) > MOST_FACTS:
+            raise ValueError(
+                f"entities × relations and entities × out_degree² must be at most {MOST_FACTS}, found {size}"
+            )
+        facts = self._knowledge
+        if not len(facts["unseen"]):
+            raise ValueError(f"ratio {self.ratio} leaves no two-hop fact unseen; make it smaller, or out_degree larger")
+        if not len(facts["out_of_distribution"]):
+            raise ValueError(
+                f"held_out {self.held_out}: no two-hop fact is composed of held-out ones; "
+                "make it, entities or out_degree larger"
+            )
+        return self
+
+    @property
+    def vocabulary(self) -> int:
+        """Entities, then relations, then the mark of an atomic fact."""
+        return self.entities + self.relations + 1
+
+    @property
+    def sequence_length(self) -> int:
+        """A head and two relations."""
+        return 3
+
+    @property
+    def chance(self) -> float:
+        """The frequency of the commonest tail, exactly."""
+        tails = self._knowledge[self.facts][:, -1]
+        return tails.bincount().max().item() / len(tails)
+
+    @property
+    def splits(self) -> dict[str, Self]:
+        """See the class."""
+        return {
+            "test": self,
+            "unseen": self.model_copy(update={"facts": "unseen"}),
+            "out_of_distribution": self.model_copy(update={"facts": "out_of_distribution"}),
+        }
+
+    @property
+    def _knowledge(self) -> dict[str, Tensor]:
+        return _knowledge(
+            self.entities, self.relations, self.out_degree, self.held_out, self.ratio, self.knowledge_seed
+        )
+
+    def draw(self, count: int, generator: Generator) -> Batch:
+        """Draw tokens and targets, both (count, 3)."""
+        facts = self._knowledge[self.facts]
+        drawn = facts[torch.randint(len(facts), (count,), generator=generator)]
+        targets = torch.full((count, 3), IGNORE)
+        targets[:, -1] = drawn[:, -1]
+        return Batch(drawn[:, :-1].contiguous(), targets)
+
+    def show(self, tokens: Tensor, targets: Tensor) -> str:
+        """The fact: `e7 r3 -> e52`, or `e7 r3 r21 -> e16`."""
+        words = [f"e{token}" if token < self.entities else f"r{token - self.entities}" for token in tokens.tolist()]
+        atomic = tokens[0] == self.vocabulary - 1
+        return f"{' '.join(words[1:] if atomic else words)} -> e{targets[-1]}"
+
+
+@lru_cache(maxsize=8)
+def _knowledge(
+    entities: int, relations: int, out_degree: int, held_out: float, ratio: float, seed: int
+) -> dict[str, Tensor]:
+    """The facts to draw from, by the name of `facts`, each (facts, 4): an input, then its answer."""
+    source = randomness.generator("knowledge", seed)
+    relation = entities + torch.rand(entities, relations, generator=source).argsort(1)[:, :out_degree].flatten()
+    count = len(relation)
+    head = torch.arange(entities).repeat_interleave(out_degree)
+    tail = torch.randint(entities, (count,), generator=source)
+    atomic = torch.stack([torch.full((count,), entities + relations), head, relation, tail], 1)
+    held = torch.randperm(count, generator=source) < round(held_out * count)
+
+    first = torch.arange(count).repeat_interleave(out_degree)
+    second = (tail[:, None] * out_degree + torch.arange(out_degree)).flatten()  # the facts whose head is that tail
+    two_hop = torch.stack([head[first], relation[first], relation[second], tail[second]], 1)
+    composed = two_hop[~held[first] & ~held[second]]
+    composed = composed[torch.randperm(len(composed), generator=source)]
+    trained = round(ratio * int((~held).sum()))
+    return {
+        "training": torch.cat([atomic, composed[:trained]]),
+        "unseen": composed[trained:],
+        "out_of_distribution": two_hop[held[first] & held[second]],
+    }

@@ -1,0 +1,109 @@
+"""Compositional table lookup: apply a sequence of memorised functions, one after another."""
+
+from functools import lru_cache
+from typing import Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Generator, Tensor
+
+from asura import randomness
+from asura.tasks.base import IGNORE, LARGEST, Batch, Task
+
+
+class TableLookup(Task):
+    """Compositional table lookup (Liška et al., 2018, arXiv 1802.06467; Csordás et al., 2022, arXiv 2110.07732).
+
+    An example names a symbol and up to `depth` tables, bijections of the symbols which are the same in every
+    example and follow from the settings. The answer, asked at the last position, is what applying the tables in
+    turn makes of the symbol. Depths are uniform over `shallowest` … `depth`; padding precedes shallower examples.
+
+    Splits: `test`; `deeper`, depths from one more than `depth` up to `extrapolate_to`.
+    """
+
+    bits: int = Field(3, ge=1, le=10)
+    """There are 2^bits symbols."""
+    tables: int = Field(8, ge=1, le=LARGEST)
+    """Number of tables."""
+    shallowest: int = Field(1, ge=1, le=LARGEST)
+    """The least number of tables to apply."""
+    depth: int = Field(5, ge=1, le=LARGEST)
+    """The largest number of tables to apply."""
+    extrapolate_to: int = Field(le=2 * LARGEST, default_factory=lambda settings: settings["depth"] + 5)
+    """Depth of `deeper`, five more than `depth` by default."""
+    order: Literal["forward", "backward"] = "forward"
+    """The symbol, then the tables as they are applied; or all of this from right to left."""
+    table_seed: int = Field(0, ge=0, le=LARGEST)
+    """Another seed, other tables."""
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        if self.shallowest > self.depth:
+            raise ValueError(f"shallowest must be at most depth, {self.depth}, found {self.shallowest}")
+        if self.extrapolate_to < self.depth:
+            raise ValueError(f"extrapolate_to must be at least depth, {self.depth}, found {self.extrapolate_to}")
+        return self
+
+    @property
+    def symbols(self) -> int:
+        """Number of symbols."""
+        return 2**self.bits
+
+    @property
+    def vocabulary(self) -> int:
+        """Symbols, then tables, then padding."""
+        return self.symbols + self.tables + 1
+
+    @property
+    def sequence_length(self) -> int:
+        """The symbol and the most tables."""
+        return self.depth + 1
+
+    @property
+    def chance(self) -> float:
+        """2^-bits: bijections of a uniform symbol are uniform."""
+        return 1 / self.symbols
+
+    @property
+    def splits(self) -> dict[str, Self]:
+        """See the class."""
+        shallowest = min(self.depth + 1, self.extrapolate_to)
+        return {
+            "test": self,
+            "deeper": self.model_copy(update={"shallowest": shallowest, "depth": self.extrapolate_to}),
+        }
+
+    def draw(self, count: int, generator: Generator) -> Batch:
+        """Draw tokens and targets, both (count, sequence_length)."""
+        depths = torch.randint(self.shallowest, self.depth + 1, (count, 1), generator=generator)
+        symbol = torch.randint(self.symbols, (count, 1), generator=generator)
+        table = torch.randint(self.tables, (count, self.depth), generator=generator)
+        used = torch.arange(self.depth) < depths
+
+        tables = _tables(self.symbols, self.tables, self.table_seed)
+        value = symbol
+        for at in range(self.depth):
+            value = torch.where(used[:, at : at + 1], tables[table[:, at : at + 1], value], value)
+
+        padding = self.vocabulary - 1
+        tokens = torch.cat([symbol, (self.symbols + table).where(used, padding)], 1)  # padding comes last for now
+        if self.order == "backward":
+            tokens = tokens.flip(1)
+        else:
+            tokens = tokens.gather(1, (torch.arange(self.depth + 1) + depths + 1) % (self.depth + 1))
+        targets = torch.full_like(tokens, IGNORE)
+        targets[:, -1:] = value
+        return Batch(tokens, targets)
+
+    def show(self, tokens: Tensor, targets: Tensor) -> str:
+        """The symbol, the tables, and the answer: `101 t3 t0 -> 010`, or backward, `t0 t3 101 -> 010`."""
+        words = [f"{symbol:0{self.bits}b}" for symbol in range(self.symbols)]
+        words += [f"t{table}" for table in range(self.tables)]
+        question = [words[token] for token in tokens.tolist() if token < len(words)]
+        return f"{' '.join(question)} -> {words[targets[-1]]}"
+
+
+@lru_cache(maxsize=8)
+def _tables(symbols: int, tables: int, seed: int) -> Tensor:
+    """The table of each function, (tables, symbols)."""
+    return torch.rand(tables, symbols, generator=randomness.generator("tables", seed)).argsort(1)
