@@ -1,23 +1,32 @@
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import asura
 from asura.errors import UserError
-from asura.planning import prepare
-from asura.validation import in_file, read_yaml
+from asura.planning import prepare, prepare_ablation
+from asura.validation import in_file, nearest, read_yaml
 
 if not workflow.config_settings.configfiles:
 
     configfile: "configs/default.yaml"
 
 
-conda: "environment.yml"
-
-
 include: "rules/common.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
+include: "rules/ablation.smk"
+
+
+for path in sorted(Path(workflow.basedir, "rules", "ablations").glob("*.smk")):
+
+    include: str(path)
+
+
+check_ablations()
+
+
 include: "rules/report.smk"
 
 

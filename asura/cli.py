@@ -141,6 +141,19 @@ def figures(results: StudyResults) -> None:
 
 
 @app.command()
+def ablation(
+    results: StudyResults,
+    name: Annotated[str, typer.Argument(help="An ablation of the study, whose runs have ended.")],
+) -> None:
+    """Write the table and the figures of an ablation to RESULTS/ablations/NAME."""
+    from asura.reporting.ablations import write_ablation
+    from asura.reporting.collect import collect as collect_runs
+
+    folder = results / "ablations" / name
+    write_ablation(collect_runs(results, plan_folder=folder), folder)
+
+
+@app.command()
 def partial(results: StudyResults) -> None:
     """Write tables and figures of what a study has finished so far, marked as partial, to RESULTS/partial."""
     from asura.reporting.collect import collect as collect_runs

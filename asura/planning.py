@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from asura import __version__
 from asura.errors import UserError
 from asura.files import read_json, write_text
+from asura.validation import in_file
 
 CODE = ("study.py", "matching.py", "planning.py", "models", "tasks")
 """What of this package a plan depends on."""
@@ -104,17 +105,52 @@ def digest(config: Mapping[str, Any]) -> str:
 
 
 def prepare(config: Mapping[str, Any], results: Path) -> Plan:
-    """The plan of a study, with study.json, plan.json and each run.json in `results`/<study>/, where they differ.
+    """The plan of a study, kept in `results`/<name>, with the run.json of each run; what differs is written.
 
     What has not changed keeps its time, and so does not run again. Raises UserError and OSError.
     """
-    plan = _kept(config, results) or make(config)
-    folder = results / plan.study
+    name = config.get("name")
+    kept = results / name if isinstance(name, str) else None
+    plan = (_kept(config, kept) if kept else None) or make(config)
+    _keep(plan, config, results / plan.study, results / plan.study)
+    return plan
+
+
+def prepare_ablation(
+    config: Mapping[str, Any], results: Path, ablation: str, models: Mapping[str, Any]
+) -> tuple[Path, Plan]:
+    """The folder and the plan of an ablation of a study: its models, at the study's `ablated` n and i, no controls.
+
+    Its runs stand among the study's, so that what the study has trained is not trained again. Raises UserError and
+    OSError.
+    """
+    ablated = {"n": 1, "i": 4, **config.get("ablated", {})}
+    filled = {
+        architecture: [_filled(architecture, entry, ablated) for entry in (e if isinstance(e, list) else [e])]
+        for architecture, e in models.items()
+    }
+    shared = {key: value for key, value in config.items() if key not in ("ablations", "controls")}
+    own = {**shared, "models": filled}
+    study = results / str(config["name"])
+    folder = study / "ablations" / ablation
+    with in_file(f"ablation {ablation}"):
+        plan = _kept(own, folder) or make(own)
+    _keep(plan, own, folder, study)
+    return folder, plan
+
+
+def _filled(architecture: str, entry: Mapping[str, Any], ablated: Mapping[str, int]) -> dict[str, Any]:
+    """A model's settings with the size of the ablated cell; a stack without iterations is given its depth."""
+    if architecture == "vanilla":
+        return {"n": ablated["n"] * ablated["i"], **entry}
+    return {"n": ablated["n"], "i": ablated["i"], **entry}
+
+
+def _keep(plan: Plan, config: Mapping[str, Any], folder: Path, study: Path) -> None:
     _write_json(folder / "study.json", json.loads(_as_json(config)))
     _write_json(folder / "plan.json", plan._asdict())
     for run_folder, run in plan.runs.items():
-        _write_json(folder / run_folder / "run.json", run)
-    return plan
+        _write_json(study / run_folder / "run.json", run)
 
 
 def load(path: Path) -> Plan:
@@ -126,15 +162,12 @@ def load(path: Path) -> Plan:
         raise UserError(f"{path}: it is no plan of this version; run the workflow, which writes it anew") from None
 
 
-def _kept(config: Mapping[str, Any], results: Path) -> Plan | None:
-    name = config.get("name")
-    if not isinstance(name, str):
-        return None
+def _kept(config: Mapping[str, Any], folder: Path) -> Plan | None:
     try:
-        plan = load(results / name / "plan.json")
+        plan = load(folder / "plan.json")
     except UserError:
         return None
-    return plan if plan.digest == digest(config) and plan.study == name else None
+    return plan if plan.digest == digest(config) and plan.study == config["name"] else None
 
 
 def _as_json(config: Mapping[str, Any]) -> str:

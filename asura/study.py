@@ -66,10 +66,19 @@ class Evaluation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    iterations: Literal["trained", "up_to_twice"] = "up_to_twice"
+    iterations: Literal["trained", "up_to_twice", "up_to_four_times"] = "up_to_twice"
     examples: int = Field(
         2560, ge=1, le=LARGEST, description="2,500 give a standard error below 1 % whatever the score"
     )
+
+
+class Ablated(BaseModel):
+    """The cell that a study's ablations vary."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n: int = Field(1, ge=1, le=LARGEST)
+    i: int = Field(4, ge=1, le=LARGEST)
 
 
 class Run(BaseModel):
@@ -152,8 +161,10 @@ class Study(BaseModel):
     causal: bool = True
     training: dict[str, Any]
     evaluation: Evaluation = Evaluation()
+    ablations: list[str] = Field([], description="names of files in rules/ablations, part of what the study runs")
+    ablated: Ablated = Ablated()
 
-    @field_validator("seeds", "controls")
+    @field_validator("seeds", "controls", "ablations")
     @classmethod
     def _each_once(cls, values: list[Any]) -> list[Any]:
         for value in values:

@@ -3,23 +3,37 @@
 RESULTS = Path("results")
 
 
-def load_plan():
-    """The plan of the configured study, whose run.json files are written where they have changed."""
-    files = [str(path) for path in workflow.config_settings.configfiles] or ["configs/default.yaml"]
+@contextmanager
+def refusing():
+    """Say what is wrong with the study in one line, and end."""
     try:
-        for file in files:
-            read_yaml(Path(file))  # refuses what Snakemake's own reader lets pass, as a key that stands twice
-        with in_file(", ".join(files)):
-            return prepare(config, RESULTS)
+        yield
     except UserError as error:
         sys.exit(f"asura: {error}")
     except OSError as error:
         sys.exit(f"asura: {error.filename}: {error.strerror}")
 
 
-PLAN = load_plan()
+def load_plan():
+    """The plan of the configured study, whose run.json files are written where they have changed."""
+    for file in STUDY_FILES:
+        read_yaml(Path(file))  # refuses what Snakemake's own reader lets pass, as a key that stands twice
+    with in_file(", ".join(STUDY_FILES)):
+        return prepare(config, RESULTS)
+
+
+STUDY_FILES = [str(path) for path in workflow.config_settings.configfiles] or ["configs/default.yaml"]
+with refusing():
+    PLAN = load_plan()
 STUDY = (RESULTS / PLAN.study).as_posix()
 RUN = f"{STUDY}/runs/{{task}}/{{label}}/seed{{seed}}"
+# A change of the code that draws is a reason to draw again; a change of any other code is not.
+REPORTING = Path(os.path.relpath(asura.__file__)).parent / "reporting"
+TABLE_CODE = [REPORTING / name for name in ("frames.py", "statistics.py", "tables.py")]
+FIGURE_CODE = [
+    REPORTING / name
+    for name in ("frames.py", "statistics.py", "style.py", "figures.py", "scores.py", "heatmaps.py", "curves.py")
+]
 # The `python` of the rules is the one that runs Snakemake, also where its environment is not activated.
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)])}
 
@@ -35,3 +49,34 @@ wildcard_constraints:
 def of_every_run(name):
     """The file of this name in the folder of every run."""
     return [f"{STUDY}/{folder}/{name}" for folder in PLAN.runs]
+
+
+# The models of each ablation, filled in by the files in rules/ablations.
+ABLATIONS = {}
+NAMED_ABLATIONS = config.get("ablations", [])
+ABLATION_FIGURES = {"figure": "scores", "iterations": "scores over iterations"}
+ABLATION_CODE = [REPORTING / "ablations.py", *TABLE_CODE, *FIGURE_CODE]
+
+
+def ablation_results(name):
+    """The files that an ablation leaves."""
+    folder = f"{STUDY}/ablations/{name}"
+    return [f"{folder}/table.{form}" for form in ("csv", "md", "tex")] + [
+        f"{folder}/{figure}.{form}" for figure in ABLATION_FIGURES for form in ("png", "svg", "pdf")
+    ]
+
+
+def ablation_runs(wildcards):
+    """The plan of an ablation, and what its runs leave."""
+    with refusing():
+        folder, plan = prepare_ablation(config, RESULTS, wildcards.ablation, ABLATIONS[wildcards.ablation])
+    names = ("training.json", "evaluation.json")
+    return [f"{folder}/plan.json"] + [f"{STUDY}/{run}/{name}" for run in plan.runs for name in names]
+
+
+def check_ablations():
+    """Refuse a study that names an ablation which has no file."""
+    with refusing(), in_file(", ".join(STUDY_FILES)):
+        for name in NAMED_ABLATIONS:
+            if name not in ABLATIONS:
+                raise UserError(f"ablations: no file rules/ablations/{name}.smk{nearest(name, ABLATIONS)}")

@@ -9,13 +9,6 @@ FIGURES = [
     "score_against_parameters",
     "score_against_flops",
 ]
-# A change of the code that draws is a reason to draw again; a change of any other code is not.
-REPORTING = Path(os.path.relpath(asura.__file__)).parent / "reporting"
-TABLE_CODE = [REPORTING / name for name in ("frames.py", "statistics.py", "tables.py")]
-FIGURE_CODE = [
-    REPORTING / name
-    for name in ("frames.py", "statistics.py", "style.py", "figures.py", "scores.py", "heatmaps.py", "curves.py")
-]
 
 
 localrules:
@@ -107,6 +100,7 @@ rule report:
     input:
         rules.tables.output,
         rules.figures.output,
+        sum(map(ablation_results, NAMED_ABLATIONS), []),
     output:
         f"{STUDY}/report.html",
     log:

@@ -17,6 +17,9 @@ from asura.training.devices import prepare
 from asura.training.tensors import load_tensors
 
 
+TIMES = {"trained": 1, "up_to_twice": 2, "up_to_four_times": 4}
+
+
 def evaluate(path: Path, evaluation: Evaluation, threads: int = 1) -> dict[str, Any]:
     """Evaluate a trained run, or leave it alone if that has been done; a diverged run has no rows.
 
@@ -36,7 +39,7 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1) -> dict[str, 
     rows = []
     if record["status"] == "finished":
         model = load_model(folder, run, device)
-        iterations = run.model.i * (2 if evaluation.iterations == "up_to_twice" and run.model.iterates() else 1)
+        iterations = run.model.i * (TIMES[evaluation.iterations] if run.model.iterates() else 1)
         rows = list(task_rows(model, run.task, iterations, evaluation.examples, device))
     result = {"made_of": made_of, "device": device.type, "rows": rows}
     write_text(folder.evaluation, json.dumps(result, indent=1) + "\n")

@@ -15,12 +15,14 @@ RULES = ("train", "evaluate")
 """The rules whose benchmark files stand in the folder of a run."""
 
 
-def collect(study: Path, partial: bool = False) -> Results:
+def collect(study: Path, partial: bool = False, plan_folder: Path | None = None) -> Results:
     """Read every run of a study; with `partial`, those that are done, and the curves of those in training.
+
+    The plan is that of the study, or the one in `plan_folder`, as an ablation has its own.
 
     Raises UserError where a run is damaged, or missing and not `partial`.
     """
-    plan = load(study / "plan.json")
+    plan = load((plan_folder or study) / "plan.json")
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in COLUMNS}
     rows["roles"] = plan.roles
     for row in plan.rows():

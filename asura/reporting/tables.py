@@ -35,20 +35,20 @@ def comparison(results: Results) -> pd.DataFrame:
     for member in members(results).itertuples():
         own = scores.get((member.task, member.label), none)
         row = {"task": member.task, "cell": member.cell, "role": member.role, "model": member.label}
-        row |= _with_interval("score", mean_interval(own))
+        row |= with_interval("score", mean_interval(own))
         row["seeds"] = own.size
         row["diverged"] = diverged[member.task, member.label]
         is_control = member.role not in (ASURA, STUDY_MODEL)
         cell = scores.get((member.task, member.cell), none) if is_control else none
         difference = paired_difference(cell, own)
-        row |= _with_interval("difference", difference)
+        row |= with_interval("difference", difference)
         row |= {"p": difference.p, "pairs": difference.pairs}
         row |= {name: getattr(member, name) for name in [*COST, "chance"]}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _with_interval(name: str, interval: tuple[float, ...]) -> dict[str, float]:
+def with_interval(name: str, interval: tuple[float, ...]) -> dict[str, float]:
     mean, low, high, *_ = interval
     return {name: mean, f"{name}_low": low, f"{name}_high": high}
 

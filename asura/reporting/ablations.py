@@ -1,0 +1,82 @@
+"""The table and the figures of an ablation: every model against the first."""
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from asura.reporting.curves import iterations_at_evaluation
+from asura.reporting.frames import (
+    COST,
+    HEADLINE_SPLIT,
+    Results,
+    diverged_by_model,
+    family,
+    headline_by_model,
+    primary_scores,
+)
+from asura.reporting.statistics import mean_interval, paired_difference
+from asura.reporting.style import empty_figure, panels, plain, styled, write_figure
+from asura.reporting.tables import with_interval, write_table
+
+
+def ablation_table(results: Results) -> pd.DataFrame:
+    """One row for each model: its score over seeds, and the difference from the first model paired by seed."""
+    scores, diverged = headline_by_model(results), diverged_by_model(results)
+    none = pd.Series(dtype=float)
+    rows = []
+    for task, models in _models(results).groupby("task", sort=False):
+        first = models["label"].iloc[0]
+        for model in models.itertuples():
+            own = scores.get((task, model.label), none)
+            difference = paired_difference(own, scores.get((task, first), none) if model.label != first else none)
+            row = {"task": task, "model": family(model.label), **with_interval("score", mean_interval(own))}
+            row |= {"seeds": own.size, "diverged": diverged[task, model.label]}
+            row |= {**with_interval("difference", difference), "p": difference.p, "pairs": difference.pairs}
+            rows.append(row | {name: getattr(model, name) for name in [*COST, "chance"]})
+    return pd.DataFrame(rows)
+
+
+@styled
+def ablation_figure(results: Results) -> Figure:
+    """Score of each model, with its interval and every seed, on every split at the trained number of iterations."""
+    scores = primary_scores(results)
+    scores = scores[scores["iterations"] == scores["i"]]
+    if scores.empty:
+        return empty_figure("No finished run has a score to draw here.")
+    models = _models(results)
+    tasks = list(models["task"].unique())
+    splits = sorted(scores["split"].unique(), key=lambda split: (split != HEADLINE_SPLIT, split))
+    most = int(models.groupby("task").size().max())
+    figure, grid = panels(len(tasks), len(splits), 2.6, 0.3 * most + 0.6, sharex=True, sharey="row")
+    for row, task in zip(grid, tasks, strict=True):
+        labels = list(models.loc[models["task"] == task, "label"])
+        for axes, split in zip(row, splits, strict=True):
+            here = scores[(scores["task"] == task) & (scores["split"] == split)]
+            for place, label in enumerate(labels):
+                values = here.loc[here["label"] == label, "value"]
+                mean, low, high, _ = mean_interval(values)
+                axes.plot(values, [place] * len(values), "o", color="C0", alpha=0.4, markersize=3, gid="seeds")
+                axes.errorbar(mean, place, xerr=[[mean - low], [high - mean]], fmt="|", color="black", gid="mean")
+            axes.set_yticks(range(len(labels)), [plain(family(label)) for label in labels])
+            axes.axvline(models.loc[models["task"] == task, "chance"].iloc[0], color="0.35", linestyle=":", linewidth=1)
+            axes.set_title(plain(split))
+            axes.grid(axis="x", color="0.9")
+            axes.set_xlabel(models.loc[models["task"] == task, "metric"].iloc[0].replace("_", " "))
+            axes.label_outer()
+        row[0].invert_yaxis()
+        row[0].set_ylabel(plain(task))
+    return figure
+
+
+def write_ablation(results: Results, folder: Path) -> None:
+    """Write table, figure, and the scores over iterations at evaluation. Raises OSError."""
+    write_table(ablation_table(results), folder / "table", None)
+    write_figure(ablation_figure(results), folder / "figure", None)
+    write_figure(iterations_at_evaluation(results), folder / "iterations", None)
+
+
+def _models(results: Results) -> pd.DataFrame:
+    """One row for each model of each task, in the order of the ablation."""
+    columns = ["task", "label", "order", *COST, "chance", "metric"]
+    return results.runs.drop_duplicates(["task", "label"]).sort_values("order", kind="stable")[columns]

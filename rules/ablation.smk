@@ -1,0 +1,41 @@
+# Each file in rules/ablations says which models stand in an ablation, and has its target; this is the rule they share.
+
+
+localrules:
+    ablation,
+
+
+rule ablation:
+    input:
+        ablation_runs,
+        ABLATION_CODE,
+    output:
+        expand(f"{STUDY}/ablations/{{{{ablation}}}}/{{file}}", file=["table.csv", "table.tex"]),
+        expand(f"{STUDY}/ablations/{{{{ablation}}}}/{{figure}}.{{form}}", figure=ABLATION_FIGURES, form=["png", "pdf"]),
+        report(
+            f"{STUDY}/ablations/{{ablation}}/table.md",
+            caption="captions/ablation_table.rst",
+            category="Ablations",
+            subcategory="{ablation}",
+            labels={"shows": "table"},
+        ),
+        [
+            report(
+                f"{STUDY}/ablations/{{ablation}}/{figure}.svg",
+                caption=f"captions/ablation_{figure}.rst",
+                category="Ablations",
+                subcategory="{ablation}",
+                labels={"shows": shows},
+            )
+            for figure, shows in ABLATION_FIGURES.items()
+        ],
+    log:
+        f"{STUDY}/logs/ablation_{{ablation}}.log",
+    conda:
+        "../environment.yml"
+    params:
+        study=subpath(output[0], ancestor=3),
+    message:
+        "compare the models of the ablation {wildcards.ablation}"
+    shell:
+        "python -m asura ablation {params.study:q} {wildcards.ablation:q} > {log:q} 2>&1"

@@ -1,0 +1,12 @@
+# May iterations differ by low-rank adapters, of which kind, and of which rank?
+ABLATIONS["adapter"] = {
+    "asura": [
+        {"adapter": "none"},
+        {"adapter": ["lora", "abba"], "adapter_rank": [2, 4, 8]},
+    ],
+}
+
+
+rule ablation_adapter:
+    input:
+        ablation_results("adapter"),

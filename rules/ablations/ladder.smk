@@ -1,0 +1,18 @@
+# From bare recursion to the published recipe, one part at a time.
+BARE = {"long_skip": "none", "iteration_norm": "none"}
+ABLATIONS["ladder"] = {
+    "asura": [
+        BARE,
+        BARE | {"long_skip": "concat"},
+        BARE | {"long_skip": "concat_per_iteration"},
+        {},
+        {"block_norm": "per_iteration"},
+        {"block_norm": "per_iteration", "adapter": "abba"},
+    ],
+    "asura_full": {},
+}
+
+
+rule ablation_ladder:
+    input:
+        ablation_results("ladder"),

@@ -1,0 +1,9 @@
+# Does the long skip have to start by passing the state through?
+ABLATIONS["skip_init"] = {
+    "asura": {"skip_init": ["pass_through", "random"], "guidance": ["none", "progressive"]},
+}
+
+
+rule ablation_skip_init:
+    input:
+        ablation_results("skip_init"),

@@ -1,0 +1,97 @@
+"""Adaptive halting in the universal transformer."""
+
+import torch
+
+from asura.models import build
+
+V, T = 5, 4
+SMALL = {"architecture": "universal", "n": 1, "width": 8, "heads": 2, "halting": "act"}
+TOKENS = torch.randint(V, (2, T), generator=torch.Generator().manual_seed(0))
+
+
+class Probabilities(torch.nn.Module):
+    """In place of the halting unit: the same given probabilities for every position, one for each iteration."""
+
+    def __init__(self, *values: float) -> None:
+        super().__init__()
+        self.values = list(values)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.full(z.shape[:2], self.values.pop(0))
+
+
+def with_probabilities(i: int, *values: float):
+    model = build(SMALL | {"i": i, "halting_threshold": 0.9}, V)
+    model.halting = Probabilities(*values)
+    return model
+
+
+def plain_states(model) -> list[torch.Tensor]:
+    plain = build(SMALL | {"i": 8, "halting": "none"}, V)
+    plain.load_state_dict({k: v for k, v in model.state_dict().items() if not k.startswith("halting")})
+    return [state[0] for state in plain.states(TOKENS)]
+
+
+def test_three_steps_worked_out_by_hand():
+    model = with_probabilities(4, 0.2, 0.3, 0.6, 0.5)
+    z = plain_states(model)
+    *_, third, last = model.states(TOKENS)
+    # h = 0.2, 0.5, then 0.5 + 0.6 > 0.9: the third iteration has the remainder 0.5, and the fourth changes nothing
+    expected = 0.2 * z[0] + 0.3 * z[1] + 0.5 * z[2]
+    for state in (third, last):
+        assert torch.allclose(model.read(state), expected, atol=1e-6)
+        assert torch.equal(state[3], torch.full((2, T), 3.0))
+        assert torch.equal(state[4], torch.full((2, T), 0.5))
+    assert torch.equal(last[0], third[0])
+    assert torch.allclose(model.penalty(last), torch.tensor(0.01 * 3.5))
+    assert torch.equal(model.measures(last)["halting_iterations"], torch.tensor([3.0, 3.0]))
+
+
+def test_what_has_not_halted_ends_at_the_last_iteration():
+    model = with_probabilities(2, 0.2, 0.3)
+    z = plain_states(model)
+    *_, last = model.states(TOKENS)
+    assert torch.allclose(model.read(last), 0.2 * z[0] + 0.8 * z[1], atol=1e-6)  # 0.3 and the remainder 0.5
+    assert torch.allclose(model.penalty(last), torch.tensor(0.01 * 2.5))
+
+
+def test_the_weights_of_a_position_sum_to_1():
+    model = build(SMALL | {"i": 6}, V)
+    with torch.no_grad():
+        model.halting.bias.fill_(-1.0)
+        ones = [torch.ones_like(state[0]) for state in model.states(TOKENS)]
+        assert len(ones) == 6
+        model.blocks = torch.nn.ModuleList()  # z only gains the signal, which is then taken away: every state is 1
+        state = model.start(TOKENS)
+        state = (torch.ones_like(state[0]), *state[1:])
+        h = [state[2]]
+        for t in range(1, 7):
+            z, mean, *rest = model._halt(torch.ones_like(state[0]), state)
+            state = (z, mean, *rest)
+            h.append(rest[0])
+            assert torch.allclose(model.read(state), torch.ones_like(z), atol=1e-6)
+        assert all((later >= earlier).all() for earlier, later in zip(h, h[1:], strict=False))
+
+
+def test_a_halted_position_keeps_its_state_while_others_go_on():
+    class First(torch.nn.Module):
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            p = torch.full(z.shape[:2], 0.1)
+            p[:, 0] = 0.95
+            return p
+
+    model = build(SMALL | {"i": 3, "halting_threshold": 0.9}, V)
+    model.halting = First()
+    first, second, _ = model.states(TOKENS)
+    assert torch.equal(first[0][:, 0], second[0][:, 0])
+    assert not torch.equal(first[0][:, 1], second[0][:, 1])
+
+
+def test_the_ponder_cost_is_in_the_loss_and_pulls_on_the_halting_unit():
+    targets = TOKENS.roll(1, 1)
+    losses = [build(SMALL | {"i": 3, "ponder_cost": cost}, V).loss(TOKENS, targets).loss for cost in (0.0, 0.5)]
+    model = build(SMALL | {"i": 3, "ponder_cost": 0.5}, V)
+    *_, last = model.states(TOKENS)
+    assert torch.allclose(losses[1] - losses[0], model.penalty(last) * 2 * T, atol=1e-4)
+    model.penalty(last).backward()
+    assert model.halting.bias.grad.abs() > 0

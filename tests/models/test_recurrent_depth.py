@@ -1,0 +1,34 @@
+import torch
+
+from asura.models import build
+
+SMALL = {"architecture": "recurrent_depth", "n": 1, "i": 4, "width": 8, "heads": 2}
+TOKENS = torch.randint(5, (64, 6), generator=torch.Generator().manual_seed(0))
+
+
+def test_it_starts_from_noise_that_the_generator_draws():
+    model = build(SMALL, 5)
+    one, again, other = (model.start(TOKENS, torch.Generator().manual_seed(seed))[0] for seed in (1, 1, 2))
+    assert torch.equal(one, again) and not torch.equal(one, other)
+    assert abs(one.std().item() - (2 / 5) ** 0.5) < 0.03
+    assert torch.equal(model.start(TOKENS)[0], model.start(TOKENS)[0])
+
+
+def test_prelude_core_and_coda_are_applied_in_that_order():
+    model = build(SMALL | {"prelude": 2, "coda": 1}, 5)
+    assert len(model.prelude) == 2 and len(model.coda) == 1
+    with torch.no_grad():
+        z, e = model.start(TOKENS)
+        assert torch.equal(e, model.prelude(model.embed(TOKENS)))
+        for _ in range(4):
+            z = model.core_norm(model.core(model.adapter(z, e)))
+        assert torch.allclose(model(TOKENS), model.logits(model.coda(z)))
+    assert model.settings.effective_depth == 2 + 4 + 1
+
+
+def test_only_the_last_iterations_receive_gradient():
+    model = build(SMALL | {"i": 12}, 5)
+    (unrolling,) = model.unrollings()
+    assert unrolling.iterations - unrolling.without_gradient == 8
+    states = list(model.states(TOKENS, unrolling.iterations, unrolling.without_gradient))
+    assert [state[0].requires_grad for state in states] == [False] * 4 + [True] * 8
