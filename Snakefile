@@ -12,9 +12,6 @@ if not workflow.config_settings.configfiles:
     configfile: "configs/default.yaml"
 
 
-conda: "environment.yml"
-
-
 include: "rules/common.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"

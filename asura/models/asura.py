@@ -44,7 +44,8 @@ class AsuraSettings(Architecture):
             return self
         if len(weights) != self.i:
             raise ValueError(f"guidance has {len(weights)} weights for i = {self.i} iterations: give one for each")
-        if abs(sum(weights) - 1) > 1e-6 or min(weights) < 0 or list(weights) != sorted(weights):
+        fits = abs(sum(weights) - 1) <= 1e-6 and min(weights) >= 0 and list(weights) == sorted(weights)
+        if not fits:  # as it is where one of them is not a number
             raise ValueError(
                 f"guidance weights {list(weights)}: they must be at least 0, sum to 1, and not fall from one "
                 "iteration to the next"
@@ -128,7 +129,7 @@ class Asura(Model):
         """Yield z_t (B, T, d) for each t up to `iterations`, which may exceed the trained i."""
         e = self.embed(tokens)
         z = e
-        for t in range(1, (iterations or self.settings.i) + 1):
+        for t in range(1, (self.settings.i if iterations is None else iterations) + 1):
             long_skip, block_norm = self.long_skips.at(t), self.block_norms.at(t)
             iteration_norm = self.iteration_norms.at(t)
             u = long_skip(z, e) if long_skip else z

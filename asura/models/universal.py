@@ -36,7 +36,7 @@ class Universal(Model):
     def states(self, tokens: Tensor, iterations: int | None = None) -> Iterator[Tensor]:
         """Yield the state (B, T, d) after each iteration; any number of them can be asked for."""
         z = self.embed(tokens)
-        for t in range(1, (iterations or self.settings.i) + 1):
+        for t in range(1, (self.settings.i if iterations is None else iterations) + 1):
             z = z + coordinate_signal(z.shape[1], t, z.shape[2], z.device)
             for block in self.blocks:
                 z = block(z)
