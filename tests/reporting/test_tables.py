@@ -196,3 +196,9 @@ def test_a_study_without_any_run_has_a_table_without_rows(name: str, empty: Resu
     write_table(table, tmp_path / name, "nothing yet")
     assert "no rows" in (tmp_path / f"{name}.md").read_text()
     assert "nothing yet" in (tmp_path / f"{name}.tex").read_text()
+
+
+def test_a_table_as_html_holds_its_note_and_every_cell_and_escapes_them(tmp_path):
+    write_table(pd.DataFrame({"model": ["<b>", "x"], "score": [0.25, 1.0]}), tmp_path / "t", "1 < 2 runs")
+    page = (tmp_path / "t.html").read_text()
+    assert "1 &lt; 2 runs" in page and "&lt;b&gt;" in page and "0.250" in page and "1.000" in page
