@@ -13,6 +13,9 @@ if not workflow.config_settings.configfiles:
     configfile: "configs/default.yaml"
 
 
+report: "rules/captions/study.rst"
+
+
 include: "rules/common.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"

@@ -129,8 +129,8 @@ def controls(study: Study, cell: Variant) -> Iterator[Match]:
         if abs(deviation) > TOLERANCE:
             raise UserError(
                 f"controls: no {control} of {cell.label} on {cell.task.name} can be matched: the nearest, "
-                f"{variant.label}, is {deviation:+.1%} from its target; at most {TOLERANCE:.0%} is allowed, "
-                "so choose a larger width or leave this control out"
+                f"{variant.label}, is {deviation:+.2%} from its target; at most {TOLERANCE:.2%} is allowed, "
+                "so choose a larger width, train for more steps, or leave this control out"
             )
         yield Match(control, variant, deviation)
 
@@ -145,7 +145,8 @@ def _control(control: Control, cell: Variant) -> tuple[Architecture, Training]:
     same_parameters = _vanilla(cell, model.n, "parameters")
     if control == "iso_both":
         ratio = cost_of(cell).flops / cost_of(cell._replace(model=same_parameters)).flops
-        training = training.model_copy(update={"steps": max(1, round(training.steps * ratio))})
+        steps = max(1, round(training.steps * ratio))
+        training = training.model_copy(update={"steps": steps, "warmup_steps": min(training.warmup_steps, steps)})
     return same_parameters, training
 
 

@@ -10,10 +10,10 @@ rule ablation:
         ablation_runs,
         ABLATION_CODE,
     output:
-        expand(f"{STUDY}/ablations/{{{{ablation}}}}/{{file}}", file=["table.csv", "table.tex"]),
+        expand(f"{STUDY}/ablations/{{{{ablation}}}}/{{file}}", file=["table.csv", "table.md", "table.tex"]),
         expand(f"{STUDY}/ablations/{{{{ablation}}}}/{{figure}}.{{form}}", figure=ABLATION_FIGURES, form=["png", "pdf"]),
         report(
-            f"{STUDY}/ablations/{{ablation}}/table.md",
+            f"{STUDY}/ablations/{{ablation}}/table.html",
             caption="captions/ablation_table.rst",
             category="Ablations",
             subcategory="{ablation}",

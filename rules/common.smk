@@ -61,7 +61,7 @@ ABLATION_CODE = [REPORTING / "ablations.py", *TABLE_CODE, *FIGURE_CODE]
 def ablation_results(name):
     """The files that an ablation leaves."""
     folder = f"{STUDY}/ablations/{name}"
-    return [f"{folder}/table.{form}" for form in ("csv", "md", "tex")] + [
+    return [f"{folder}/table.{form}" for form in ("csv", "md", "tex", "html")] + [
         f"{folder}/{figure}.{form}" for figure in ABLATION_FIGURES for form in ("png", "svg", "pdf")
     ]
 

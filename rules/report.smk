@@ -47,10 +47,10 @@ rule tables:
         rules.collect.output,
         TABLE_CODE,
     output:
-        expand(f"{STUDY}/tables/{{table}}.{{form}}", table=TABLES, form=["csv", "tex"]),
+        expand(f"{STUDY}/tables/{{table}}.{{form}}", table=TABLES, form=["csv", "md", "tex"]),
         [
             report(
-                f"{STUDY}/tables/{table}.md",
+                f"{STUDY}/tables/{table}.html",
                 caption=f"captions/{table}.rst",
                 category="Tables",
                 labels={"table": table.replace("_", " ")},

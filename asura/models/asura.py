@@ -47,7 +47,8 @@ class AsuraSettings(Recursive):
             raise ValueError("explicit guidance weights are for i iterations: they fit neither drawn nor progressive")
         if len(weights) != self.i:
             raise ValueError(f"guidance has {len(weights)} weights for i = {self.i} iterations: give one for each")
-        if abs(sum(weights) - 1) > 1e-6 or min(weights) < 0 or list(weights) != sorted(weights):
+        fits = abs(sum(weights) - 1) <= 1e-6 and min(weights) >= 0 and list(weights) == sorted(weights)
+        if not fits:  # as it is where one of them is not a number
             raise ValueError(
                 f"guidance weights {list(weights)}: they must be at least 0, sum to 1, and not fall from one "
                 "iteration to the next"

@@ -71,7 +71,7 @@ class DEQ(Model):
 
         A state is (z, residual, evaluations), the last two of each position, (B, T).
         """
-        limit = iterations or self.settings.i
+        limit = self.settings.i if iterations is None else iterations
         e = self.embed(tokens)
         if tokens.is_meta:
             yield self._unrolled(e, limit)

@@ -16,9 +16,10 @@ from asura.models.settings import Architecture
 @lru_cache(maxsize=16)
 def rotary_angles(length: int, head_width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cosine and signed sine, each (length, head_width), of rotary positions (Su et al., 2021, arXiv 2104.09864)."""
-    frequency = 10_000.0 ** -(torch.arange(0, head_width, 2, device=device) / head_width)
-    angle = torch.outer(torch.arange(length, device=device), frequency)
-    return angle.cos().repeat(1, 2), torch.cat((-angle.sin(), angle.sin()), dim=-1)
+    with torch.inference_mode(False):  # what inference mode makes cannot be trained with, and this is kept
+        frequency = 10_000.0 ** -(torch.arange(0, head_width, 2, device=device) / head_width)
+        angle = torch.outer(torch.arange(length, device=device), frequency)
+        return angle.cos().repeat(1, 2), torch.cat((-angle.sin(), angle.sin()), dim=-1)
 
 
 def rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:

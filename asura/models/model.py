@@ -99,7 +99,7 @@ class Model(nn.Module):
     ) -> Iterator[State]:
         """Yield the state after each iteration, `iterations` of them (as trained if None)."""
         state = self.start(tokens, generator)
-        for t in range(1, (iterations or self.settings.i) + 1):
+        for t in range(1, (self.settings.i if iterations is None else iterations) + 1):
             with torch.no_grad() if t <= without_gradient else nullcontext():
                 state = self.iterate(state, t)
             yield state

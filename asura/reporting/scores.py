@@ -125,7 +125,8 @@ def _score_panels(
             axes.label_outer()
         score_axis(row, results, task)
     drawn = {name: style for name, style in look.items() if name in set(table["series"])}
-    cells = line_handles({f"{family} and controls": style for family, style in line_styles.items()})
+    lines = of_cells.groupby("cell_family")["cell_i"].nunique()
+    cells = line_handles({f"{name} and controls": line_styles[name] for name in families if lines[name] > 1})
     legend(figure, [*handles_of(drawn), *cells, CHANCE, SEEDS, *diverged_handles(results)])
     return figure
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import offset_copy
 
 from asura.reporting.frames import CONTROLS, Results, members
@@ -159,7 +159,7 @@ def log_axis(axes: Axes, values: pd.Series, name: str) -> None:
     span = values.max() / values.min()
     labelled = (1, 2, 5) if span < 12 else (1, 3) if span < 150 else (1,)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=labelled))
+    axes.xaxis.set_major_locator(MaxNLocator(4) if span < 4 else LogLocator(subs=labelled))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlabel(name)
@@ -208,8 +208,9 @@ def write_figure(figure: Figure, path_stem: Path, note: str | None) -> None:
     """Write .png, .svg and .pdf, with `note` over the figure; the same data give the same bytes."""
     path_stem.parent.mkdir(parents=True, exist_ok=True)
     if note:
-        look = {"color": "firebrick", "fontweight": "bold", "fontsize": 10}
-        figure.suptitle(note.replace("$", r"\$"), x=0.01, ha="left", **look)  # beside the legend
+        figure.suptitle(note.replace("$", r"\$"), color="firebrick", fontweight="bold", fontsize=10)
+        for each in figure.legends:
+            each.set_title(" ", {"size": 12})  # a blank line, which the note may cover
     with mpl.rc_context(LOOK):
         figure.savefig(f"{path_stem}.png", dpi=200)
         figure.savefig(f"{path_stem}.svg", metadata={"Date": None})

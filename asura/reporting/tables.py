@@ -1,6 +1,7 @@
 """Tables of a study: functions from Results to frames of raw numbers, which are formatted on writing."""
 
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 
 import pandas as pd
@@ -163,7 +164,7 @@ def _cell(value: object, form: Callable[[float], str]) -> str:
 
 
 def write_table(table: pd.DataFrame, path_stem: Path, note: str | None) -> None:
-    """Write the raw numbers as .csv, and the table for people, with `note` above it, as .md and .tex."""
+    """Write the raw numbers as .csv, and the table for people, with `note` above it, as .md, .tex and .html."""
     path_stem.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(f"{path_stem}.csv", index=False)
     text = for_people(table)
@@ -179,7 +180,20 @@ def write_table(table: pd.DataFrame, path_stem: Path, note: str | None) -> None:
     above = f"\\emph{{{note.translate(LATEX)}}}\\par\n" if note else ""
     Path(f"{path_stem}.tex").write_text(above + latex, encoding="utf-8")
 
+    above = f"<p><b>{escape(note)}</b></p>\n" if note else ""
+    styled = text.style.hide(axis="index").format(escape="html").set_table_styles(HTML)
+    html = styled.to_html(doctype_html=True, table_uuid=path_stem.name)
+    Path(f"{path_stem}.html").write_text(html.replace("<body>", f"<body>\n{above}"), encoding="utf-8")
 
+
+HTML = [
+    {"selector": "", "props": "border-collapse: collapse; font: 13px sans-serif"},
+    {
+        "selector": "th",
+        "props": "text-align: left; vertical-align: bottom; border-bottom: 1px solid; padding: 2px 10px",
+    },
+    {"selector": "td", "props": "padding: 2px 10px; white-space: nowrap"},
+]
 LATEX = str.maketrans({character: f"\\{character}" for character in "&%$#_{}"})
 
 

@@ -80,6 +80,7 @@ def slow_block(x: Tensor, block: Block) -> Tensor:
 def test_a_block_follows_its_equations(heads: int, mlp_width: int | None, causal: bool):
     model = scrambled(build(VanillaSettings(width=8, heads=heads, mlp_width=mlp_width, causal=causal), VOCABULARY))
     x = torch.randn(2, 6, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert model.blocks[0].mlp.up.weight.shape == (mlp_width or 32, 8)
     expected = torch.stack([slow_block(row, model.blocks[0]) for row in x])
     torch.testing.assert_close(model.blocks[0](x), expected, rtol=0, atol=1e-5)
 
@@ -180,3 +181,12 @@ def test_weights_start_within_their_bounds():
 def test_wrong_settings_are_refused(bad: dict, message: str):
     with pytest.raises(ValidationError, match=message):
         build(bad, VOCABULARY)
+
+
+def test_a_model_trains_after_it_was_used_in_inference_mode():
+    model = build({"architecture": "vanilla", "width": 8, "heads": 2}, 5)
+    tokens = torch.randint(5, (2, 19), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        model(tokens)
+    model.loss(tokens, tokens).loss.backward()
+    assert model.head.weight.grad.isfinite().all()

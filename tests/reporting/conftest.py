@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from asura.reporting.frames import COLUMNS, Results, tidy
 
@@ -48,12 +51,24 @@ def cells_and_controls(results: Results) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def model(label: str, architecture: str, n: int, i: int, parameters: int, score: float, steps: int = STEPS) -> dict:
+def panels(figure: Figure) -> list[Axes]:
+    return [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+
+
+def lines(axes: Axes, gid: str) -> list[Line2D]:
+    return [line for line in axes.lines if line.get_gid() == gid]
+
+
+def crosses(axes: Axes) -> list[Line2D]:
+    return [line for line in axes.lines if line.get_marker() == "x"]
+
+
+def model(label: str, n: int, i: int, parameters: int, score: float, steps: int = STEPS) -> dict:
     flops = float(FORWARD_BACKWARD * BLOCK * n * i + 4_000)
     tokens = steps * BATCH * LENGTH
     return {
         "label": label,
-        "architecture": architecture,
+        "architecture": label.split("-")[0],
         "n": n,
         "i": i,
         "parameters": parameters,
@@ -72,30 +87,16 @@ def models_and_roles(cells: Iterable[tuple[str, int, int]]) -> tuple[list[dict],
         full = family == "asura_full"
         parameters = BLOCK * n + 8_192 * i + (9_000 * i if full else 0)
         width = 256 + 64 * i // n + (70 if full else 0)
-        depth = n * i
-        narrow = f"vanilla-n{n}+mlp_width={width}"
+        depth, shallow = n * i, FULL_DEPTH[n]
+        narrow, deep = f"vanilla-n{n}+mlp_width={width}", f"vanilla-n{depth}+mlp_width={width - 40}"
+        longer, same = f"{narrow}+steps={STEPS * i}", parameters + 64
         controls = {
-            "iso_param": model(narrow, "vanilla", n, 1, parameters + 64, FULL_DEPTH[n] + 0.03),
-            "iso_flop": model(
-                f"vanilla-n{depth}+mlp_width={width - 40}",
-                "vanilla",
-                depth,
-                1,
-                BLOCK * depth + 8_192 * i,
-                FULL_DEPTH[depth] - 0.01,
-            ),
-            "iso_both": model(
-                f"{narrow}+steps={STEPS * i}",
-                "vanilla",
-                n,
-                1,
-                parameters + 64,
-                FULL_DEPTH[n] + 0.07,
-                STEPS * i,
-            ),
-            "iso_recursion": model(f"universal-n{n}-i{i}", "universal", n, i, BLOCK * n, FULL_DEPTH[depth] - 0.04),
+            "iso_param": model(narrow, n, 1, same, shallow + 0.03),
+            "iso_flop": model(deep, depth, 1, BLOCK * depth + 8_192 * i, FULL_DEPTH[depth] - 0.01),
+            "iso_both": model(longer, n, 1, same, shallow + 0.07, STEPS * i),
+            "iso_recursion": model(f"universal-n{n}-i{i}", n, i, BLOCK * n, FULL_DEPTH[depth] - 0.04),
         }
-        models[cell] = model(cell, family, n, i, parameters, FULL_DEPTH[depth] + (-0.06 if full else 0.005))
+        models[cell] = model(cell, n, i, parameters, FULL_DEPTH[depth] + (-0.06 if full else 0.005))
         for control, settings in controls.items():
             models.setdefault(settings["label"], settings)
             roles.append({"label": settings["label"], "control": control, "control_of": cell, "deviation": 0.001})
@@ -117,10 +118,9 @@ def build_results(
                 label, n, i = settings["label"], settings["n"], settings["i"]
                 fails = (label, seed) in diverged
                 key = {"task": task, "label": label, "seed": seed}
-                described = {k: v for k, v in settings.items() if k != "score"}
                 steps = settings["tokens"] // (BATCH * LENGTH)
                 runs.append(
-                    described
+                    settings
                     | key
                     | {"status": "diverged" if fails else "finished", "step": 350 if fails else steps}
                     | {"metric": "accuracy", "chance": CHANCE, "order": order}
@@ -168,3 +168,22 @@ def build() -> Callable[..., Results]:
 @pytest.fixture(scope="session")
 def empty() -> Results:
     return Results(**{name: tidy(name, []) for name in COLUMNS})
+
+
+@pytest.fixture(scope="session")
+def studies(results: Results) -> dict[str, Results]:
+    """Results of every shape that a study may have, the full one first."""
+
+    def without(results: Results, *names: str, **runs: object) -> Results:
+        return results._replace(runs=results.runs.assign(**runs), **{name: tidy(name, []) for name in names})
+
+    few = build_results(GRID[:2], diverged=())
+    return {
+        "full": results,
+        "no controls": without(build_results([("asura", 2, 2)]), "roles"),
+        "one model": Results(*(frame[frame["label"] == "asura-n1-i4"] for frame in results)),
+        "one seed": build_results(GRID[3:], seeds=(3,)),
+        "tasks": build_results([("asura", 1, 2)], tasks=("phop", "$_addition_$")),
+        "nothing": without(few, "scores", "curves", "resources", status="missing", step=0),
+        "all diverged": without(few, "scores", status="diverged"),
+    }

@@ -60,9 +60,7 @@ def test_a_difference_of_three_pairs_worked_out_by_hand():
     first = series({0: 0.9, 1: 0.8, 2: 0.7})
     found = paired_difference(first, series({2: 0.5, 0: 0.8, 1: 0.5}))
     half = 4.302653 * 0.1 / math.sqrt(3)
-    p = 1 - math.sqrt(12) / math.sqrt(
-        12 + 2
-    )  # Student's distribution with 2 degrees of freedom is 1/2 + t / 2√(2 + t²)
+    p = 1 - math.sqrt(12) / math.sqrt(12 + 2)  # the distribution of t is 1/2 + t / 2√(t² + 2) here
     assert found == pytest.approx((0.2, 0.2 - half, 0.2 + half, p, 3), rel=1e-6)
 
 

@@ -74,7 +74,7 @@ def succeed(folder: Path, *arguments: str) -> None:
 def test_the_study_leaves_tables_figures_and_a_report(finished: Path):
     results = finished / "results" / "tiny"
     for name in ("comparison", "runs", "matching", "resources"):
-        for form in ("csv", "md", "tex"):
+        for form in ("csv", "md", "tex", "html"):
             assert (results / "tables" / f"{name}.{form}").stat().st_size > 0
     assert len(list((results / "figures").iterdir())) == 7 * 3
     assert (results / "report.html").stat().st_size > 1e6

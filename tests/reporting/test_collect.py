@@ -1,0 +1,191 @@
+import ast
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from asura.errors import UserError
+from asura.planning import Plan
+from asura.reporting.collect import collect, progress, read_results, write_results
+from asura.reporting.figures import FIGURES
+from asura.reporting.frames import COLUMNS, Results
+from asura.reporting.tables import TABLES
+from tests.conftest import ROOT
+
+BENCHMARK = "s h:m:s max_rss max_vms max_uss max_pss io_in io_out mean_load cpu_time"
+COST = {"n": 1, "i": 2, "parameters": 100, "flops_per_token": 6e2, "training_flops": 6e5, "tokens": 1000}
+MODELS = [
+    {"label": label, "task": "NA", "architecture": label.split("-")[0]}
+    | COST
+    | {"effective_depth": 2, "metric": "accuracy", "chance": 0.5, "order": order}
+    for order, label in enumerate(["asura-n1-i2", "universal-n1-i2"])
+]
+ROLE = {"task": "NA", "label": "universal-n1-i2", "control": "iso_recursion", "control_of": "asura-n1-i2"}
+SCORE = {"split": "test", "iterations": 2, "metric": "accuracy", "standard_error": 0.01, "examples": 640}
+THIRD = 1 / 3  # has no short decimal
+
+
+def folder_of(study: Path, label: str, seed: int) -> Path:
+    return study / "runs" / "NA" / label / f"seed{seed}"
+
+
+def write_run(folder: Path, value: float, status: str = "finished") -> None:
+    folder.mkdir(parents=True)
+    record = {"status": status, "step": 20 if status == "finished" else 7, "weights": "abc", "device": "cpu"}
+    (folder / "training.json").write_text(json.dumps(record))
+    rows = [SCORE | {"value": value}] if status == "finished" else []
+    (folder / "evaluation.json").write_text(json.dumps({"made_of": {"weights": "abc", "examples": 640}, "rows": rows}))
+    metrics = [{"step": step, "tokens": 50 * step, "loss": value / step, "accuracy": value} for step in (10, 20)]
+    metrics[1]["loss"] = None  # as of a loss that is no number
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in metrics))
+    for rule, seconds in {"train": "12.5", "evaluate": "0.9"}.items():
+        used = [seconds, "0:00:12", "300.25", "9", "9", "9", "0.1", "-", "98", "11.75"]
+        (folder / f"{rule}.benchmark.tsv").write_text("\n".join("\t".join(r) for r in (BENCHMARK.split(), used)) + "\n")
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Two models of two seeds, of which one run diverged."""
+    plan = Plan("s", "digest", [0, 1], {}, MODELS, [ROLE | {"deviation": -0.004}], {})
+    (tmp_path / "plan.json").write_text(json.dumps(plan._asdict()))
+    for model, value in {"asura-n1-i2": THIRD, "universal-n1-i2": 0.6}.items():
+        for seed in (0, 1):
+            diverged = (model, seed) == ("universal-n1-i2", 1)
+            write_run(folder_of(tmp_path, model, seed), value + seed / 7, "diverged" if diverged else "finished")
+    return tmp_path
+
+
+def rows_of(frame: pd.DataFrame, *columns: str) -> list[tuple]:
+    return list(frame[list(columns)].itertuples(index=False, name=None))
+
+
+def test_every_run_of_the_plan_is_collected(study: Path):
+    results = collect(study)
+    assert rows_of(results.runs, "label", "seed", "status", "step") == [
+        ("asura-n1-i2", 0, "finished", 20),
+        ("asura-n1-i2", 1, "finished", 20),
+        ("universal-n1-i2", 0, "finished", 20),
+        ("universal-n1-i2", 1, "diverged", 7),
+    ]
+    for name in ["task", *COST, "effective_depth", "metric", "chance", "order", "architecture"]:
+        assert results.runs[name].tolist() == [model[name] for model in MODELS for _ in (0, 1)]
+    assert rows_of(results.roles, *COLUMNS["roles"]) == [
+        ("NA", "universal-n1-i2", "iso_recursion", "asura-n1-i2", -0.004)
+    ]
+
+
+def test_scores_curves_and_resources_are_those_of_the_files(study: Path):
+    results = collect(study)
+    assert rows_of(results.scores, "label", "seed", "value") == [
+        ("asura-n1-i2", 0, THIRD),
+        ("asura-n1-i2", 1, THIRD + 1 / 7),
+        ("universal-n1-i2", 0, 0.6),
+    ]
+    assert all((results.scores[name] == value).all() for name, value in SCORE.items())
+    assert len(results.curves) == 8 and results.curves["loss"].isna().tolist() == [False, True] * 4
+    assert rows_of(results.curves, "seed", "step", "tokens", "accuracy")[2:4] == [
+        (1, 10, 500, THIRD + 1 / 7),
+        (1, 20, 1000, THIRD + 1 / 7),
+    ]
+    assert rows_of(results.resources, "rule", "seed", "seconds", "max_rss_mb", "cpu_seconds")[:2] == [
+        ("train", 0, 12.5, 300.25, 11.75),
+        ("evaluate", 0, 0.9, 300.25, 11.75),
+    ]
+    assert len(results.resources) == 8
+
+
+def test_what_is_written_reads_back_as_it_was(study: Path, results: Results, empty: Results, tmp_path: Path):
+    for number, each in enumerate([collect(study), results, empty]):
+        write_results(each, tmp_path / str(number))
+        for before, after in zip(each, read_results(tmp_path / str(number)), strict=True):
+            pd.testing.assert_frame_equal(before, after, check_exact=True)
+
+
+def test_a_run_that_is_not_done_is_missing_in_partial_results(study: Path):
+    unfinished = folder_of(study, "asura-n1-i2", 1)
+    for name in ("training.json", "evaluation.json", "evaluate.benchmark.tsv", "train.benchmark.tsv"):
+        (unfinished / name).unlink()
+    with (unfinished / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 30, "tok')  # being written
+    with pytest.raises(UserError, match=r"asura-n1-i2/seed1/training.json"):
+        collect(study)
+    so_far = collect(study, partial=True)
+    assert progress(so_far) == "PARTIAL RESULTS: 3 of 4 runs"
+    assert so_far.runs["status"].tolist() == ["finished", "missing", "finished", "diverged"]
+    assert so_far.runs["step"].tolist() == [20, 0, 20, 7]
+    assert ("asura-n1-i2", 1) not in rows_of(so_far.scores, "label", "seed")
+    assert len(so_far.curves) == 8  # the curve so far among them
+    assert len(so_far.resources) == 6
+
+
+@pytest.mark.parametrize("name", ["training.json", "evaluation.json", "metrics.jsonl"])
+def test_a_missing_file_is_named(name: str, study: Path):
+    (folder_of(study, "universal-n1-i2", 0) / name).unlink()
+    with pytest.raises(UserError, match=f"universal-n1-i2/seed0/{name}"):
+        collect(study)
+
+
+def test_a_study_that_has_not_begun_has_partial_results(study: Path):
+    for path in study.glob("runs/**/*.*"):
+        path.unlink()
+    nothing = collect(study, partial=True)
+    assert progress(nothing) == "PARTIAL RESULTS: 0 of 4 runs"
+    assert all(len(make(nothing)) <= 4 for make in TABLES.values())
+
+
+def test_a_run_trained_by_hand_has_no_benchmark(study: Path):
+    for path in study.rglob("*.tsv"):
+        path.unlink()
+    assert collect(study).resources.empty
+
+
+def test_an_evaluation_of_other_weights_is_refused_and_in_partial_results_missing(study: Path):
+    path = folder_of(study, "asura-n1-i2", 0) / "training.json"
+    path.write_text(path.read_text().replace("abc", "abd"))
+    with pytest.raises(UserError, match=r"asura-n1-i2/seed0/evaluation.json: it is of other weights"):
+        collect(study)
+    assert collect(study, partial=True).runs["status"].tolist()[:2] == ["missing", "finished"]
+
+
+@pytest.mark.parametrize("partial", [False, True])
+@pytest.mark.parametrize("name", ["training.json", "evaluation.json", "train.benchmark.tsv"])
+def test_a_file_cut_short_is_named(name: str, partial: bool, study: Path):
+    path = folder_of(study, "asura-n1-i2", 1) / name
+    path.write_text(path.read_text()[:20])
+    with pytest.raises(UserError, match=f"seed1/{name}: .* cut short"):
+        collect(study, partial)
+
+
+def test_a_study_without_a_plan_is_refused(tmp_path: Path):
+    with pytest.raises(UserError, match=r"plan.json: no such file"):
+        collect(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file"),
+        ("", "cannot be read as a table"),
+        ("task,label\n", "found the columns"),
+        ("\n".join([",".join(COLUMNS["curves"]), "a,b,c,d,e,f,g\n"]), "cannot be read as a table"),
+    ],
+)
+def test_a_frame_that_is_damaged_is_refused(content: str | None, message: str, results: Results, tmp_path: Path):
+    write_results(results, tmp_path)
+    (tmp_path / "curves.csv").unlink()
+    if content is not None:
+        (tmp_path / "curves.csv").write_text(content)
+    with pytest.raises(UserError, match=rf"curves.csv: .*{message}.*collect the study"):
+        read_results(tmp_path)
+
+
+def test_the_rules_name_every_table_figure_and_frame_and_all_that_draws():
+    text = (ROOT / "rules" / "report.smk").read_text()
+    for name, expected in {"FRAMES": COLUMNS, "TABLES": TABLES, "FIGURES": FIGURES}.items():
+        assert ast.literal_eval(re.search(rf"^{name} = (\[.*?\])", text, re.M | re.S)[1]) == list(expected)
+    code = {path.name for path in (ROOT / "asura" / "reporting").glob("*.py")}
+    assert code == set(re.findall(r'"(\w+\.py)"', text))
+    for name in [*TABLES, *FIGURES]:
+        assert (ROOT / "rules" / "captions" / f"{name}.rst").read_text().strip()

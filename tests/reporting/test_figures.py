@@ -1,0 +1,199 @@
+import re
+from collections.abc import Callable
+from itertools import pairwise, product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from asura.reporting.figures import FIGURES, write_figures
+from asura.reporting.frames import CONTROLS, Results
+from asura.reporting.style import write_figure
+from tests.reporting.conftest import (
+    BATCH,
+    DIVERGED,
+    GRID,
+    LENGTH,
+    cells_and_controls,
+    crosses,
+    headline_scores,
+    lines,
+    mean_and_bounds,
+    panels,
+)
+
+LABELS = {
+    "score_against_iterations": ("trained iterations $i$", "phop\naccuracy"),
+    "grid": ("iterations $i$", "phop\nblocks $n$"),
+    "train_against_evaluation_iterations": ("iterations at evaluation", "phop\ntrained $i$"),
+    "iterations_at_evaluation": ("iterations at evaluation", "phop\naccuracy, $n = 1$"),
+    "learning_curves": ("training tokens", "phop\nloss"),
+    "score_against_parameters": ("non-embedding parameters", "phop\naccuracy"),
+    "score_against_flops": ("total training FLOPs", "phop\naccuracy"),
+}
+SCORES = ["score_against_iterations", "score_against_parameters", "score_against_flops"]
+
+
+@pytest.fixture(scope="module")
+def drawn(results: Results) -> dict[str, Figure]:
+    return {name: draw(results) for name, draw in FIGURES.items()}
+
+
+def heights(axes: Axes, gid: str) -> list[float]:
+    return sorted(np.concatenate([line.get_ydata() for line in lines(axes, gid)]))
+
+
+def is_drawn(axes: Axes, means: pd.Series) -> bool:
+    data = (line.get_data() for line in lines(axes, "mean"))
+    return any(list(x) == list(means.index) and np.allclose(y, means) for x, y in data)
+
+
+def legend_colours(figure: Figure) -> dict[str, tuple]:
+    (legend,) = figure.legends
+    return {handle.get_label(): to_rgb(handle.get_color()) for handle in legend.legend_handles}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_study_can_be_drawn_and_no_label_is_over_another(name: str, studies: dict[str, Results]):
+    for study, results in studies.items():
+        figure = FIGURES[name](results)
+        figure.draw_without_rendering()
+        if study == "nothing" or (study == "all diverged" and name != "learning_curves"):
+            assert not figure.axes and re.match("No .* (score|curve)", figure.texts[0].get_text())
+        for axes in panels(figure):
+            assert axes.has_data()
+            boxes = [label.get_window_extent() for label in axes.get_xticklabels(which="both") if label.get_text()]
+            places = sorted((box.x0, box.x1) for box in boxes if axes.bbox.x0 <= np.mean(box.intervalx) <= axes.bbox.x1)
+            assert all(end < start for (_, end), (start, _) in pairwise(places)), study
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_outer_panels_name_what_they_show(name: str, drawn: dict[str, Figure]):
+    grid, (x, y) = panels(drawn[name]), LABELS[name]
+    for axes in grid:
+        place = axes.get_subplotspec()
+        assert axes.get_xlabel() == (x if place.is_last_row() else "")
+        assert bool(axes.get_ylabel()) == place.is_first_col()
+    assert grid[0].get_ylabel() == y
+    assert {axes.get_ylabel() for axes in drawn[name].axes if axes not in grid} <= {"mean accuracy"}
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_every_model_has_its_mean_interval_and_seeds(name: str, results: Results, drawn: dict[str, Figure]):
+    scores, colours = headline_scores(results), legend_colours(drawn[name])
+    assert list(colours)[-3:] == ["chance", "one seed", "diverged"]
+    assert [axes.get_title() for axes in drawn[name].axes] == ["$n = 1$", "$n = 2$"]
+    for n, axes in zip((1, 2), drawn[name].axes, strict=True):
+        here = [scores[task, label].values() for task, cell, _, label in cells_and_controls(results) if f"n{n}" in cell]
+        means, lows, highs = zip(*map(mean_and_bounds, here), strict=True)
+        assert heights(axes, "mean") == pytest.approx(sorted(means))
+        assert heights(axes, "seeds") == pytest.approx(sorted(value for values in here for value in values))
+        bars = np.array([bar for line in axes.containers for bar in line.lines[2][0].get_segments()])
+        assert sorted(bars[:, :, 1].flat) == pytest.approx(sorted([*lows, *highs]), rel=1e-5)
+        assert [0.25, 0.25] in [list(line.get_ydata()) for line in axes.lines]  # chance
+        assert [to_rgb(cross.get_color()) for cross in crosses(axes)] == ([colours["asura"]] if n == 2 else [])
+
+
+@pytest.mark.parametrize(("name", "cost"), [("parameters", "parameters"), ("flops", "training_flops")])
+def test_a_model_stands_at_its_cost_in_the_colour_of_its_legend(name: str, cost: str, build: Callable):
+    results = build([("asura", 1, 2), ("asura", 1, 4)])
+    figure = FIGURES[f"score_against_{name}"](results)
+    (axes,), colours, scores = figure.axes, legend_colours(figure), headline_scores(results)
+    assert axes.get_xscale() == "log"
+    assert list(colours) == ["asura", *CONTROLS, "chance", "one seed"]
+    costs = dict(zip(results.runs["label"], results.runs[cost], strict=True))
+    for role in ["asura", *CONTROLS]:
+        (line,) = (line for line in lines(axes, "mean") if to_rgb(line.get_color()) == colours[role])
+        labels = [label for *_, r, label in cells_and_controls(results) if r.replace("ASURA", "asura") == role]
+        expected = sorted((costs[label], mean_and_bounds(scores["phop", label].values())[0]) for label in labels)
+        assert np.transpose(line.get_data()) == pytest.approx(np.array(expected))
+    assert [text.get_text() for text in axes.texts].count("4") == len(CONTROLS) + 1
+
+
+def test_models_stand_at_their_trained_iterations_and_beside_each_other(drawn: dict[str, Figure]):
+    for axes in drawn["score_against_iterations"].axes:
+        assert [text.get_text() for text in axes.get_xticklabels()] == ["2", "4"]
+        places = np.sort(np.concatenate([line.get_xdata(orig=False) for line in lines(axes, "mean")]))
+        assert np.diff(places).min() > 0.05
+        assert set(places.round()) == {0, 1}
+
+
+def test_the_grid_shows_mean_and_interval_of_every_cell_and_control(results: Results, drawn: dict[str, Figure]):
+    scores, grid = headline_scores(results), panels(drawn["grid"])
+    assert [axes.get_title() for axes in grid] == ["asura", *CONTROLS, "asura_full", *CONTROLS]
+    expected = []
+    for task, _, _, label in cells_and_controls(results):
+        mean, _, high = mean_and_bounds(scores[task, label].values())
+        expected.append(f"{mean:.2f}{'†' if label == DIVERGED[0] else ''}\n±{high - mean:.2f}")
+    assert sorted(text.get_text() for axes in grid for text in axes.texts) == sorted(expected)
+
+
+def test_scores_of_other_iterations_at_evaluation_stand_at_them(results: Results, drawn: dict[str, Figure]):
+    means = results.scores.groupby(["split", "label", "iterations"])["value"].mean()["test"]
+    grid = panels(drawn["train_against_evaluation_iterations"])
+    titles = [f"{family}, $n = {n}$" for family in ("asura", "universal", "asura_full") for n in (1, 2)]
+    assert [axes.get_title() for axes in grid] == titles
+    for n, axes in zip((1, 2), grid, strict=False):
+        expected = [f"{mean:.2f}" for i in (2, 4) for mean in means[f"asura-n{n}-i{i}"]]
+        assert [text.get_text() for text in axes.texts] == expected
+        frames = [patch.get_xy() for patch in axes.patches]
+        assert frames == [(1, 0), (3, 1)]  # where trained 2 and 4 meet evaluated 2 and 4
+
+
+def test_curves_over_iterations_at_evaluation(results: Results, drawn: dict[str, Figure]):
+    figure, splits = drawn["iterations_at_evaluation"], ["test", "hops_4", "length_64"]
+    assert [axes.get_title() for axes in figure.axes] == splits + [""] * 3
+    assert list(legend_colours(figure)) == ["asura", "asura_full", "iso_recursion", "chance", "one seed"]
+    means = results.scores.groupby(["split", "label", "iterations"])["value"].mean()
+    for axes, split in zip(figure.axes, splits, strict=False):
+        labels = [f"{family}-n1-i{i}" for family in ("asura", "universal") for i in (2, 4)] + ["asura_full-n1-i4"]
+        assert len(lines(axes, "mean")) == len(labels)
+        assert all(is_drawn(axes, means[split, label]) for label in labels)
+        assert len(heights(axes, "seeds")) == 3 * (4 + 4 + 8 + 8 + 8)
+
+
+def test_learning_curves_are_means_of_the_finished_seeds(results: Results, drawn: dict[str, Figure]):
+    grid, cells = drawn["learning_curves"].axes, [f"{family}-n{n}-i{i}" for family, n, i in GRID]
+    assert [axes.get_title() for axes in grid] == cells + [""] * len(cells)
+    diverged = (results.curves["label"] == DIVERGED[0]) & (results.curves["seed"] == DIVERGED[1])
+    means = results.curves[~diverged].groupby(["label", "tokens"])[["loss", "accuracy"]].mean()
+    for axes, (quantity, cell) in zip(grid, product(("loss", "accuracy"), cells), strict=True):
+        assert axes.get_xscale() == "log"
+        labels = [label for _, of_cell, _, label in cells_and_controls(results) if of_cell == cell]
+        assert len(lines(axes, "mean")) == len(labels)
+        assert all(is_drawn(axes, means[quantity][label]) for label in labels)
+        ends = [line.get_xdata()[0] for line in crosses(axes)]
+        assert ends == ([350 * BATCH * LENGTH] if cell == DIVERGED[0] else [])
+
+
+@pytest.mark.parametrize("name", ["score_against_flops", "grid", "learning_curves"])
+def test_the_same_data_give_the_same_bytes(name: str, build: Callable, tmp_path: Path):
+    small = build([("asura", 1, 2)], seeds=(0, 1), diverged=[("asura-n1-i2", 1)])
+    for folder in ("a", "b"):
+        write_figure(FIGURES[name](small), tmp_path / folder / name, "a note")
+    for form in ("png", "svg", "pdf"):
+        first, second = (tmp_path / folder / f"{name}.{form}" for folder in ("a", "b"))
+        assert first.read_bytes() == second.read_bytes() != b""
+
+
+def test_every_figure_is_written_under_its_note(studies: dict[str, Results], tmp_path: Path):
+    note = "PARTIAL RESULTS: $0$ of 72 runs"
+    write_figures(studies["nothing"], tmp_path, note)
+    names = {f"{name}.{form}" for name in FIGURES for form in ("png", "svg", "pdf")}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert all(note in path.read_text().replace("\\$", "$") for path in tmp_path.glob("*.svg"))
+    write_figure(FIGURES["grid"](studies["nothing"]), tmp_path / "whole", None)
+    assert "PARTIAL" not in (tmp_path / "whole.svg").read_text()
+
+
+def test_the_note_leaves_the_legend_free(studies: dict[str, Results], tmp_path: Path):
+    figure = FIGURES["score_against_iterations"](studies["one model"])  # the narrowest
+    write_figure(figure, tmp_path / "figure", "PARTIAL RESULTS: 100 of 720 runs")
+    (note,), (legend,) = figure.texts, figure.legends
+    figure.draw_without_rendering()
+    for entry in [*legend.get_texts(), *legend.legend_handles]:
+        assert not note.get_window_extent().overlaps(entry.get_window_extent())

@@ -1,0 +1,204 @@
+import csv
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from asura.reporting.frames import Results, tidy
+from asura.reporting.tables import TABLES, comparison, for_people, matching, resources, runs, write_table, write_tables
+from tests.reporting.conftest import DIVERGED, SPLITS, cells_and_controls, headline_scores, mean_and_bounds
+
+OF_RUN = ["parameters", "flops_per_token", "training_flops", "tokens", "effective_depth", "chance"]
+NOTE = "PARTIAL RESULTS: 3 of 72 runs_{50 %}"
+
+
+def p_of(differences: list[float]) -> float:
+    """Two-sided p of Student's t with 1 or 2 degrees of freedom, whose distributions are closed forms."""
+    mean, low, high = mean_and_bounds(differences)
+    t = abs(mean) / ((high - low) / 2 / {2: 12.706205, 3: 4.302653}[len(differences)])
+    return 1 - (t / math.sqrt(t * t + 2) if len(differences) == 3 else 2 / math.pi * math.atan(t))
+
+
+def test_the_comparison_equals_a_slow_one(results: Results):
+    scores = headline_scores(results)
+    table = comparison(results)
+    rows = list(table[["task", "cell", "role", "model"]].itertuples(index=False, name=None))
+    assert rows == cells_and_controls(results)
+    for row in table.itertuples():
+        own, cell = scores[row.task, row.model], scores[row.task, row.cell]
+        assert (row.score, row.score_low, row.score_high) == pytest.approx(mean_and_bounds(own.values()), rel=1e-6)
+        assert (row.seeds, row.diverged) == ((2, 1) if row.model == DIVERGED[0] else (3, 0))
+        differences = [cell[seed] - own[seed] for seed in cell if seed in own]
+        if row.role == "ASURA":
+            assert row.pairs == 0
+            assert np.isnan([row.difference, row.difference_low, row.difference_high, row.p]).all()
+        else:
+            assert row.pairs == len(differences) == (2 if row.cell == DIVERGED[0] else 3)
+            bounds = (row.difference, row.difference_low, row.difference_high)
+            assert bounds == pytest.approx(mean_and_bounds(differences), rel=1e-6, abs=1e-9)
+            assert row.p == pytest.approx(p_of(differences), rel=1e-5)
+        for run in results.runs[results.runs["label"] == row.model].itertuples():
+            assert all(getattr(row, name) == getattr(run, name) for name in OF_RUN)
+
+
+def test_a_model_without_controls_is_compared_with_nothing(build):
+    lone = build([("asura", 1, 2)])._replace(roles=tidy("roles", []))
+    table = comparison(lone)
+    assert (table["cell"] == table["model"]).all() and set(table["role"]) == {"study model"}
+    assert table["difference"].isna().all() and table["score"].notna().all()
+
+
+def test_every_run_has_one_row(results: Results):
+    table = runs(results)
+    assert len(table) == len(results.runs)
+    scores = {(row.label, row.seed, row.split, row.iterations): row.value for row in results.scores.itertuples()}
+    of_run = {(run["label"], run["seed"]): run for run in results.runs.to_dict("records")}
+    columns = {split: f"score: {split}" for split in SPLITS} | {"test": "score"}
+    for row in table.to_dict("records"):
+        run = of_run.pop((row["model"], row["seed"]))
+        assert all(row[name] == run[name] for name in [*OF_RUN, "task", "n", "i", "status", "step"])
+        for split, column in columns.items():
+            expected = scores.get((row["model"], row["seed"], split, row["i"]), math.nan)
+            assert row[column] == pytest.approx(expected, nan_ok=True)
+        assert row["standard_error"] == pytest.approx(0.004 if run["status"] == "finished" else math.nan, nan_ok=True)
+    assert not of_run
+
+
+def test_runs_are_in_the_order_of_tasks_models_and_seeds(build):
+    results = build([("asura", 2, 2)], tasks=("phop", "addition"))
+    table = runs(results._replace(runs=results.runs.iloc[::-1]))
+    labels = list(results.runs["label"].unique())
+    expected = [(task, label, seed) for task in ("addition", "phop") for label in labels for seed in (0, 1, 2)]
+    assert list(table[["task", "model", "seed"]].itertuples(index=False, name=None)) == expected
+
+
+def test_matching_shows_what_must_be_equal_and_by_how_much_it_is_not(build):
+    table = matching(build([("asura", 1, 4)]))
+    assert list(table["equal"]) == ["parameters", "flops_per_token", "parameters", "training_flops", "n", "i"]
+    assert list(table["control"]) == ["iso_param", "iso_flop", "iso_both", "iso_both", "iso_recursion", "iso_recursion"]
+    # the cell has 49 152 + 4 · 8192 = 81 920 parameters, and iso_param 64 more; iso_both trains 4 times as long at a
+    # quarter of the FLOPs of the blocks, 4 · 294 912 a token, but at all of the head's, 4000
+    assert table.loc[0, ["control_value", "cell_value"]].tolist() == [81_984, 81_920]
+    expected = [64 / 81_920, 0, 64 / 81_920, 4 * (294_912 + 4_000) / (4 * 294_912 + 4_000) - 1, 0, 0]
+    assert table["deviation"].tolist() == pytest.approx(expected)
+
+
+def test_resources_are_means_of_runs_maxima_and_sums():
+    seconds = {("b", 0): (100, 7), ("b", 1): (300, 5), ("a", 0): (10, 1), ("a", 1): (20, 1)}
+    runs, used = [], []
+    for (label, seed), of_rules in seconds.items():
+        run = {"task": "phop", "label": label, "seed": seed}
+        runs.append(run)
+        for rule, s, memory in zip(("train", "evaluate"), of_rules, (900 + 100 * seed, 950), strict=True):
+            used.append(run | {"rule": rule, "seconds": s, "max_rss_mb": memory, "cpu_seconds": 2 * s})
+    frames = {name: tidy(name, []) for name in Results._fields}
+    table = resources(Results(**frames | {"runs": pd.DataFrame(runs), "resources": tidy("resources", used)}))
+    assert table.to_dict("list") == {
+        "task": ["phop", "phop"],
+        "model": ["b", "a"],
+        "train_seconds": [200, 15],
+        "evaluate_seconds": [6, 1],
+        "peak_memory_mb": [1000, 1000],
+        "total_seconds": [412, 32],
+        "total_cpu_seconds": [824, 64],
+        "runs": [2, 2],
+    }
+
+
+def test_a_table_for_people():
+    table = pd.DataFrame(
+        {
+            "model": ["asura-n1-i4", "vanilla-n4"],
+            "score": [0.98765, math.nan],
+            "score_low": [0.9, math.nan],
+            "score_high": [1.0, math.nan],
+            "difference": [math.nan, 0.0304],
+            "difference_low": [math.nan, -0.01],
+            "difference_high": [math.nan, 0.0708],
+            "p": [math.nan, 0.01234],
+            "parameters": [81920, 1234567],
+            "training_flops": [7.2e11, 1.5e12],
+            "control_value": [81920.0, 7.2e11],
+            "deviation": [0.00078, -0.0101],
+            "train_seconds": [1234.56, math.nan],
+        }
+    )
+    assert for_people(table).to_dict("list") == {
+        "model": ["asura-n1-i4", "vanilla-n4"],
+        "score [95 % t-interval]": ["0.988 [0.900, 1.000]", "–"],
+        "difference [95 % t-interval]": ["–", "+0.030 [-0.010, +0.071]"],
+        "p": ["–", "0.012"],
+        "parameters": ["81,920", "1,234,567"],
+        "training flops": ["7.200e+11", "1.500e+12"],
+        "control value": ["81,920", "7.200e+11"],
+        "deviation": ["+0.08%", "-1.01%"],
+        "train seconds": ["1,234.6", "–"],
+    }
+
+
+def test_a_mean_without_an_interval_stands_alone(build):
+    table = for_people(comparison(build([("asura", 1, 2)], seeds=(0,))))
+    assert all(re.fullmatch(r"\d\.\d{3}", text) for text in table["score [95 % t-interval]"])
+
+
+@pytest.fixture(scope="module")
+def written(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tables")
+    write_tables(results, folder / "whole")
+    write_tables(results, folder / "partial", NOTE)
+    return folder
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_csv_holds_the_exact_numbers(name: str, results: Results, written: Path):
+    table = TABLES[name](results)
+    with (written / "partial" / f"{name}.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == list(table) and len(rows) == len(table)
+    for column in table:
+        for row, value in zip(rows, table[column], strict=True):
+            assert row[column] == "" if pd.isna(value) else type(value)(row[column]) == value
+
+
+@pytest.mark.parametrize(("form", "note"), [("md", NOTE), ("tex", r"PARTIAL RESULTS: 3 of 72 runs\_\{50 \%\}")])
+@pytest.mark.parametrize("name", TABLES)
+def test_the_note_is_there_when_given_and_only_then(name: str, form: str, note: str, written: Path):
+    whole, partial = ((written / folder / f"{name}.{form}").read_text() for folder in ("whole", "partial"))
+    first, rest = partial.split("\n", 1)
+    assert note in first
+    assert "PARTIAL" not in whole and rest.lstrip("\n") == whole
+
+
+def test_what_is_special_in_latex_is_escaped(tmp_path: Path):
+    write_table(pd.DataFrame({"model": ["a_b&c%d#e$f{g}"], "p": [0.5]}), tmp_path / "t", None)
+    assert r"a\_b\&c\%d\#e\$f\{g\} & 0.5" in (tmp_path / "t.tex").read_text()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_row_of_latex_and_markdown_has_every_column(name: str, results: Results, written: Path):
+    latex = (written / "partial" / f"{name}.tex").read_text()
+    assert not re.search(r"(?<!\\)[%#$_]", latex)
+    of_latex = [line for line in latex.splitlines() if line.endswith(r"\\")]
+    of_markdown = (written / "whole" / f"{name}.md").read_text().splitlines()
+    columns = len(re.search(r"begin{tabular}{([lr]+)}", latex)[1])
+    assert {len(re.findall(r"(?<!\\)&", line)) for line in of_latex} == {columns - 1}
+    assert {line.count("|") for line in of_markdown} == {columns + 1}
+    assert len(of_latex) - 1 == len(of_markdown) - 2 == len(TABLES[name](results))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_study_without_any_run_has_a_table_without_rows(name: str, empty: Results, tmp_path: Path):
+    table = TABLES[name](empty)
+    assert len(table) == 0
+    write_table(table, tmp_path / name, "nothing yet")
+    assert "no rows" in (tmp_path / f"{name}.md").read_text()
+    assert "nothing yet" in (tmp_path / f"{name}.tex").read_text()
+
+
+def test_a_table_as_html_holds_its_note_and_every_cell_and_escapes_them(tmp_path):
+    write_table(pd.DataFrame({"model": ["<b>", "x"], "score": [0.25, 1.0]}), tmp_path / "t", "1 < 2 runs")
+    page = (tmp_path / "t.html").read_text()
+    assert "1 &lt; 2 runs" in page and "&lt;b&gt;" in page and "0.250" in page and "1.000" in page
