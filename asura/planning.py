@@ -85,7 +85,7 @@ def make(config: Mapping[str, Any]) -> Plan:
                 "tokens": run.tokens,
                 "effective_depth": variant.model.effective_depth,
                 "metric": task.metric,
-                "chance": task.chance,
+                "chance": task.splits["test"].chance,
                 "order": order,
             }
         )

@@ -1,12 +1,19 @@
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from asura.planning import make
 from asura.study import Run
+from asura.tasks import TASKS
 
 ROOT = Path(__file__).parent.parent
+HERE = [name for name in TASKS if name != "reasoning_gym" or find_spec(name)]
+"""Tasks that can be drawn here: the package of one is an extra."""
+settings.register_profile("patient", deadline=None)  # how fast something is, no test asserts
+settings.load_profile("patient")
 TINY = {
     "name": "tiny",
     "seeds": [0],

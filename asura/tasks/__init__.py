@@ -4,20 +4,28 @@ from asura.tasks.addition import Addition
 from asura.tasks.arithmetic import Arithmetic
 from asura.tasks.base import IGNORE, Batch, Task
 from asura.tasks.composition import Composition
+from asura.tasks.digits import Digits
 from asura.tasks.igsm import IGSM
 from asura.tasks.listops import ListOps
+from asura.tasks.maze import Maze
 from asura.tasks.phop import PHop
 from asura.tasks.prefix_sums import PrefixSums
+from asura.tasks.reasoning_gym import ReasoningGym
+from asura.tasks.sudoku import Sudoku
 from asura.tasks.table_lookup import TableLookup
 
 TASKS: dict[str, type[Task]] = {
     "addition": Addition,
     "arithmetic": Arithmetic,
     "composition": Composition,
+    "digits": Digits,
     "igsm": IGSM,
     "listops": ListOps,
+    "maze": Maze,
     "phop": PHop,
     "prefix_sums": PrefixSums,
+    "reasoning_gym": ReasoningGym,
+    "sudoku": Sudoku,
     "table_lookup": TableLookup,
 }
 

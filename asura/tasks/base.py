@@ -30,11 +30,13 @@ class Task(BaseModel):
 
     metric: the score it is published with: `accuracy` counts asked positions, `exact_match` whole examples.
     reads_its_answers: the input holds earlier answers (next-token prediction), so the model must be causal.
+    holds_out: split `test` has examples that training never sees; otherwise it is the training distribution itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     metric: ClassVar[Metric] = "accuracy"
     reads_its_answers: ClassVar[bool] = False
+    holds_out: ClassVar[bool] = False
 
     @property
     def vocabulary(self) -> int:
@@ -53,7 +55,7 @@ class Task(BaseModel):
 
     @property
     def splits(self) -> dict[str, Self]:
-        """The task at each evaluation split: `test` is the training distribution, the others are harder."""
+        """The task at each evaluation split: `test` is as hard as training, the others are harder."""
         raise NotImplementedError
 
     def draw(self, count: int, generator: Generator) -> Batch:

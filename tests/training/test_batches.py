@@ -4,6 +4,7 @@ import torch
 from asura.tasks import TASKS
 from asura.tasks.phop import PHop
 from asura.training.batches import Batches
+from tests.conftest import HERE
 
 
 def test_batches_do_not_depend_on_the_order_they_are_asked_in():
@@ -25,7 +26,7 @@ def test_every_step_and_every_seed_has_other_batches():
     assert rows.unique(dim=0).shape == rows.shape
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", HERE)
 def test_a_batch_larger_than_a_drawing_is_drawn_alone(name: str):
     task = TASKS[name]()
     size = 2**18 // task.sequence_length + 1

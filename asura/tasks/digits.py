@@ -1,0 +1,104 @@
+"""Handwritten digits: say which digit an image of 8 × 8 pixels shows."""
+
+from functools import cache
+from typing import ClassVar, Literal, NamedTuple, Self
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+
+from asura.randomness import generator as generator_of
+from asura.tasks.base import IGNORE, Batch, Task
+
+SIDE, BRIGHTEST = 8, 16
+
+
+class Images(NamedTuple):
+    """pixels: (count, 8, 8), from 0 to 16; digits: (count,), what they show."""
+
+    pixels: Tensor
+    digits: Tensor
+
+
+class Digits(Task):
+    """Handwritten digits (Alpaydin and Kaynak, 1998, doi 10.24432/C50P49), the 1797 images of scikit-learn.
+
+    An image reads as its 64 pixels, row by row; its digit is asked at the last one. A fifth of the images, the same
+    in every study, is held out. Images are drawn with replacement: the standard error of a score says how well it is
+    known for the 359 held-out images, and not for all digits that a hand may write.
+
+    Splits: `test`, held-out images; `noisy`, these with uniform noise of up to `noise_to` on every pixel; `shifted`,
+    these rolled by a pixel upwards, downwards, to the left or to the right.
+    """
+
+    holds_out: ClassVar[bool] = True
+
+    levels: int = Field(17, ge=2, le=BRIGHTEST + 1)
+    """Grey levels that pixels are rounded down to; images have 17."""
+    noise_to: int = Field(4, ge=1, le=BRIGHTEST)
+    """Strongest noise on a pixel of `noisy`, of the 17 levels."""
+    images: Literal["training", "held_out"] = "training"
+    """Which images are drawn."""
+    noise: int = Field(0, ge=0, le=BRIGHTEST)
+    """Strongest noise on a pixel, of the 17 levels."""
+    shift: int = Field(0, ge=0, lt=SIDE)
+    """Pixels that an image is rolled by, in one of four directions."""
+
+    @property
+    def vocabulary(self) -> int:
+        """The levels, or the ten digits if these are more."""
+        return max(self.levels, 10)
+
+    @property
+    def sequence_length(self) -> int:
+        """The pixels."""
+        return SIDE**2
+
+    @property
+    def chance(self) -> float:
+        """The share of the commonest digit among the images."""
+        digits = _images(self.images).digits
+        return digits.bincount().max().item() / len(digits)
+
+    @property
+    def splits(self) -> dict[str, Self]:
+        """See the class."""
+        test = self.model_copy(update={"images": "held_out"})
+        return {
+            "test": test,
+            "noisy": test.model_copy(update={"noise": self.noise_to}),
+            "shifted": test.model_copy(update={"shift": 1}),
+        }
+
+    def draw(self, count: int, generator: Generator) -> Batch:
+        """Draw pixels and the digit at the last of them, both (count, 64)."""
+        images = _images(self.images)
+        drawn = torch.randint(len(images.digits), (count, 1, 1), generator=generator)
+        directions = self.shift * torch.tensor([[-1, 0], [1, 0], [0, -1], [0, 1]])
+        down, right = directions[torch.randint(4, (count, 1), generator=generator)].unbind(2)
+        rows, columns = ((torch.arange(SIDE) - by) % SIDE for by in (down, right))  # (count, 8)
+        pixels = images.pixels[drawn, rows[:, :, None], columns[:, None, :]].flatten(1)
+        noise = torch.randint(-self.noise, self.noise + 1, pixels.shape, generator=generator)
+        tokens = (pixels + noise).clamp(0, BRIGHTEST) * self.levels // (BRIGHTEST + 1)
+        targets = torch.full_like(tokens, IGNORE)
+        targets[:, -1] = images.digits[drawn[:, 0, 0]]
+        return Batch(tokens, targets)
+
+    def show(self, tokens: Tensor, targets: Tensor) -> str:
+        """The rows of the image, each level a sign from 0 to g, and the digit: `00590000 … 000d8000 -> 7`."""
+        rows = tokens.view(SIDE, SIDE).tolist()
+        image = " ".join("".join("0123456789abcdefg"[level] for level in row) for row in rows)
+        return f"{image} -> {int(targets[-1])}"
+
+
+@cache
+def _images(which: str) -> Images:
+    """The images of training, or those held out."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    order = torch.randperm(len(data.target), generator=generator_of("digits", "held out"))
+    held_out = len(order) // 5
+    chosen = order[-held_out:] if which == "held_out" else order[:-held_out]
+    pixels, digits = torch.from_numpy(data.images).long(), torch.from_numpy(data.target).long()
+    return Images(pixels[chosen], digits[chosen])

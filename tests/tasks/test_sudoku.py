@@ -1,0 +1,153 @@
+from itertools import permutations, product
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import settings as run
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from asura.tasks.base import IGNORE
+from asura.tasks.sudoku import Sudoku
+
+settings = st.one_of(
+    st.builds(Sudoku, box=st.just(2), blanks=st.integers(1, 13)), st.builds(Sudoku, box=st.just(3), blanks=st.just(44))
+)
+
+
+def read(text: str, box: int) -> tuple[list[int], list[int]]:
+    """The cells of the puzzle and of the solution, checked to be a whole grid of rows."""
+    grids = [grid.split(" ") for grid in text.split(" -> ")]
+    assert all(len(grid) == box**2 == len(row) for grid in grids for row in grid)
+    puzzle, solution = ([int(cell.replace(".", "0")) for row in grid for cell in row] for grid in grids)
+    return puzzle, solution
+
+
+def neighbours(cell: int, box: int) -> set[int]:
+    row, column = divmod(cell, box**2)
+    return {
+        r * box**2 + c
+        for r, c in product(range(box**2), repeat=2)
+        if r == row or c == column or (r // box, c // box) == (row // box, column // box)
+    } - {cell}
+
+
+PEERS = [neighbours(cell, 3) for cell in range(81)]
+
+
+def solutions(puzzle: list[int], box: int) -> list[list[int]]:
+    """All of them, found by trying."""
+    options = {
+        cell: set(range(1, box**2 + 1)) - {puzzle[other] for other in neighbours(cell, box)}
+        for cell, digit in enumerate(puzzle)
+        if digit == 0
+    }
+    if not options:
+        return [puzzle]
+    cell = min(options, key=lambda cell: len(options[cell]))
+    return [
+        found
+        for digit in sorted(options[cell])
+        for found in solutions([*puzzle[:cell], digit, *puzzle[cell + 1 :]], box)
+    ]
+
+
+def grids_of_four() -> set[tuple[int, ...]]:
+    lines = list(permutations(range(1, 5)))
+    return {
+        a + b + c + d
+        for a, b in product(lines, repeat=2)
+        if len({*a[:2], *b[:2]}) == 4 == len({*a[2:], *b[2:]})
+        for c, d in product(lines, repeat=2)
+        if len({*c[:2], *d[:2]}) == 4 == len({*c[2:], *d[2:]})
+        if all(len(set(column)) == 4 for column in zip(a, b, c, d, strict=True))
+    }
+
+
+@run(max_examples=30)
+@given(settings, st.integers(0, 2**32))
+def test_the_answer_is_the_one_solution_of_the_puzzle(settings: Sudoku, seed: int):
+    for task in settings.splits.values():
+        tokens, targets = task.draw(2, torch.Generator().manual_seed(seed))
+        for example in zip(tokens, targets, strict=True):
+            puzzle, solution = read(task.show(*example), task.box)
+            assert solutions(puzzle, task.box) == [solution]
+            assert puzzle.count(0) <= task.blanks
+
+
+def test_a_puzzle_of_four_has_one_solution_among_all_grids():
+    every = torch.tensor(sorted(grids_of_four()))
+    assert len(every) == 288
+    for blanks in (4, 8, 13):
+        tokens, targets = Sudoku(blanks=blanks, extrapolate_to=13).draw(500, torch.Generator().manual_seed(0))
+        fits = ((tokens[:, None] == every) | (tokens[:, None] == 0)).all(2)
+        assert (fits.sum(1) == 1).all()
+        solution = every[fits.int().argmax(1)]
+        assert torch.equal(targets, torch.where(tokens == 0, solution, IGNORE))
+
+
+def test_every_grid_of_four_is_equally_likely():
+    count = 28800
+    tokens, targets = Sudoku().draw(count, torch.Generator().manual_seed(0))
+    found, often = torch.where(tokens == 0, targets, tokens).unique(dim=0, return_counts=True)
+    assert {tuple(grid) for grid in found.tolist()} == grids_of_four()
+    assert ((often - 100) ** 2 / 100).sum() < 287 + 5 * (2 * 287) ** 0.5
+
+
+def test_lines_and_digits_of_a_large_grid_are_exchangeable():
+    count = 3000
+    tokens, targets = Sudoku(box=3).draw(count, torch.Generator().manual_seed(0))
+    solutions = torch.where(tokens == 0, targets, tokens)
+    digits = torch.nn.functional.one_hot(solutions - 1, 9).float()
+    assert (digits.mean(0) - 1 / 9).abs().max() < 5 * (8 / 81 / count) ** 0.5
+    equal = (solutions[:, :, None] == solutions[:, None]).float().mean(0)
+    for one, other in product(range(81), repeat=2):
+        band = one // 27 == other // 27
+        stack = one % 9 // 3 == other % 9 // 3
+        # The digit of a cell stands in each other box once: in one of 6 cells, or of 9 where no line is shared.
+        expected = float(one == other) if one == other or other in PEERS[one] else 1 / 6 if band or stack else 1 / 9
+        assert equal[one, other] == pytest.approx(expected, abs=0 if expected in (0, 1) else 0.037)
+
+
+@pytest.mark.parametrize(("box", "blanks"), [(2, 8), (3, 36), (3, 42)])
+def test_every_puzzle_has_as_many_blanks_as_are_asked_for(box: int, blanks: int):
+    tokens, targets = Sudoku(box=box, blanks=blanks).draw(1000, torch.Generator().manual_seed(0))
+    assert ((tokens == 0).sum(1) == blanks).all()
+    assert torch.equal(tokens == 0, targets != IGNORE)
+    spread = (tokens == 0).float().mean(0)
+    share = blanks / box**4
+    assert (spread - share).abs().max() < 0.2  # blanks are everywhere
+
+
+def test_where_no_further_cell_can_be_blanked_fewer_are():
+    most = Sudoku(blanks=15, extrapolate_to=15).draw(1000, torch.Generator().manual_seed(0)).tokens == 0
+    assert most.sum(1).max() == 12  # four clues are the fewest that leave one solution
+    assert most.sum(1).min() >= 7
+
+
+def test_splits():
+    assert {name: task.blanks for name, task in Sudoku().splits.items()} == {"test": 8, "harder": 10}
+    assert {name: task.blanks for name, task in Sudoku(box=3).splits.items()} == {"test": 36, "harder": 44}
+    assert Sudoku(box=3, blanks=30, extrapolate_to=50).splits["harder"].blanks == 50
+
+
+def test_show():
+    tokens = torch.tensor([1, 0, 3, 4, 3, 4, 1, 2, 2, 1, 4, 3, 4, 3, 2, 0])
+    targets = torch.full_like(tokens, IGNORE)
+    targets[1], targets[15] = 2, 1
+    assert Sudoku().show(tokens, targets) == "1.34 3412 2143 432. -> 1234 3412 2143 4321"
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"box": 4}, "2 or 3"),
+        ({"blanks": 0}, "greater than or equal to 1"),
+        ({"blanks": 8, "extrapolate_to": 7}, "at least blanks, 8, and below the 16 cells, found 7"),
+        ({"blanks": 16}, "below the 16 cells, found 18"),
+        ({"box": 3, "extrapolate_to": 81}, "below the 81 cells"),
+    ],
+)
+def test_bad_settings_are_refused(bad: dict, message: str):
+    with pytest.raises(ValidationError, match=message):
+        Sudoku(**bad)
