@@ -61,7 +61,12 @@ def test_settings_of_a_task_hold_for_its_models_and_those_of_a_model_win():
 
 ASURA = {"n": 1, "i": 2}
 BAD = {
-    "misspelt key": ({"modles": {}}, "modles: no such key", "did you mean 'models'", "allowed: causal, controls"),
+    "misspelt key": (
+        {"modles": {}},
+        "modles: no such key",
+        "did you mean 'models'",
+        "allowed: ablated, ablations, causal",
+    ),
     "misspelt training": ({"training": {"steps": 1, "batchs": 2}}, "training.batchs", "did you mean 'batch'"),
     "misspelt setting": ({"models": {"asura": {**ASURA, "long_skp": "add"}}}, "models.asura.long_skp", "'long_skip'"),
     "wrong type": ({"training": {"steps": "many"}}, "training.steps: found 'many'", "valid integer"),

@@ -49,7 +49,7 @@ def answers(
     correct: list[Tensor] = []
     measures: dict[str, list[Tensor]] = {name: [] for name in model.measured}
     for some, wanted in zip(tokens.split(at_once), targets.to(device).split(at_once), strict=True):
-        states = [(model.read(state), model.measures(state)) for state in model.states(some.to(device), iterations)]
+        states = [(model.read(state), model.measures(state)) for state in model.trajectory(some.to(device), iterations)]
         correct.append(torch.stack([(model.logits(z).argmax(-1) == wanted).sum(1) for z, _ in states]).cpu())
         for name, parts in measures.items():
             parts.append(torch.stack([values[name] for _, values in states]).cpu())

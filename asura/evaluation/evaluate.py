@@ -16,7 +16,6 @@ from asura.study import Evaluation, Run
 from asura.training.devices import prepare
 from asura.training.tensors import load_tensors
 
-
 TIMES = {"trained": 1, "up_to_twice": 2, "up_to_four_times": 4}
 
 

@@ -60,7 +60,7 @@ class DEQ(Model):
             u = block(u)
         return self.norm(u)
 
-    def states(
+    def trajectory(
         self,
         tokens: Tensor,
         iterations: int | None = None,
@@ -85,7 +85,7 @@ class DEQ(Model):
             (z,), info = self._deq(f, start, solver_kwargs={"f_max_iter": limit})
             yield self._state(z, info["rel_lowest"], info["nstep"], e)
         else:
-            yield from self._trajectory(f, start, limit, e)
+            yield from self._solving(f, start, limit, e)
 
     def guidance_weights(self, iterations: int) -> tuple[float, ...]:
         """There is one state."""
@@ -104,7 +104,7 @@ class DEQ(Model):
             z = self.function(z, e)
         return z, e[..., 0], e[..., 0]
 
-    def _trajectory(self, f: Callable[[Tensor], Tensor], z: Tensor, limit: int, e: Tensor) -> Iterator[State]:
+    def _solving(self, f: Callable[[Tensor], Tensor], z: Tensor, limit: int, e: Tensor) -> Iterator[State]:
         first = FIRST[self.settings.solver]
         start = z
         for t in range(1, min(first, limit + 1)):

@@ -90,24 +90,32 @@ class Model(nn.Module):
         """(B, T, d) to (B, T, V)."""
         return self.head(self.head_norm(z))
 
-    def states(
+    def trajectory(
         self,
         tokens: Tensor,
         iterations: int | None = None,
         without_gradient: int = 0,
         generator: Generator | None = None,
     ) -> Iterator[State]:
-        """Yield the state after each iteration, `iterations` of them (as trained if None)."""
+        """Yield the state after each iteration, `iterations` of them (as trained if None).
+
+        An architecture that does not iterate has one, however many are asked for.
+        """
+        as_trained = iterations is None or not self.settings.iterates()
         state = self.start(tokens, generator)
-        for t in range(1, (self.settings.i if iterations is None else iterations) + 1):
+        for t in range(1, (self.settings.i if as_trained else iterations) + 1):
             with torch.no_grad() if t <= without_gradient else nullcontext():
                 state = self.iterate(state, t)
             yield state
 
+    def states(self, tokens: Tensor, iterations: int | None = None) -> Iterator[Tensor]:
+        """Yield what the head sees (B, T, d) after each iteration."""
+        return map(self.read, self.trajectory(tokens, iterations))
+
     def forward(self, tokens: Tensor, iterations: int | None = None) -> Tensor:
         """(B, T) tokens to the logits (B, T, V) after the last iteration."""
         *_, last = self.states(tokens, iterations)
-        return self.logits(self.read(last))
+        return self.logits(last)
 
     @property
     def draws(self) -> bool:
@@ -169,8 +177,8 @@ class Model(nn.Module):
         weights = self.guidance_weights(unrolling.iterations)
         recompute = recompute and sum(weight > 0 for weight in weights) > 1
         total = torch.zeros((), device=tokens.device)
-        states = self.states(tokens, unrolling.iterations, unrolling.without_gradient, generator)
-        for weight, state in zip(weights, states, strict=True):
+        trajectory = self.trajectory(tokens, unrolling.iterations, unrolling.without_gradient, generator)
+        for weight, state in zip(weights, trajectory, strict=True):
             if not weight:
                 continue
             if recompute:

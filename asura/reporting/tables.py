@@ -50,6 +50,7 @@ def comparison(results: Results) -> pd.DataFrame:
 
 
 def with_interval(name: str, interval: tuple[float, ...]) -> dict[str, float]:
+    """A value and its bounds, under the names that `for_people` merges into one column."""
     mean, low, high, *_ = interval
     return {name: mean, f"{name}_low": low, f"{name}_high": high}
 

@@ -2,7 +2,7 @@
 ABLATIONS["adapter"] = {
     "asura": [
         {"adapter": "none"},
-        {"adapter": ["lora", "abba"], "adapter_rank": [2, 4, 8]},
+        {"adapter": ["lora", "abba"], "adapter_rank": [2, 8]},
     ],
 }
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from asura.evaluation.accuracy import accuracy, correct_answers, exact_match, task_rows
+from asura.evaluation.accuracy import accuracy, answers, exact_match, mean, task_rows
 from asura.models import build
 from asura.tasks.base import IGNORE
 from asura.tasks.phop import PHop
@@ -42,12 +42,13 @@ def test_the_standard_error_is_the_spread_over_draws_of_examples():
 
 def test_one_pass_over_the_iterations_equals_one_pass_for_each():
     tokens, targets = TASK.draw(2000, torch.Generator().manual_seed(0))  # more than are computed at once
-    found = correct_answers(MODEL, tokens, targets, 4, CPU)
+    found, measures = answers(MODEL, tokens, targets, 4, CPU)
+    assert not measures
     assert found.shape == (4, 2000)
     with torch.no_grad():
         for t in range(1, 5):
-            answers = MODEL(tokens, iterations=t).argmax(-1)
-            assert torch.equal(found[t - 1], ((answers == targets) & (targets != IGNORE)).sum(1))
+            said = MODEL(tokens, iterations=t).argmax(-1)
+            assert torch.equal(found[t - 1], ((said == targets) & (targets != IGNORE)).sum(1))
 
 
 def test_rows_are_of_every_split_iteration_and_metric_on_the_same_examples():
@@ -61,3 +62,16 @@ def test_rows_are_of_every_split_iteration_and_metric_on_the_same_examples():
 def test_the_default_number_of_examples_gives_a_standard_error_below_one_percent():
     coin = torch.rand(2560, generator=torch.Generator().manual_seed(0)) < 0.5
     assert accuracy(coin.long(), torch.ones(2560, dtype=torch.int64)).standard_error < 0.01
+
+
+def test_measures_of_a_model_have_rows_beside_its_scores():
+    model = build({"architecture": "universal", "n": 1, "i": 2, "width": 8, "heads": 2, "halting": "act"}, 3).eval()
+    rows = [row for row in task_rows(model, TASK, 3, 300, CPU) if row["metric"] == "halting_iterations"]
+    assert [(row["split"], row["iterations"]) for row in rows] == [(s, t) for s in TASK.splits for t in (1, 2, 3)]
+    assert all(1 <= row["value"] <= row["iterations"] and row["examples"] == 300 for row in rows)
+
+
+def test_the_mean_of_a_measure_worked_out_by_hand():
+    score = mean("residual", torch.tensor([1.0, 2.0, 6.0]))
+    assert score.value == 3
+    assert score.standard_error == pytest.approx((7 / 3) ** 0.5)  # variance (4 + 1 + 9) / 2

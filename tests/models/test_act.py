@@ -29,13 +29,13 @@ def with_probabilities(i: int, *values: float):
 def plain_states(model) -> list[torch.Tensor]:
     plain = build(SMALL | {"i": 8, "halting": "none"}, V)
     plain.load_state_dict({k: v for k, v in model.state_dict().items() if not k.startswith("halting")})
-    return [state[0] for state in plain.states(TOKENS)]
+    return [state[0] for state in plain.trajectory(TOKENS)]
 
 
 def test_three_steps_worked_out_by_hand():
     model = with_probabilities(4, 0.2, 0.3, 0.6, 0.5)
     z = plain_states(model)
-    *_, third, last = model.states(TOKENS)
+    *_, third, last = model.trajectory(TOKENS)
     # h = 0.2, 0.5, then 0.5 + 0.6 > 0.9: the third iteration has the remainder 0.5, and the fourth changes nothing
     expected = 0.2 * z[0] + 0.3 * z[1] + 0.5 * z[2]
     for state in (third, last):
@@ -50,7 +50,7 @@ def test_three_steps_worked_out_by_hand():
 def test_what_has_not_halted_ends_at_the_last_iteration():
     model = with_probabilities(2, 0.2, 0.3)
     z = plain_states(model)
-    *_, last = model.states(TOKENS)
+    *_, last = model.trajectory(TOKENS)
     assert torch.allclose(model.read(last), 0.2 * z[0] + 0.8 * z[1], atol=1e-6)  # 0.3 and the remainder 0.5
     assert torch.allclose(model.penalty(last), torch.tensor(0.01 * 2.5))
 
@@ -59,18 +59,16 @@ def test_the_weights_of_a_position_sum_to_1():
     model = build(SMALL | {"i": 6}, V)
     with torch.no_grad():
         model.halting.bias.fill_(-1.0)
-        ones = [torch.ones_like(state[0]) for state in model.states(TOKENS)]
+        ones = [torch.ones_like(state[0]) for state in model.trajectory(TOKENS)]
         assert len(ones) == 6
         model.blocks = torch.nn.ModuleList()  # z only gains the signal, which is then taken away: every state is 1
         state = model.start(TOKENS)
         state = (torch.ones_like(state[0]), *state[1:])
-        h = [state[2]]
-        for t in range(1, 7):
-            z, mean, *rest = model._halt(torch.ones_like(state[0]), state)
-            state = (z, mean, *rest)
-            h.append(rest[0])
-            assert torch.allclose(model.read(state), torch.ones_like(z), atol=1e-6)
-        assert all((later >= earlier).all() for earlier, later in zip(h, h[1:], strict=False))
+        for _ in range(6):
+            before = state[2]
+            state = model._halt(torch.ones_like(state[0]), state)
+            assert torch.allclose(model.read(state), torch.ones_like(state[0]), atol=1e-6)
+            assert (state[2] >= before).all()
 
 
 def test_a_halted_position_keeps_its_state_while_others_go_on():
@@ -82,7 +80,7 @@ def test_a_halted_position_keeps_its_state_while_others_go_on():
 
     model = build(SMALL | {"i": 3, "halting_threshold": 0.9}, V)
     model.halting = First()
-    first, second, _ = model.states(TOKENS)
+    first, second, _ = model.trajectory(TOKENS)
     assert torch.equal(first[0][:, 0], second[0][:, 0])
     assert not torch.equal(first[0][:, 1], second[0][:, 1])
 
@@ -91,7 +89,7 @@ def test_the_ponder_cost_is_in_the_loss_and_pulls_on_the_halting_unit():
     targets = TOKENS.roll(1, 1)
     losses = [build(SMALL | {"i": 3, "ponder_cost": cost}, V).loss(TOKENS, targets).loss for cost in (0.0, 0.5)]
     model = build(SMALL | {"i": 3, "ponder_cost": 0.5}, V)
-    *_, last = model.states(TOKENS)
+    *_, last = model.trajectory(TOKENS)
     assert torch.allclose(losses[1] - losses[0], model.penalty(last) * 2 * T, atol=1e-4)
     model.penalty(last).backward()
     assert model.halting.bias.grad.abs() > 0

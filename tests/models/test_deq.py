@@ -9,7 +9,7 @@ TARGETS = TOKENS.roll(1, 1)
 
 
 def small(**settings: object):
-    size = {"architecture": "deq", "n": 1, "i": 40, "width": 8, "heads": 2, "tolerance": 1e-5}
+    size = {"architecture": "deq", "n": 1, "i": 100, "width": 8, "heads": 2, "tolerance": 1e-5}
     return build(size | settings, V).double()
 
 
@@ -36,8 +36,8 @@ def test_the_implicit_gradient_is_that_of_a_long_unrolling(solver: str):
 @pytest.mark.parametrize("solver", ["anderson", "broyden"])
 def test_the_residual_is_below_the_tolerance_or_reported(solver: str):
     with torch.no_grad():
-        *_, solved = small(solver=solver).eval().states(TOKENS)
-        *_, hurried = small(solver=solver, i=3).eval().states(TOKENS)
+        *_, solved = small(solver=solver).eval().trajectory(TOKENS)
+        *_, hurried = small(solver=solver, i=3).eval().trajectory(TOKENS)
         model = small(solver=solver)
         e = model.embed(TOKENS)
         again = model.function(solved[0], e)
@@ -45,14 +45,14 @@ def test_the_residual_is_below_the_tolerance_or_reported(solver: str):
     assert (residual < 2e-5).all()
     found = model.measures(solved)
     assert (found["converged"] == 1).all() and (found["residual"] < 1e-5).all()
-    assert (found["evaluations"] <= 40).all()
+    assert (found["evaluations"] < 100).all()
     assert (model.measures(hurried)["converged"] < 1).all()
 
 
 def test_the_first_evaluations_are_plain_iterations():
     model = small().eval()
     with torch.no_grad():
-        states = list(model.states(TOKENS, 2))
+        states = list(model.trajectory(TOKENS, 2))
         assert len(states) == 2
         assert torch.allclose(states[1][0], unrolled(model, 2))
         assert (states[1][2] == 2).all()

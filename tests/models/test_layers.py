@@ -7,7 +7,9 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from asura.models import ARCHITECTURES, build
-from asura.models.layers import MLP, Architecture, Attention, Block, Model, rotary_angles, rotate
+from asura.models.layers import MLP, Attention, Block, rotary_angles, rotate
+from asura.models.model import Model
+from asura.models.settings import Architecture
 from asura.models.vanilla import VanillaSettings
 
 VOCABULARY = 7
@@ -143,7 +145,8 @@ def test_weights_follow_from_the_seed_alone(name: str):
     again = build(small(name).model_dump(), VOCABULARY, seed=1).state_dict()
     assert all(torch.equal(first[key], again[key]) for key in first)
     drawn_at_random = [key for key, weight in first.items() if weight.unique().numel() > 2]
-    assert {"embedding.weight", "blocks.1.attention.qkv.weight", "head.weight"} <= set(drawn_at_random)
+    assert {"embedding.weight", "head.weight"} <= set(drawn_at_random)
+    assert any(key.endswith("qkv.weight") for key in drawn_at_random)
     assert not any(torch.equal(first[key], other[key]) for key in drawn_at_random)
 
 

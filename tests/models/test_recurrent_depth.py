@@ -30,5 +30,5 @@ def test_only_the_last_iterations_receive_gradient():
     model = build(SMALL | {"i": 12}, 5)
     (unrolling,) = model.unrollings()
     assert unrolling.iterations - unrolling.without_gradient == 8
-    states = list(model.states(TOKENS, unrolling.iterations, unrolling.without_gradient))
+    states = list(model.trajectory(TOKENS, unrolling.iterations, unrolling.without_gradient))
     assert [state[0].requires_grad for state in states] == [False] * 4 + [True] * 8

@@ -37,7 +37,7 @@ def test_logits_follow_the_equations():
 def test_there_is_one_state_however_many_are_asked_for():
     model = build(SETTINGS, 7)
     assert len(list(model.states(drawn(2, 5), iterations=4))) == 1
-    assert model.settings.effective_depth == 3 and model.guidance_weights() == (1,)
+    assert model.settings.effective_depth == 3 and model.guidance_weights(1) == (1,)
 
 
 @pytest.mark.parametrize("z_loss", [0.0, 0.1])
@@ -47,14 +47,14 @@ def test_the_loss_is_summed_over_asked_positions(z_loss: float):
     logits = model(tokens)
     targets = logits.argmax(-1)
     targets[0, :4], targets[2] = (targets[0, :4] + 1) % 7, IGNORE
-    loss, correct = model.loss(tokens, targets, z_loss)
+    loss, correct, _ = model.loss(tokens, targets, z_loss)
     assert loss.item() == pytest.approx(slow_loss(logits, targets, z_loss), rel=1e-5)
     assert correct == 8
 
 
 def test_a_batch_that_asks_nothing_teaches_nothing():
     model = build(SETTINGS, 7)
-    loss, correct = model.loss(drawn(2, 6), torch.full((2, 6), IGNORE), z_loss=0.1)
+    loss, correct, _ = model.loss(drawn(2, 6), torch.full((2, 6), IGNORE), z_loss=0.1)
     loss.backward()
     assert loss == 0 and correct == 0
     assert not any(parameter.grad.any() for parameter in model.parameters())

@@ -100,6 +100,46 @@ def test_a_restored_run_ends_with_the_same_bits(optimiser: str, stop: int):
         assert torch.equal(second.state()[name], tensor), name
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"recurrent_depth": {"n": 1, "i": 3, "backpropagate": 2}},
+        {"deep_thinking": {"n": 1, "i": 3}},
+        {"universal": {"n": 1, "i": 3, "halting": "act"}},
+        {"deq": {"n": 1, "i": 4}},
+        {"asura": {"n": 1, "i": 3, "drawn": True, "progressive": 0.5}},
+    ],
+    ids=str,
+)
+def test_what_training_draws_and_measures_is_resumed_exactly(model: dict):
+    run = tiny_run(models=model)
+    straight, first, second = (Trainer(run, CPU) for _ in range(3))
+    for _ in range(7):
+        straight.advance()
+    for _ in range(3):
+        first.advance()
+    second.restore({name: tensor.clone() for name, tensor in first.state().items()}, first.step)
+    for _ in range(4):
+        second.advance()
+    assert second.measure() == straight.measure()
+    assert set(straight.measure().measures) == set(straight.model.measured)
+    for name, tensor in straight.state().items():
+        assert torch.equal(second.state()[name], tensor), name
+
+
+def test_the_model_draws_anew_at_each_step_and_the_same_for_the_same_seed():
+    def losses(seed: int) -> list[float]:
+        trainer = Trainer(tiny_run(models={"recurrent_depth": {"n": 1, "i": 6}}, seeds=[seed]), CPU)
+        found = []
+        for _ in range(3):
+            trainer.advance()
+            found.append(trainer.measure().loss)
+            trainer.forget()
+        return found
+
+    assert losses(0) == losses(0) != losses(1)
+
+
 def test_bfloat16_and_compilation_train_to_nearly_the_same(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     plain, half, compiled = trained(), trained(precision="bfloat16"), trained(compile=True)

@@ -1,0 +1,68 @@
+"""A copy of the workflow in which a study of seconds has run, and what may be done to it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT, TINY
+
+STUDY = TINY | {
+    "models": {"asura": {"n": 1, "i": 2}, "vanilla": {"n": 1, "training": {"learning_rate": 1e38}}},
+    "controls": ["iso_param"],
+    "width": 16,
+}
+
+
+def write(folder: Path, study: dict) -> Path:
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(study))
+    return path
+
+
+def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", "study.yaml"]
+    environment = os.environ | {"PYTHONPATH": str(folder)}  # the copy's package, not the one that is installed
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """A copy of the workflow in which the study has run."""
+    folder = tmp_path_factory.mktemp("workflow")
+    for name in ("Snakefile", "rules", "profiles", "asura", "environment.yml"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    write(folder, STUDY)
+    result = call(folder)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+@pytest.fixture
+def folder(finished: Path, tmp_path: Path) -> Path:
+    """A copy of that, to be changed; files keep their times."""
+    return Path(shutil.copytree(finished, tmp_path / "copy", symlinks=True))
+
+
+def changed_by(folder: Path, act: Callable[[], object]) -> set[str]:
+    """The files of the results that `act` made or wrote again, by their path below the study."""
+    results = folder / "results" / "tiny"
+    before = {path: path.stat().st_mtime_ns for path in results.rglob("*") if path.is_file()}
+    act()
+    after = {path: path.stat().st_mtime_ns for path in results.rglob("*") if path.is_file()}
+    return {path.relative_to(results).as_posix() for path in after if before.get(path) != after[path]}
+
+
+def succeed(folder: Path, *arguments: str) -> None:
+    result = call(folder, *arguments)
+    assert result.returncode == 0, result.stderr
+
+
+def runs_trained(changed: set[str]) -> set[str]:
+    return {path.removesuffix("/training.json") for path in changed if path.endswith("training.json")}

@@ -1,0 +1,54 @@
+"""Ablations as rules: found without being listed, with a target of their own, and as part of a study."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from tests.conftest import ROOT
+from tests.workflow.conftest import STUDY, call, changed_by, runs_trained, succeed, write
+
+LEFT = {f"table.{form}" for form in ("csv", "md", "tex", "html")} | {
+    f"{name}.{form}" for name in ("figure", "iterations") for form in ("png", "svg", "pdf")
+}
+CELL = {"ablated": {"n": 1, "i": 2}}
+
+
+def test_the_example_of_the_readme_is_an_ablation(folder: Path):
+    (example,) = re.findall(r"```python\n(ABLATIONS\[.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (name,) = re.findall(r"rule ablation_(\w+):", example)
+    assert len(example.strip().splitlines()) <= 10
+    (folder / "rules" / "ablations" / f"{name}.smk").write_text(example)
+    write(folder, STUDY | CELL)
+    changed = changed_by(folder, lambda: succeed(folder, f"ablation_{name}"))
+    assert {Path(path).name for path in changed if path.startswith(f"ablations/{name}/")} >= LEFT
+    table = pd.read_csv(folder / "results" / "tiny" / "ablations" / name / "table.csv")
+    assert len(table) == 3 and table["pairs"].tolist() == [0, 1, 1]
+    assert not any(path.startswith(("tables/", "figures/")) for path in changed)
+
+
+def test_a_named_ablation_is_part_of_the_study_and_trains_nothing_twice(folder: Path):
+    write(folder, STUDY | CELL | {"ablations": ["iteration_norm"]})
+    changed = changed_by(folder, lambda: succeed(folder))
+    trained = {run.split("/")[2] for run in runs_trained(changed)}
+    assert trained == {"asura-n1-i2+iteration_norm=shared", "asura-n1-i2+iteration_norm=none"}
+    report = (folder / "results" / "tiny" / "report.html").read_text(encoding="utf-8")
+    assert "iteration_norm" in report and "Ablations" in report
+
+
+def test_every_ablation_can_be_planned_and_holds_more_than_one_model(folder: Path):
+    names = [path.stem for path in sorted((ROOT / "rules" / "ablations").glob("*.smk"))]
+    assert len(names) == 11
+    write(folder, STUDY | {"ablations": names})
+    result = call(folder, "--dry-run")
+    assert result.returncode == 0, result.stderr
+    plans = list((folder / "results" / "tiny" / "ablations").glob("*/plan.json"))
+    assert len(plans) == 11
+
+
+def test_an_ablation_without_a_file_is_refused(folder: Path):
+    write(folder, STUDY | {"ablations": ["iteration_nrom"]})
+    result = call(folder)
+    assert result.returncode != 0 and "Traceback" not in result.stderr
+    assert "ablations: no file rules/ablations/iteration_nrom.smk" in result.stderr
+    assert "did you mean 'iteration_norm'" in result.stderr
