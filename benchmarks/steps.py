@@ -5,7 +5,7 @@ python benchmarks/steps.py
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from typing import NamedTuple
 
@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from asura.models.asura import AsuraFullSettings, AsuraSettings
-from asura.models.layers import Architecture
-from asura.models.universal import UniversalSettings
+from asura.matching import cost
+from asura.models import ARCHITECTURES
+from asura.models.asura import AsuraSettings
+from asura.models.settings import Architecture
 from asura.models.vanilla import VanillaSettings
 from asura.study import Run, Training
 from asura.tasks import TASKS, Task
@@ -133,27 +134,33 @@ def drawing_share(task: Task, size: Size) -> tuple[float, float]:
     return drawing, step_time
 
 
+def pairs(size: Size) -> Iterator[tuple[str, Architecture, VanillaSettings]]:
+    """Each architecture at n = 1 and i = 4, and a vanilla stack of its effective depth."""
+    shape = {"width": size.width, "heads": size.heads}
+    for name, (kind, _) in ARCHITECTURES.items():
+        if kind.iterates():
+            settings = kind.model_validate({"n": 1, "i": 4, **shape})
+            yield f"{name} n=1 i=4", settings, VanillaSettings(n=settings.effective_depth, **shape)
+    # A projection from 2d to d at each iteration costs what d more units of MLP width cost at each block.
+    yield "asura n=1 i=4", AsuraSettings(n=1, i=4, **shape), VanillaSettings(n=4, mlp_width=5 * size.width, **shape)
+
+
 def main() -> None:
     """Print a table of ratios."""
     device = prepare(threads=1)
     print(f"One thread of {describe(device)}, torch {torch.__version__}, {ROUNDS} rounds of {STEPS} steps in turns.\n")
-    print("| what | against | size | ms | ms | ratio |\n|---|---|---|---:|---:|---:|")
+    print("| what | against | size | ms | ms | ratio | FLOPs |\n|---|---|---|---:|---:|---:|---:|")
     for size in SIZES:
-        shape = {"width": size.width, "heads": size.heads}
-        vanilla = VanillaSettings(n=4, **shape)
-        pairs: list[tuple[str, Step, str, Step]] = [
-            (name, step_of(settings, size), "vanilla n=4", step_of(vanilla, size))
-            for name, settings in {
-                "asura n=1 i=4": AsuraSettings(n=1, i=4, **shape),
-                "asura n=2 i=2": AsuraSettings(n=2, i=2, **shape),
-                "asura_full n=1 i=4": AsuraFullSettings(n=1, i=4, **shape),
-                "universal n=1 i=4": UniversalSettings(n=1, i=4, **shape),
-            }.items()
-        ]
-        pairs.append(("vanilla n=4", step_of(vanilla, size), "nn.TransformerEncoderLayer × 4", plain_step(4, size)))
-        for name, step, other_name, other in pairs:
-            mine, theirs = compare(step, other)
-            print(f"| {name} | {other_name} | {size.name} | {mine:.1f} | {theirs:.1f} | {mine / theirs:.2f} |")
+        for name, settings, against in pairs(size):
+            mine, theirs = compare(step_of(settings, size), step_of(against, size))
+            flops, other_flops = (cost(s, size.task.vocabulary, size.length).flops for s in (settings, against))
+            control = "" if against.mlp_width is None else ", its iso_flop"
+            row = f"| {name} | vanilla n={against.n}{control} | {size.name} "
+            print(f"{row}| {mine:.1f} | {theirs:.1f} | {mine / theirs:.2f} | {flops / other_flops:.2f} |")
+        vanilla = step_of(VanillaSettings(n=4, width=size.width, heads=size.heads), size)
+        mine, theirs = compare(vanilla, plain_step(4, size))
+        row = f"| vanilla n=4 | nn.TransformerEncoderLayer × 4 | {size.name} "
+        print(f"{row}| {mine:.1f} | {theirs:.1f} | {mine / theirs:.2f} | |")
     for kind, task_type in TASKS.items():
         if kind == "reasoning_gym" and not find_spec(kind):  # the package is an extra
             continue
@@ -161,7 +168,7 @@ def main() -> None:
         drawing, step_time = drawing_share(task, SIZES[0])
         print(
             f"| drawing a batch of {kind} | a step of one block on it | {SIZES[0].name} "
-            f"| {drawing:.2f} | {step_time:.1f} | {drawing / step_time:.3f} |"
+            f"| {drawing:.2f} | {step_time:.1f} | {drawing / step_time:.3f} | |"
         )
 
 

@@ -1,12 +1,15 @@
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
 
 from asura.errors import UserError
 from asura.matching import Match, controls, cost, counted
 from asura.models import ARCHITECTURES, build
+from asura.models.model import Unrolling
 from asura.models.universal import UniversalSettings
 from asura.models.vanilla import VanillaSettings
 from asura.planning import make
@@ -100,6 +103,10 @@ parts = {
     "block_norm": st.sampled_from(["none", "per_iteration"]),
     "adapter": st.sampled_from(["none", "lora", "abba"]),
     "guidance": st.sampled_from(["none", "uniform", "progressive", "last two"]),
+    "progressive": st.sampled_from([0.0, 0.5, 1.0]),
+    "backpropagate": st.sampled_from([None, 1, 2]),
+    "prelude": st.integers(0, 2),
+    "halting": st.sampled_from(["none", "act"]),
 }
 
 
@@ -110,6 +117,10 @@ def test_planned_costs_are_the_counted_ones(name: str, data: st.DataObject):
     kind = ARCHITECTURES[name][0]
     own = sizes | {part: values for part, values in parts.items() if kind.iterates() and part in kind.model_fields}
     chosen = {part: data.draw(values, part) for part, values in own.items()}
+    if name == "deq":  # whose solver needs three evaluations, and has no iterations to draw or cut
+        chosen |= {"i": chosen["i"] + 2, "progressive": 0.0, "backpropagate": None}
+    if chosen.get("guidance") == "last two":
+        chosen["progressive"] = 0.0
     if chosen.get("guidance") == "last two":
         chosen["guidance"] = (0.0,) * (chosen["i"] - 2) + (0.5, 0.5) if chosen["i"] > 1 else (1.0,)
     architecture = kind(width=8, **chosen)
@@ -212,3 +223,17 @@ def test_a_control_that_trains_for_less_warms_up_for_no_longer_than_it_trains():
     trainings = [run["training"] for run in make(config).runs.values()]
     assert all(training["warmup_steps"] <= training["steps"] for training in trainings)
     assert min(training["steps"] for training in trainings) < 200
+
+
+def test_the_progressive_loss_costs_the_mean_of_its_passes():
+    kind = ARCHITECTURES["deep_thinking"][0]
+    settings = kind(i=4, width=8, heads=2, progressive=1.0)
+    model = build(settings, 7, device="meta")
+    tokens = torch.zeros(1, 5, dtype=torch.int64, device="meta")
+    costs = []
+    for before in range(4):
+        for after in range(1, 4 - before + 1):
+            with FlopCounterMode(display=False) as counter:
+                model.loss_of(Unrolling(1.0, before + after, before), tokens, tokens).loss.backward()
+            costs.append(counter.get_total_flops() / 4 / (4 - before))
+    assert counted(settings, 7, 5).flops == round(sum(costs))

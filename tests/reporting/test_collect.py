@@ -182,7 +182,7 @@ def test_a_frame_that_is_damaged_is_refused(content: str | None, message: str, r
 
 
 def test_the_rules_name_every_table_figure_and_frame_and_all_that_draws():
-    text = (ROOT / "rules" / "report.smk").read_text()
+    text = "".join((ROOT / "rules" / name).read_text() for name in ("common.smk", "report.smk"))
     for name, expected in {"FRAMES": COLUMNS, "TABLES": TABLES, "FIGURES": FIGURES}.items():
         assert ast.literal_eval(re.search(rf"^{name} = (\[.*?\])", text, re.M | re.S)[1]) == list(expected)
     code = {path.name for path in (ROOT / "asura" / "reporting").glob("*.py")}
