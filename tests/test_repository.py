@@ -52,3 +52,7 @@ def test_the_lock_file_pins_every_requirement():
 def test_every_file_is_read_in_one_sitting():
     long = {path.name for path in (ROOT / "asura").rglob("*.py") if len(path.read_text().splitlines()) > 300}
     assert not long
+
+
+def test_the_readme_shows_the_default_study_in_full():
+    assert f"```yaml\n{(ROOT / 'configs' / 'default.yaml').read_text()}```" in (ROOT / "README.md").read_text()
