@@ -48,7 +48,8 @@ def ablation_figure(results: Results) -> Figure:
     tasks = list(models["task"].unique())
     splits = sorted(scores["split"].unique(), key=lambda split: (split != HEADLINE_SPLIT, split))
     most = int(models.groupby("task").size().max())
-    figure, grid = panels(len(tasks), len(splits), 2.6, 0.3 * most + 0.6, sharex=True, sharey="row")
+    lines = 1 + models["label"].str.count(r"\+").max()
+    figure, grid = panels(len(tasks), len(splits), 2.6, max(0.3, 0.17 * lines) * most + 0.6, sharex=True, sharey="row")
     for row, task in zip(grid, tasks, strict=True):
         labels = list(models.loc[models["task"] == task, "label"])
         for axes, split in zip(row, splits, strict=True):
@@ -63,6 +64,7 @@ def ablation_figure(results: Results) -> Figure:
             axes.set_title(plain(split))
             axes.grid(axis="x", color="0.9")
             axes.set_xlabel(models.loc[models["task"] == task, "metric"].iloc[0].replace("_", " "))
+            axes.set_xlim(min(scores["value"].min(), models["chance"].min()) - 0.04, 1.04)
             axes.label_outer()
         row[0].invert_yaxis()
         row[0].set_ylabel(plain(task))

@@ -26,6 +26,9 @@ from asura.reporting.style import (
     styles,
 )
 
+MOST_BANDS = 4
+"""Models of one panel whose intervals are drawn; those of more would hide one another."""
+
 
 @styled
 def iterations_at_evaluation(results: Results) -> Figure:
@@ -46,10 +49,11 @@ def iterations_at_evaluation(results: Results) -> Figure:
         here = scores[(scores["task"] == task) & (scores["n"] == n)]
         for axes, split in zip(row, splits, strict=True):
             models = here[here["split"] == split].groupby(["order", "label", "i"])
+            banded = len(models) <= MOST_BANDS
             for (_, label, i), model in reversed(list(models)):  # the cells over their controls
                 series = series_of[task, label]
                 drawn.add(series)
-                _line_with_band(axes, model, look[series], i)
+                _line(axes, model, look[series], i, banded)
             if axes.get_subplotspec().is_first_row():
                 axes.set_title(plain(split))
             axes.set_xlabel("iterations at evaluation")
@@ -61,12 +65,13 @@ def iterations_at_evaluation(results: Results) -> Figure:
     return figure
 
 
-def _line_with_band(axes: Axes, model: pd.DataFrame, style: Style, trained: int) -> None:
+def _line(axes: Axes, model: pd.DataFrame, style: Style, trained: int, banded: bool) -> None:
     intervals = model.groupby("iterations")["value"].apply(mean_interval)
     x, colour = intervals.index, style.colour
     axes.plot(x, [interval.mean for interval in intervals], color=colour, linewidth=1.2, gid="mean")
     low, high = [interval.low for interval in intervals], [interval.high for interval in intervals]
-    axes.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0)
+    if banded:
+        axes.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0)
     axes.plot(model["iterations"], model["value"], ".", color=colour, alpha=0.5, markersize=3, gid="seeds")
     if trained in x:
         numbered_marker(axes, trained, intervals[trained].mean, str(trained), style)

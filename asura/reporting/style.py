@@ -29,7 +29,7 @@ LOOK = {
     "pdf.fonttype": 42,  # journals refuse Type 3 fonts
     "svg.hashsalt": "asura",  # without it the ids in an SVG are random
 }
-PANEL_WIDTH, PANEL_HEIGHT, LEGEND_WIDTH = 2.5, 2.3, 1.7  # inches
+PANEL_WIDTH, PANEL_HEIGHT, LEGEND_WIDTH, LEGEND_LINE = 2.5, 2.3, 1.7, 0.16  # inches
 SIZE = 6.0  # points, of a marker
 NUMBERED = 9.0  # points, of a marker that holds a number
 LINE_STYLES = ["-", "--", ":", "-."]
@@ -52,7 +52,8 @@ _FIXED = {
     "iso_both": Style(_COLOURS[3], "v"),
     "iso_recursion": Style(_COLOURS[4], "p"),
 }
-_SPARE = [Style(_COLOURS[c], m) for c, m in zip([5, 7, 8, 6, 5, 7, 8, 6], "h8<>dHX*", strict=True)]
+_SPARE_COLOURS = [_COLOURS[place] for place in (5, 7, 8, 6, 1, 2, 3, 4)]  # the last are free where no control is drawn
+_SPARE_MARKERS = "h8<>dHX*"
 
 
 def styles(results: Results) -> dict[str, Style]:
@@ -60,7 +61,11 @@ def styles(results: Results) -> dict[str, Style]:
     series = members(results).sort_values("order", kind="stable")["series"].unique()
     own = [name for name in series if name not in CONTROLS]
     spare = [name for name in own if name not in _FIXED]
-    given = _FIXED | {name: _SPARE[place % len(_SPARE)] for place, name in enumerate(spare)}
+    taken = [_FIXED[name].colour for name in series if name in _FIXED]
+    free = [colour for colour in _SPARE_COLOURS if colour not in taken]
+    given = dict(_FIXED)
+    for place, name in enumerate(spare):
+        given[name] = Style(free[place % len(free)], _SPARE_MARKERS[place % len(_SPARE_MARKERS)])
     return {name: given[name] for name in [*own, *(name for name in CONTROLS if name in series)]}
 
 
@@ -200,7 +205,9 @@ def line_handles(names: dict[str, str]) -> list[Artist]:
 
 
 def legend(figure: Figure, handles: list[Artist]) -> None:
-    """At the right of all panels, where it hides nothing."""
+    """At the right of all panels, where it hides nothing; the figure is made high enough for it."""
+    lines = sum(1 + str(handle.get_label()).count("\n") for handle in handles)
+    figure.set_figheight(max(figure.get_figheight(), LEGEND_LINE * lines + 0.2))
     figure.legend(handles=handles, loc="outside right upper", fontsize=8)
 
 
