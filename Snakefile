@@ -1,9 +1,12 @@
+import json
 import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import asura
+from asura.corpora.folders import corpus_folder, data_folder
+from asura.corpora.packages import wheel
 from asura.errors import UserError
 from asura.planning import prepare, prepare_ablation
 from asura.validation import in_file, nearest, read_yaml
@@ -17,6 +20,7 @@ report: "rules/captions/study.rst"
 
 
 include: "rules/common.smk"
+include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/ablation.smk"

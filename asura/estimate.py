@@ -10,7 +10,8 @@ from torch import device as Device
 from asura.matching import counted
 from asura.models.vanilla import VanillaSettings
 from asura.planning import Plan
-from asura.study import Run
+from asura.runs import Run
+from asura.tasks.phop import PHop
 from asura.training.devices import describe, prepare
 from asura.training.trainer import Trainer
 
@@ -66,7 +67,8 @@ def _speed(run: Run) -> tuple[Device, float]:
     flops = counted(model, run.task.vocabulary, run.task.sequence_length).flops
     batch = max(1, min(run.training.batch, int(PROBE_FLOPS / flops)))
     training = run.training.model_copy(update={"batch": batch, "accumulate": 1, "compile": False})
-    trainer = Trainer(run.model_copy(update={"model": model, "training": training}), device)
+    task = PHop(alphabet=run.task.vocabulary, length=run.task.sequence_length)  # needs no data to be there
+    trainer = Trainer(run.model_copy(update={"model": model, "training": training, "task": task}), device)
     trainer.advance()
     trainer.measure()
     start = time.perf_counter()

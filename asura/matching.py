@@ -20,7 +20,9 @@ from asura.models.model import Model, Unrolling
 from asura.models.settings import Architecture, Recursive
 from asura.models.universal import UniversalSettings
 from asura.models.vanilla import VanillaSettings
-from asura.study import Control, Study, Training, Variant
+from asura.runs import Training
+from asura.study import Control, Study, Variant
+from asura.tasks import Task
 
 TOLERANCE = 0.02
 """How far a control may be from its target, as a fraction of it."""
@@ -114,15 +116,19 @@ def _resized(settings: Architecture, sizes: dict[str, int]) -> Architecture | No
 
 def cost_of(variant: Variant) -> Cost:
     """Cost of a variant on its task."""
-    task = variant.task.task
-    return cost(variant.model, task.vocabulary, task.sequence_length)
+    return _on(variant.task.task, variant.model)
+
+
+def _on(task: Task, model: Architecture) -> Cost:
+    return cost(model, task.vocabulary, task.sequence_length)
 
 
 def controls(study: Study, cell: Variant) -> Iterator[Match]:
     """The controls that the study asks for of one cell. Raises UserError where one cannot be matched."""
     for control in study.controls if cell.model.iterates() else []:
         model, training = _control(control, cell)
-        variant = study.variant(cell.task, model, training)
+        start = study.variant(cell.start.task, *_control(control, cell.start)) if cell.start else None
+        variant = study.variant(cell.task, model, training, start)
         if variant.label == cell.label:  # a cell of universal is its own iso_recursion
             continue
         deviation = _deviation(control, variant, cell)
@@ -160,7 +166,8 @@ def _vanilla(cell: Variant, n: int, quantity: Literal["parameters", "flops"]) ->
     def at(mlp_width: int | None) -> VanillaSettings:
         return VanillaSettings(n=n, mlp_width=mlp_width, **_shape(cell.model))
 
-    one, two, target = (getattr(cost_of(cell._replace(model=model)), quantity) for model in (at(1), at(2), cell.model))
+    models = (at(1), at(2), cell.model)
+    one, two, target = (getattr(_on(cell.task.matched_on, model), quantity) for model in models)
     mlp_width = max(1, round(1 + (target - one) / (two - one)))
     usual = cell.model.mlp_width
     return at(usual if mlp_width == (usual or 4 * cell.model.width) else mlp_width)
@@ -171,7 +178,7 @@ def _deviation(control: Control, variant: Variant, cell: Variant) -> float:
     own, target = cost_of(variant), cost_of(cell)
     sequences, target_sequences = (v.training.steps * v.training.batch for v in (variant, cell))
     parameters = own.parameters / target.parameters - 1
-    flops = own.flops / target.flops - 1
+    flops = _on(cell.task.matched_on, variant.model).flops / _on(cell.task.matched_on, cell.model).flops - 1
     total_flops = own.flops * sequences / (target.flops * target_sequences) - 1
     off = {
         "iso_param": [parameters],

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from asura import __version__
+from asura.corpora.folders import corpus_folder
 from asura.errors import UserError
 from asura.files import read_json, write_text
 from asura.validation import in_file
 
-CODE = ("study.py", "matching.py", "planning.py", "models", "tasks")
+CODE = ("study.py", "runs.py", "matching.py", "planning.py", "models", "tasks", "corpora")
 """What of this package a plan depends on."""
 
 
@@ -23,6 +24,7 @@ class Plan(NamedTuple):
     """Plain data, as it stands in plan.json.
 
     models: one row for each model on a task, with what it costs.
+    corpora: settings of the corpus that a task reads, by the task's name.
     roles: one row for each control of each cell: task, label, control, control_of, deviation (as a fraction).
     runs: the content of each run.json by its folder, below the study's results.
     """
@@ -31,6 +33,7 @@ class Plan(NamedTuple):
     digest: str
     seeds: list[int]
     evaluation: dict[str, Any]
+    corpora: dict[str, dict[str, Any]]
     models: list[dict[str, Any]]
     roles: list[dict[str, Any]]
     runs: dict[str, dict[str, Any]]
@@ -57,7 +60,8 @@ def make(config: Mapping[str, Any]) -> Plan:
     study = checked(Study, dict(config), "")
     variants: dict[tuple[str, str], Variant] = {}
     roles = []
-    for task in study.named_tasks():
+    tasks = study.named_tasks()
+    for task in tasks:
         cells = study.variants(task)
         variants |= {(task.name, cell.label): cell for cell in cells}
         for cell in cells:
@@ -66,10 +70,13 @@ def make(config: Mapping[str, Any]) -> Plan:
                 role = {"task": task.name, "label": variant.label, "control": control}
                 roles.append(role | {"control_of": cell.label, "deviation": deviation})
 
+    for start in [variant.start for variant in variants.values() if variant.start]:
+        variants.setdefault((start.task.name, start.label), start)
+
     models, runs = [], {}
     for order, variant in enumerate(variants.values()):
-        cost = cost_of(variant)
         task = variant.task.task
+        parameters, flops = cost_of(variant)
         for run in map(variant.run, study.seeds):
             runs[run.folder] = run.model_dump(mode="json")
         models.append(
@@ -79,18 +86,20 @@ def make(config: Mapping[str, Any]) -> Plan:
                 "architecture": variant.model.architecture,
                 "n": variant.model.n,
                 "i": variant.model.i,
-                "parameters": cost.parameters,
-                "flops_per_token": cost.flops / task.sequence_length,
-                "training_flops": cost.flops / task.sequence_length * run.tokens,
+                "parameters": parameters,
+                "flops_per_token": flops / task.sequence_length,
+                "training_flops": flops / task.sequence_length * run.tokens,
                 "tokens": run.tokens,
                 "effective_depth": variant.model.effective_depth,
                 "metric": task.metric,
                 "chance": task.splits["test"].chance,
+                "benchmarks": list(study.evaluation.benchmarks) if variant.task.kind == "text" else [],
                 "order": order,
             }
         )
-    evaluation = study.evaluation.model_dump()
-    return Plan(study.name, digest(config), study.seeds, evaluation, models, roles, runs)
+    corpora = {task.name: task.task.reads.model_dump(mode="json") for task in tasks if task.task.reads}
+    evaluation = study.evaluation.model_dump(mode="json")
+    return Plan(study.name, digest(config), study.seeds, evaluation, corpora, models, roles, runs)
 
 
 def digest(config: Mapping[str, Any]) -> str:
@@ -119,7 +128,9 @@ def prepare(config: Mapping[str, Any], results: Path) -> Plan:
 def prepare_ablation(
     config: Mapping[str, Any], results: Path, ablation: str, models: Mapping[str, Any]
 ) -> tuple[Path, Plan]:
-    """The folder and the plan of an ablation of a study: its models, at the study's `ablated` n and i, no controls.
+    """The folder and the plan of an ablation of a study: its models, at the study's `ablated` n and i.
+
+    `models` has settings by architecture, and may have `controls`: those wanted of each model.
 
     Its runs stand among the study's, so that what the study has trained is not trained again. Raises UserError and
     OSError.
@@ -128,9 +139,10 @@ def prepare_ablation(
     filled = {
         architecture: [_filled(architecture, entry, ablated) for entry in (e if isinstance(e, list) else [e])]
         for architecture, e in models.items()
+        if architecture != "controls"
     }
-    shared = {key: value for key, value in config.items() if key not in ("ablations", "controls")}
-    own = {**shared, "models": filled}
+    shared = {key: value for key, value in config.items() if key != "ablations"}
+    own = {**shared, "models": filled, "controls": models.get("controls", [])}
     study = results / str(config["name"])
     folder = study / "ablations" / ablation
     with in_file(f"ablation {ablation}"):
@@ -151,6 +163,8 @@ def _keep(plan: Plan, config: Mapping[str, Any], folder: Path, study: Path) -> N
     _write_json(folder / "plan.json", plan._asdict())
     for run_folder, run in plan.runs.items():
         _write_json(study / run_folder / "run.json", run)
+    for corpus in plan.corpora.values():
+        _write_json(corpus_folder(corpus) / "corpus.json", corpus)
 
 
 def load(path: Path) -> Plan:

@@ -1,14 +1,94 @@
-"""The folder of one run, and what stands in it."""
+"""One run: all that is said of it in run.json, and the folder in which it is trained."""
 
 import json
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 
 from asura.errors import UserError
 from asura.files import read_json
-from asura.study import Run
-from asura.validation import checked, in_file
+from asura.models import AnyArchitecture
+from asura.tasks import TASKS, Task
+from asura.tasks.base import LARGEST
+from asura.validation import checked, in_file, nearest
+
+FORMAT = 1
+"""Version of run.json; raised when a file of an earlier one can no longer be run."""
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Training(BaseModel):
+    """How a model is trained; the same for ASURA and its controls."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(ge=1, le=2**40)
+    batch: int = Field(32, ge=1, le=LARGEST, description="sequences in one step")
+    accumulate: int = Field(1, ge=1, description="parts that a batch is cut into, one after the other")
+    optimiser: Literal["adamw", "adafactor", "muon"] = "adamw"
+    learning_rate: float = Field(3e-3, gt=0, allow_inf_nan=False)
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = Field(0.01, ge=0, allow_inf_nan=False)
+    schedule: Literal["cosine", "constant", "warmup_stable_decay"] = "cosine"
+    warmup_steps: int = Field(0, ge=0)
+    decay_fraction: float = Field(0.2, gt=0, le=1, description="share of the steps in which warmup_stable_decay decays")
+    clip: float | None = Field(1.0, gt=0, allow_inf_nan=False, description="largest gradient norm; null for none")
+    z_loss: float = Field(0.0, ge=0, allow_inf_nan=False)
+    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on CUDA")
+    compile: bool = False
+    log_steps: int = Field(20, ge=1)
+    checkpoint_minutes: float = Field(5.0, gt=0)
+    checkpoint_steps: int | None = Field(None, ge=1)
+    start_from: Name | None = Field(None, description="task whose run of this model and seed gives the first weights")
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.batch % self.accumulate:
+            raise ValueError(f"accumulate {self.accumulate}: it must divide batch {self.batch}")
+        if self.warmup_steps > self.steps:
+            raise ValueError(f"warmup_steps {self.warmup_steps}: it must be at most steps {self.steps}")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas {list(self.betas)}: each must be at least 0 and below 1")
+        return self
+
+
+class Run(BaseModel):
+    """One model to train: all that training reads, and the provenance of what comes out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = FORMAT
+    task_name: Name
+    task_kind: str
+    task: SerializeAsAny[Task]
+    label: str
+    model: AnyArchitecture
+    training: Training
+    seed: Seed
+    start_from: str | None = None
+    """Folder of the run, below the study's results, whose weights are those that training starts from."""
+
+    @field_validator("task", mode="before")
+    @classmethod
+    def _task_of_its_kind(cls, value: Any, info: Any) -> Any:
+        kind = info.data.get("task_kind")
+        if kind not in TASKS:
+            raise ValueError(f"task_kind is no task{nearest(kind, TASKS)}")
+        return value if isinstance(value, Task) else TASKS[kind].model_validate(value)
+
+    @property
+    def folder(self) -> str:
+        """Where the run lives, below the study's results."""
+        return f"runs/{self.task_name}/{self.label}/seed{self.seed}"
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that training reads."""
+        return self.training.steps * self.training.batch * self.task.sequence_length
 
 
 class RunFolder:
@@ -22,6 +102,7 @@ class RunFolder:
         self.weights = path / "weights.safetensors"
         self.record = path / "training.json"  # only of a run that has ended
         self.evaluation = path / "evaluation.json"
+        self.tokenizer = path / "tokenizer.json"  # only of a run on text
 
     def read_record(self) -> dict[str, Any]:
         """What training left. Raises UserError where it has not ended."""
@@ -53,6 +134,6 @@ def read_run(path: Path) -> Run:
         return checked(Run, content, "")
 
 
-def digest(run: Run) -> str:
-    """SHA-256 of all that a run is."""
-    return sha256(run.model_dump_json().encode()).hexdigest()
+def digest(run: Run, start: str | None = None) -> str:
+    """SHA-256 of all that a run is, the checksum of the weights that it starts from among it."""
+    return sha256(f"{run.model_dump_json()}{start or ''}".encode()).hexdigest()

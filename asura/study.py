@@ -5,60 +5,26 @@ configs/*.yaml ─ Study ─> Variant (task, model, training) ─ × seed ─> R
 
 from collections.abc import Iterator, Mapping
 from itertools import product
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from asura.errors import UserError
-from asura.models import ARCHITECTURES, AnyArchitecture
+from asura.evaluation.benchmarks import BENCHMARKS
+from asura.models import ARCHITECTURES
 from asura.models.settings import Architecture
+from asura.runs import Name, Run, Seed, Training
 from asura.tasks import TASKS, Task
 from asura.tasks.base import LARGEST
+from asura.tasks.text import Text
+from asura.tasks.written import Written
 from asura.validation import checked, mapping_at, nearest
-
-FORMAT = 1
-"""Version of run.json; raised when a file of an earlier one can no longer be run."""
 
 LONGEST_LABEL = 200
 """Characters: a label is the name of a folder, and file systems allow 255 bytes."""
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
+STUDIED = [kind for kind in TASKS if kind != "written"]  # which is named by `written_as`
 Control = Literal["iso_param", "iso_flop", "iso_both", "iso_recursion"]
-
-
-class Training(BaseModel):
-    """How a model is trained; the same for ASURA and its controls."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    steps: int = Field(ge=1, le=2**40)
-    batch: int = Field(32, ge=1, le=LARGEST, description="sequences in one step")
-    accumulate: int = Field(1, ge=1, description="parts that a batch is cut into, one after the other")
-    optimiser: Literal["adamw", "adafactor", "muon"] = "adamw"
-    learning_rate: float = Field(3e-3, gt=0, allow_inf_nan=False)
-    betas: tuple[float, float] = (0.9, 0.98)
-    weight_decay: float = Field(0.01, ge=0, allow_inf_nan=False)
-    schedule: Literal["cosine", "constant", "warmup_stable_decay"] = "cosine"
-    warmup_steps: int = Field(0, ge=0)
-    decay_fraction: float = Field(0.2, gt=0, le=1, description="share of the steps in which warmup_stable_decay decays")
-    clip: float | None = Field(1.0, gt=0, allow_inf_nan=False, description="largest gradient norm; null for none")
-    z_loss: float = Field(0.0, ge=0, allow_inf_nan=False)
-    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on CUDA")
-    compile: bool = False
-    log_steps: int = Field(20, ge=1)
-    checkpoint_minutes: float = Field(5.0, gt=0)
-    checkpoint_steps: int | None = Field(None, ge=1)
-
-    @model_validator(mode="after")
-    def _parts_fit(self) -> Self:
-        if self.batch % self.accumulate:
-            raise ValueError(f"accumulate {self.accumulate}: it must divide batch {self.batch}")
-        if self.warmup_steps > self.steps:
-            raise ValueError(f"warmup_steps {self.warmup_steps}: it must be at most steps {self.steps}")
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"betas {list(self.betas)}: each must be at least 0 and below 1")
-        return self
 
 
 class Evaluation(BaseModel):
@@ -70,6 +36,16 @@ class Evaluation(BaseModel):
     examples: int = Field(
         2560, ge=1, le=LARGEST, description="2,500 give a standard error below 1 % whatever the score"
     )
+    benchmarks: tuple[str, ...] = Field((), description="what models of text are evaluated on, beside its documents")
+    benchmarks_from: Literal["embedded", "hub"] = "embedded"
+
+    @field_validator("benchmarks")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in BENCHMARKS:
+                raise ValueError(f"no such benchmark{nearest(name, BENCHMARKS)}")
+        return names
 
 
 class Ablated(BaseModel):
@@ -81,56 +57,35 @@ class Ablated(BaseModel):
     i: int = Field(4, ge=1, le=LARGEST)
 
 
-class Run(BaseModel):
-    """One model to train: all that training reads, and the provenance of what comes out."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Literal[1] = FORMAT
-    task_name: Name
-    task_kind: str
-    task: SerializeAsAny[Task]
-    label: str
-    model: AnyArchitecture
-    training: Training
-    seed: Seed
-
-    @field_validator("task", mode="before")
-    @classmethod
-    def _task_of_its_kind(cls, value: Any, info: Any) -> Any:
-        kind = info.data.get("task_kind")
-        if kind not in TASKS:
-            raise ValueError(f"task_kind is no task{nearest(kind, TASKS)}")
-        return value if isinstance(value, Task) else TASKS[kind].model_validate(value)
-
-    @property
-    def folder(self) -> str:
-        """Where the run lives, below the study's results."""
-        return f"runs/{self.task_name}/{self.label}/seed{self.seed}"
-
-    @property
-    def tokens(self) -> int:
-        """Tokens that training reads."""
-        return self.training.steps * self.training.batch * self.task.sequence_length
-
-
 class NamedTask(NamedTuple):
-    """A task of a study: its folder's name, its kind, its settings, and what it asks of models and training."""
+    """A task of a study: its folder's name, its kind, its settings, and what it asks of models and training.
+
+    models: those that stand on it, where they are not the study's.
+    written_as: the task of text in whose words it is written.
+    """
 
     name: str
     kind: str
     task: Task
     model: Mapping[str, Any]
     training: Mapping[str, Any]
+    models: Mapping[str, Any] | None
+    written_as: str | None
+
+    @property
+    def matched_on(self) -> Task:
+        """The task on which models are matched: that of the text, since models are to start from its runs."""
+        return self.task.text if isinstance(self.task, Written) else self.task
 
 
 class Variant(NamedTuple):
-    """A model on a task, to be trained once for each seed."""
+    """A model on a task, to be trained once for each seed; `start` is the variant whose weights it starts from."""
 
     task: NamedTask
     label: str
     model: Architecture
     training: Training
+    start: "Variant | None" = None
 
     def run(self, seed: int) -> Run:
         """The run of one seed."""
@@ -142,6 +97,7 @@ class Variant(NamedTuple):
             model=self.model,
             training=self.training,
             seed=seed,
+            start_from=self.start.run(seed).folder if self.start else None,
         )
 
 
@@ -180,36 +136,69 @@ class Study(BaseModel):
         where = f"tasks.{name}"
         kind = entry.pop("task", name)
         model, training = (mapping_at(entry.pop(key, {}), f"{where}.{key}") for key in ("model", "training"))
-        if not isinstance(kind, str) or kind not in TASKS:
-            raise UserError(f"{where}: no such task{nearest(kind, TASKS)}")
-        return NamedTask(name, kind, checked(TASKS[kind], entry, where), model, training)
+        models = mapping_at(entry.pop("models"), f"{where}.models") if "models" in entry else None
+        written_as = entry.pop("written_as", None)
+        if not isinstance(kind, str) or kind not in STUDIED:
+            raise UserError(f"{where}: no such task{nearest(kind, STUDIED)}")
+        task = checked(TASKS[kind], entry, where)
+        if written_as is not None:
+            kind, task = "written", Written(kind=kind, task=task, text=self._text(written_as, f"{where}.written_as"))
+        return NamedTask(name, kind, task, model, training, models, written_as)
+
+    def _text(self, name: Any, where: str) -> Text:
+        texts = [known for known, entry in self.tasks.items() if entry.get("task", known) == "text"]
+        if name not in texts:
+            raise UserError(f"{where}: no such task of text{nearest(name, texts)}")
+        text = self._task(name, dict(self.tasks[name])).task
+        assert isinstance(text, Text)
+        return text
 
     def variants(self, task: NamedTask) -> list[Variant]:
         """The models of the study on one task, the axes of their grids multiplied out."""
         variants: dict[str, Variant] = {}
-        for preset, entries in self.models.items():
+        models, key = (self.models, "models") if task.models is None else (task.models, f"tasks.{task.name}.models")
+        for preset, entries in models.items():
             if preset not in ARCHITECTURES:
-                raise UserError(f"models.{preset}: no such architecture{nearest(preset, ARCHITECTURES)}")
+                raise UserError(f"{key}.{preset}: no such architecture{nearest(preset, ARCHITECTURES)}")
             for k, entry in enumerate(entries if isinstance(entries, list) else [entries]):
-                where = f"models.{preset}.{k}" if isinstance(entries, list) else f"models.{preset}"
-                for variant in self._grid(task, preset, dict(entry), where):
+                where = f"{key}.{preset}.{k}" if isinstance(entries, list) else f"{key}.{preset}"
+                for variant in self._grid(task, preset, mapping_at(entry, where), where):
                     if variant.label in variants:
                         raise UserError(f"{where}: two models have the label {variant.label}; name each once")
                     variants[variant.label] = variant
         if not variants:
-            raise UserError("models: the grid is empty; name at least one model")
+            raise UserError(f"{key}: the grid is empty; name at least one model that can stand on {task.name}")
         return list(variants.values())
 
     def _grid(self, task: NamedTask, preset: str, entry: dict[str, Any], where: str) -> Iterator[Variant]:
         own = mapping_at(entry.pop("training", {}), f"{where}.training")
         training = self._training((f"tasks.{task.name}", task.training), (where, own))
+        if training.start_from is not None and training.start_from != task.written_as:
+            self._check_start(training.start_from, where)
+            return  # a model that starts from a text stands on the tasks written in its words, and on no other
         for point in grid(entry, where):
             model = checked(ARCHITECTURES[preset][0], {**self._shared(task), **point}, where)
             if task.task.reads_its_answers and not model.causal:
                 raise UserError(f"{where}.causal: found false; {task.name} is read by causal models, set it to true")
-            yield self.variant(task, model, training)
+            yield self.variant(task, model, training, self._start(training, model))
 
-    def variant(self, task: NamedTask, model: Architecture, training: Training) -> Variant:
+    def _check_start(self, name: str, where: str) -> None:
+        written = [entry["written_as"] for entry in self.tasks.values() if "written_as" in entry]
+        if name not in written:
+            raise UserError(
+                f"{where}.training.start_from: no task is written_as {name!r}, so nothing can start from it"
+            )
+
+    def _start(self, training: Training, model: Architecture) -> Variant | None:
+        """The variant of the text that a model starts from."""
+        if training.start_from is None:
+            return None
+        text = self._task(training.start_from, dict(self.tasks[training.start_from]))
+        return self.variant(text, model, self._training((f"tasks.{text.name}", text.training)))
+
+    def variant(
+        self, task: NamedTask, model: Architecture, training: Training, start: Variant | None = None
+    ) -> Variant:
         """A variant under its label: what differs from the preset and the study's training follows the size."""
         kind = type(model)
         preset = kind.model_validate({**self._shared(task), "n": model.n, "i": model.i})
@@ -219,7 +208,7 @@ class Study(BaseModel):
         label = model.architecture + size + "".join(f"+{key}={_plain(value)}" for key, value in differing.items())
         if len(label) > LONGEST_LABEL:
             raise UserError(f"models.{model.architecture}: the label {label[:60]}… is longer than {LONGEST_LABEL}")
-        return Variant(task, label, model, training)
+        return Variant(task, label, model, training, start)
 
     def _shared(self, task: NamedTask) -> dict[str, Any]:
         own = {"width": self.width, "heads": self.heads, "mlp_width": self.mlp_width, "causal": self.causal}

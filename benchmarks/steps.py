@@ -18,11 +18,11 @@ from asura.models import ARCHITECTURES
 from asura.models.asura import AsuraSettings
 from asura.models.settings import Architecture
 from asura.models.vanilla import VanillaSettings
-from asura.study import Run, Training
+from asura.runs import Run, Training
 from asura.tasks import TASKS, Task
 from asura.tasks.base import IGNORE
 from asura.tasks.phop import PHop
-from asura.training.batches import Batches
+from asura.training.batches import Drawn
 from asura.training.devices import describe, prepare
 from asura.training.trainer import Trainer
 
@@ -88,7 +88,7 @@ def plain_step(depth: int, size: Size) -> Step:
     """The shortest training loop that one would write on torch's layers."""
     model = PlainStack(depth, size, size.task.vocabulary)
     adamw = torch.optim.AdamW(model.parameters(), lr=3e-3, fused=True)
-    batches = Batches(size.task, size.batch, 0)
+    batches = Drawn(size.task, size.batch, 0)
     taken = 0
 
     def step() -> None:
@@ -119,7 +119,7 @@ def compare(first: Step, second: Step) -> tuple[float, float]:
 
 def drawing_share(task: Task, size: Size) -> tuple[float, float]:
     """Milliseconds to draw a batch of a task, and of a training step on it, of one block."""
-    batches = Batches(task, size.batch, 0)
+    batches = Drawn(task, size.batch, 0)
     many = 400
     start = time.perf_counter()
     for step in range(many):
@@ -162,8 +162,8 @@ def main() -> None:
         row = f"| vanilla n=4 | nn.TransformerEncoderLayer × 4 | {size.name} "
         print(f"{row}| {mine:.1f} | {theirs:.1f} | {mine / theirs:.2f} | |")
     for kind, task_type in TASKS.items():
-        if kind == "reasoning_gym" and not find_spec(kind):  # the package is an extra
-            continue
+        if kind in ("text", "written") or (kind == "reasoning_gym" and not find_spec(kind)):
+            continue  # read from a corpus; or its package is an extra
         task = task_type()
         drawing, step_time = drawing_share(task, SIZES[0])
         print(

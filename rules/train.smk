@@ -1,6 +1,8 @@
 rule train:
     input:
-        f"{RUN}/run.json",
+        run=f"{RUN}/run.json",
+        data=data_of_run,
+        start=start_of_run,
     output:
         record=f"{RUN}/training.json",
         weights=f"{RUN}/weights.safetensors",
@@ -17,7 +19,8 @@ rule train:
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         out=subpath(output.record, parent=True),
+        start=start_folder,
     message:
         "train {wildcards.label} on {wildcards.task}, seed {wildcards.seed}"
     shell:
-        "python -m asura train {input:q} --out {params.out:q} --threads {threads} > {log:q} 2>&1"
+        "python -m asura train {input.run:q} --out {params.out:q} {params.start:q} --threads {threads} > {log:q} 2>&1"

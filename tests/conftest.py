@@ -1,3 +1,4 @@
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -5,12 +6,17 @@ import pytest
 import torch
 from hypothesis import settings
 
+from asura.corpora.folders import corpus_folder
+from asura.corpora.prepare import prepare_corpus
+from asura.corpora.settings import Files
 from asura.planning import make
-from asura.study import Run
+from asura.runs import Run
 from asura.tasks import TASKS
 
 ROOT = Path(__file__).parent.parent
-HERE = [name for name in TASKS if name != "reasoning_gym" or find_spec(name)]
+READ = ("text", "written")
+"""Tasks that are read from a corpus, and have tests of their own."""
+HERE = [name for name in TASKS if name not in READ and (name != "reasoning_gym" or find_spec(name))]
 """Tasks that can be drawn here: the package of one is an extra."""
 settings.register_profile("patient", deadline=None)  # how fast something is, no test asserts
 settings.load_profile("patient")
@@ -24,6 +30,20 @@ TINY = {
     "training": {"steps": 12, "batch": 4, "log_steps": 5, "checkpoint_steps": 4},
     "evaluation": {"examples": 50},
 }
+
+
+TEXTS = [f"Text {k} of {k * k}: the cat sat on the mat, and {'then ' * (k % 9)}the dog ran." for k in range(300)]
+
+
+@pytest.fixture
+def corpus(tmp_path, monkeypatch) -> dict:
+    """Settings of a small corpus, which is made in a data folder of its own."""
+    monkeypatch.setenv("ASURA_DATA", str(tmp_path / "data"))
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
+    settings = Files(source="files", paths=[str(tmp_path / "texts.jsonl")], vocabulary=320, held_out=0.2)
+    asked = settings.model_dump(mode="json")
+    prepare_corpus(settings, tmp_path, corpus_folder(asked))
+    return asked
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -14,9 +14,17 @@ from tests.conftest import TINY
 
 STUDY = copy.deepcopy(TINY) | {
     "controls": ["iso_param", "iso_flop", "iso_both", "iso_recursion"],
-    "tasks": {"phop": {"hops": 1}, "other": {"task": "prefix_sums", "length": 4, "training": {"batch": 2}}},
-    "models": {"asura": [{"n": [1, 2], "i": 2, "long_skip": "add"}], "vanilla": {"n": 1, "training": {"steps": 3}}},
-    "evaluation": {"iterations": "trained", "examples": 10},
+    "tasks": {
+        "phop": {"hops": 1},
+        "other": {"task": "prefix_sums", "length": 4, "training": {"batch": 2}},
+        "text": {"corpus": {"source": "hub", "name": "x/y", "vocabulary": 300}, "length": 8},
+        "words": {"task": "phop", "written_as": "text", "models": {"asura": {"n": 1, "i": 2}}},
+    },
+    "models": {
+        "asura": [{"n": [1, 2], "i": 2, "long_skip": "add"}, {"i": 2, "training": {"start_from": "text"}}],
+        "vanilla": {"n": 1, "training": {"steps": 3}},
+    },
+    "evaluation": {"iterations": "trained", "examples": 10, "benchmarks": ["copa", "piqa"]},
 }
 odd = st.one_of(
     st.none(),

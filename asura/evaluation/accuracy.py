@@ -63,18 +63,23 @@ def mean(name: str, values: Tensor) -> Score:
 
 
 def accuracy(correct: Tensor, asked: Tensor) -> Score:
-    """Share of asked positions that are answered rightly; both arguments are (examples,).
+    """Share of asked positions that are answered rightly; both arguments are (examples,)."""
+    return ratio("accuracy", correct, asked)
 
-    Positions of one example are not independent: the standard error is that of a ratio estimated from clusters
-    (Cochran, 1977, equation 6.13).
+
+def ratio(name: str, part: Tensor, whole: Tensor) -> Score:
+    """The sum of `part` over that of `whole`, both (examples,), of the examples that have any.
+
+    What is counted within one example is not independent: the standard error is that of a ratio estimated from
+    clusters (Cochran, 1977, equation 6.13).
     """
-    correct, asked = correct[asked > 0].double(), asked[asked > 0].double()
-    count, total = len(asked), asked.sum().item()
+    part, whole = part[whole > 0].double(), whole[whole > 0].double()
+    count, total = len(whole), whole.sum().item()
     if not count:
-        return Score("accuracy", float("nan"), float("nan"), 0)
-    value = correct.sum().item() / total
-    residual = (correct - value * asked).square().sum().item()
-    return Score("accuracy", value, (residual * count / max(1, count - 1)) ** 0.5 / total, count)
+        return Score(name, float("nan"), float("nan"), 0)
+    value = part.sum().item() / total
+    residual = (part - value * whole).square().sum().item()
+    return Score(name, value, (residual * count / max(1, count - 1)) ** 0.5 / total, count)
 
 
 def exact_match(correct: Tensor, asked: Tensor) -> Score:

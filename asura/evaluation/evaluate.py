@@ -1,18 +1,22 @@
 """Evaluating the folder of a run: from weights to evaluation.json."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from asura.corpora.folders import data_folder
 from asura.errors import UserError
 from asura.evaluation.accuracy import task_rows
+from asura.evaluation.likelihood import text_rows
 from asura.files import checksum, read_json, write_text
 from asura.models import build
 from asura.models.model import Model
-from asura.runs import RunFolder, read_run
-from asura.study import Evaluation, Run
+from asura.runs import Run, RunFolder, read_run
+from asura.study import Evaluation
+from asura.tasks.text import Text
 from asura.training.devices import prepare
 from asura.training.tensors import load_tensors
 
@@ -27,7 +31,7 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1) -> dict[str, 
     """
     folder = RunFolder(path)
     run, record = read_run(folder.run), folder.read_record()
-    made_of = {"weights": record["weights"], **evaluation.model_dump()}
+    made_of = {"weights": record["weights"], **evaluation.model_dump(mode="json")}
     if folder.evaluation.is_file():
         done = read_json(folder.evaluation)
         if done.get("made_of") == made_of:
@@ -35,14 +39,41 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1) -> dict[str, 
     if checksum(folder.weights) != record["weights"]:
         raise UserError(f"{folder.weights}: it does not have the checksum in {folder.record.name}; delete both")
     device = prepare(threads)
-    rows = []
-    if record["status"] == "finished":
-        model = load_model(folder, run, device)
-        iterations = run.model.i * (TIMES[evaluation.iterations] if run.model.iterates() else 1)
-        rows = list(task_rows(model, run.task, iterations, evaluation.examples, device))
-    result = {"made_of": made_of, "device": device.type, "rows": rows}
+    rows = list(_rows(folder, run, evaluation, device)) if record["status"] == "finished" else []
+    result = {"made_of": made_of, "device": device.type, "rows": rows, "floors": _floors(run, evaluation)}
     write_text(folder.evaluation, json.dumps(result, indent=1) + "\n")
     return result
+
+
+def _rows(folder: RunFolder, run: Run, evaluation: Evaluation, device: torch.device) -> Iterator[dict[str, Any]]:
+    model = load_model(folder, run, device)
+    iterations = run.model.i * (TIMES[evaluation.iterations] if run.model.iterates() else 1)
+    if not isinstance(run.task, Text):
+        yield from task_rows(model, run.task, iterations, evaluation.examples, device)
+        return
+    yield from text_rows(model, run.task, iterations, evaluation.examples, device)
+    if evaluation.benchmarks:
+        from asura.corpora.tokenizers import load
+        from asura.evaluation.harness import benchmark_rows  # lm-eval takes seconds to import
+
+        tokenizer = load(folder.tokenizer, run.task.vocabulary)
+        yield from benchmark_rows(
+            model,
+            tokenizer,
+            evaluation.benchmarks,
+            data_folder() / "benchmarks",
+            iterations,
+            run.task.length,
+            device,
+            evaluation.benchmarks_from,
+        )
+
+
+def _floors(run: Run, evaluation: Evaluation) -> dict[str, dict[str, float]]:
+    """What a model that has read nothing reaches, by benchmark and metric; known of the embedded ones."""
+    if not isinstance(run.task, Text) or evaluation.benchmarks_from != "embedded":
+        return {}
+    return {name: read_json(data_folder() / "benchmarks" / name / "floor.json") for name in evaluation.benchmarks}
 
 
 def load_model(folder: RunFolder, run: Run, device: torch.device) -> Model:

@@ -14,9 +14,10 @@ from asura.reporting.frames import (
     family,
     headline_by_model,
     primary_scores,
+    score_range,
 )
 from asura.reporting.statistics import mean_interval, paired_difference
-from asura.reporting.style import empty_figure, panels, plain, styled, write_figure
+from asura.reporting.style import empty_figure, metric_name, padded, panels, plain, styled, write_figure
 from asura.reporting.tables import with_interval, write_table
 
 
@@ -49,7 +50,7 @@ def ablation_figure(results: Results) -> Figure:
     splits = sorted(scores["split"].unique(), key=lambda split: (split != HEADLINE_SPLIT, split))
     most = int(models.groupby("task").size().max())
     lines = 1 + models["label"].str.count(r"\+").max()
-    figure, grid = panels(len(tasks), len(splits), 2.6, max(0.3, 0.17 * lines) * most + 0.6, sharex=True, sharey="row")
+    figure, grid = panels(len(tasks), len(splits), 2.6, max(0.3, 0.17 * lines) * most + 0.6, sharex="row", sharey="row")
     for row, task in zip(grid, tasks, strict=True):
         labels = list(models.loc[models["task"] == task, "label"])
         for axes, split in zip(row, splits, strict=True):
@@ -63,8 +64,8 @@ def ablation_figure(results: Results) -> Figure:
             axes.axvline(models.loc[models["task"] == task, "chance"].iloc[0], color="0.35", linestyle=":", linewidth=1)
             axes.set_title(plain(split))
             axes.grid(axis="x", color="0.9")
-            axes.set_xlabel(models.loc[models["task"] == task, "metric"].iloc[0].replace("_", " "))
-            axes.set_xlim(min(scores["value"].min(), models["chance"].min()) - 0.04, 1.04)
+            axes.set_xlim(*padded(score_range(results, task)))
+            axes.set_xlabel(metric_name(models.loc[models["task"] == task, "metric"].iloc[0]))
             axes.label_outer()
         row[0].invert_yaxis()
         row[0].set_ylabel(plain(task))

@@ -6,9 +6,10 @@ from typing import Any
 import pandas as pd
 
 from asura.errors import UserError
+from asura.evaluation.benchmarks import BENCHMARKS
 from asura.files import read_json, write_whole
-from asura.planning import load
-from asura.reporting.frames import COLUMNS, Results, tidy
+from asura.planning import Plan, load
+from asura.reporting.frames import COLUMNS, HEADLINE_SPLIT, Results, tidy
 from asura.runs import RunFolder
 
 RULES = ("train", "evaluate")
@@ -24,19 +25,40 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
     """
     plan = load((plan_folder or study) / "plan.json")
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in COLUMNS}
-    rows["roles"] = plan.roles
+    rows["roles"] = [reported for role in plan.roles for reported in _on_benchmarks(role, _benchmarks(plan, role))]
+    floors: dict[str, dict[str, float]] = {}
     for row in plan.rows():
         folder = RunFolder(study / "runs" / row["task"] / row["label"] / f"seed{row['seed']}")
         key = {name: row[name] for name in ("task", "label", "seed")}
         outcome = {"status": "missing", "step": 0}
         if not partial or _is_evaluated(folder):
             outcome = {name: folder.read_record()[name] for name in outcome}
-            rows["scores"] += [key | score for score in _evaluation(folder)["rows"]]
-        rows["runs"].append(row | outcome)
+            evaluation = _evaluation(folder)
+            rows["scores"] += [_reported(key, score.get("benchmark")) | score for score in evaluation["rows"]]
+            floors |= evaluation["floors"]
+        rows["runs"] += _on_benchmarks(row | outcome, row["benchmarks"])
         if not partial or folder.metrics.is_file():
             rows["curves"] += [key | metrics for metrics in folder.read_metrics()]
         rows["resources"] += [key | used for used in _resources(folder)]
+    for row in rows["runs"]:
+        if benchmark := row.get("benchmark"):
+            row["metric"] = BENCHMARKS[benchmark].headline
+            row["chance"] = floors.get(benchmark, {}).get(row["metric"])
     return Results(**{name: tidy(name, rows[name]) for name in COLUMNS})
+
+
+def _benchmarks(plan: Plan, role: dict[str, Any]) -> list[str]:
+    models = ((model["task"], model["label"], model["benchmarks"]) for model in plan.models)
+    return next(benchmarks for *model, benchmarks in models if model == [role["task"], role["label"]])
+
+
+def _on_benchmarks(row: dict[str, Any], benchmarks: list[str]) -> list[dict[str, Any]]:
+    """The row of a model on a text, and on each of its benchmarks, which is reported as a task of its own."""
+    return [row] + [_reported(row, name) | {"benchmark": name} for name in benchmarks]
+
+
+def _reported(row: dict[str, Any], benchmark: str | None) -> dict[str, Any]:
+    return row | {"task": f"{row['task']}/{benchmark}", "split": HEADLINE_SPLIT} if benchmark else row
 
 
 def progress(results: Results) -> str:

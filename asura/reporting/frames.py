@@ -12,6 +12,8 @@ STUDY_MODEL = "study model"  # role of a model that the study lists and nothing 
 CONTROLS = ["iso_param", "iso_flop", "iso_both", "iso_recursion"]  # in the order of the documentation
 NOT_RECURSIVE = "vanilla"
 HEADLINE_SPLIT = "test"
+LESS_IS_BETTER = ("bits_per_byte", "perplexity")  # of all other metrics the most is 1
+HIGH = 0.6  # a score from which on an axis reaches to 1
 
 COLUMNS: dict[str, dict[str, str]] = {
     "runs": {
@@ -106,6 +108,19 @@ def headline_by_model(results: Results) -> dict[tuple[str, str], pd.Series]:
         key: group.set_index("seed")["value"].sort_index()
         for key, group in headline(results).groupby(["task", "label"])
     }
+
+
+def score_range(results: Results, task: str) -> tuple[float, float]:
+    """The ends of a task's axis, worst first: chance or the lowest score, and 1 or, where all are low, the highest.
+
+    Where less is better, the highest score and the lowest.
+    """
+    run = results.runs[results.runs["task"] == task].iloc[0]
+    scores = results.scores[(results.scores["task"] == task) & (results.scores["metric"] == run["metric"])]["value"]
+    lowest, highest = scores.min(), scores.max()
+    if run["metric"] in LESS_IS_BETTER:
+        return highest, lowest
+    return float(np.nanmin([run["chance"], lowest])), 1.0 if not highest <= HIGH else highest
 
 
 def diverged_by_model(results: Results) -> dict[tuple[str, str], int]:

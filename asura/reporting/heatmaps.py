@@ -18,9 +18,10 @@ from asura.reporting.frames import (
     headline_by_model,
     members,
     primary_scores,
+    score_range,
 )
 from asura.reporting.statistics import mean_interval
-from asura.reporting.style import NOT_SCORED, empty_figure, panels, plain, styled
+from asura.reporting.style import NOT_SCORED, empty_figure, metric_name, panels, plain, styled
 
 COLOURS = sns.color_palette("cividis", as_cmap=True)
 BLANK = "0.92"
@@ -51,7 +52,7 @@ def grid(results: Results) -> Figure:
                 place = member.cell_n, member.cell_i
                 means.loc[place] = mean
                 texts.loc[place] = _annotation(mean, high, bool(diverged[task, member.label]))
-            _heat_map(axes, means, texts, _chance(results, task))
+            _heat_map(axes, means, texts, score_range(results, task))
             axes.set_title(plain(of_family if role == ASURA else role))
             axes.set(xlabel="iterations $i$", ylabel=f"{plain(task)}\nblocks $n$")
             axes.label_outer()
@@ -80,7 +81,7 @@ def train_against_evaluation_iterations(results: Results) -> Figure:
             means = here.pivot_table(index="i", columns="iterations", values="value", aggfunc="mean")
             means = means.reindex(index=trained, columns=evaluated).astype(float)
             texts = means.map(lambda mean: "" if np.isnan(mean) else f"{mean:.2f}")
-            _heat_map(axes, means, texts, _chance(results, task))
+            _heat_map(axes, means, texts, score_range(results, task))
             for y, i in enumerate(trained):
                 if i in evaluated and not np.isnan(means.at[i, i]):
                     place = (evaluated.index(i), y)
@@ -92,16 +93,17 @@ def train_against_evaluation_iterations(results: Results) -> Figure:
     return figure
 
 
-def _heat_map(axes: Axes, means: pd.DataFrame, texts: pd.DataFrame, chance: float) -> None:
+def _heat_map(axes: Axes, means: pd.DataFrame, texts: pd.DataFrame, ends: tuple[float, float]) -> None:
+    worst, best = ends
     sns.heatmap(
         means,
         ax=axes,
         annot=texts,
         fmt="",
         annot_kws={"fontsize": 6.5},
-        vmin=chance,
-        vmax=1,
-        cmap=COLOURS,
+        vmin=min(ends),
+        vmax=max(ends),
+        cmap=COLOURS if worst <= best else COLOURS.reversed(),
         cbar=False,
         linewidths=0.8,
     )
@@ -115,13 +117,9 @@ def _annotation(mean: float, high: float, diverged: bool) -> str:
     return f"{mean:.2f}{'†' if diverged else ''}{interval}"
 
 
-def _chance(results: Results, task: str) -> float:
-    return results.runs.loc[results.runs["task"] == task, "chance"].iloc[0]
-
-
 def _finish(figure: Figure, axes_grid: np.ndarray, results: Results, tasks: list[str]) -> None:
-    """One colour bar for each row: tasks differ in chance."""
+    """One colour bar for each row: tasks differ in range."""
     for row, task in zip(axes_grid, tasks, strict=True):
-        metric = results.runs.loc[results.runs["task"] == task, "metric"].iloc[0].replace("_", " ")
+        metric = metric_name(results.runs.loc[results.runs["task"] == task, "metric"].iloc[0])
         bar = figure.colorbar(row[0].collections[0], ax=list(row), label=f"mean {metric}", aspect=15)
         bar.outline.set_visible(False)

@@ -16,7 +16,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import offset_copy
 
-from asura.reporting.frames import CONTROLS, Results, members
+from asura.reporting.frames import CONTROLS, LESS_IS_BETTER, Results, members, score_range
 from asura.reporting.statistics import mean_interval
 
 LOOK = {
@@ -171,13 +171,24 @@ def log_axis(axes: Axes, values: pd.Series, name: str) -> None:
 
 
 def score_axis(row: np.ndarray, results: Results, task: str) -> None:
-    """Name a row of panels, draw chance, and let the axis reach from the lowest score to just over 1."""
+    """Name a row of panels, draw chance, and let the axis reach a little beyond the range of the scores."""
     run = results.runs[results.runs["task"] == task].iloc[0]
-    scores = results.scores[(results.scores["task"] == task) & (results.scores["metric"] == run["metric"])]
-    row[0].set_ylim(np.nanmin([run["chance"], scores["value"].min()]) - 0.08, 1.04)
-    row[0].set_ylabel(f"{plain(task)}\n{run['metric'].replace('_', ' ')}")
+    row[0].set_ylim(*padded(score_range(results, task)))
+    row[0].set_ylabel(f"{plain(task)}\n{metric_name(run['metric'])}")
     for axes in row:
         draw_chance(axes, run["chance"])
+
+
+def padded(ends: tuple[float, float]) -> tuple[float, float]:
+    """Limits, in rising order, a tenth below and a twentieth above these ends."""
+    low, high = sorted(ends)
+    room = (high - low) or 1.0
+    return low - room / 10, high + room / 20
+
+
+def metric_name(metric: str) -> str:
+    """A metric as an axis calls it."""
+    return metric.replace("_", " ") + (", less is better" if metric in LESS_IS_BETTER else "")
 
 
 CHANCE = Line2D([], [], color="0.35", linestyle=":", label="chance")

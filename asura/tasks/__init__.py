@@ -1,4 +1,4 @@
-"""The synthetic tasks, by the name that a study file calls them."""
+"""The tasks, by the name that a study file calls them."""
 
 from asura.tasks.addition import Addition
 from asura.tasks.arithmetic import Arithmetic
@@ -13,6 +13,8 @@ from asura.tasks.prefix_sums import PrefixSums
 from asura.tasks.reasoning_gym import ReasoningGym
 from asura.tasks.sudoku import Sudoku
 from asura.tasks.table_lookup import TableLookup
+from asura.tasks.text import Text
+from asura.tasks.written import Written
 
 TASKS: dict[str, type[Task]] = {
     "addition": Addition,
@@ -27,6 +29,8 @@ TASKS: dict[str, type[Task]] = {
     "reasoning_gym": ReasoningGym,
     "sudoku": Sudoku,
     "table_lookup": TableLookup,
+    "text": Text,
+    "written": Written,
 }
 
 __all__ = ["IGNORE", "TASKS", "Batch", "Task"]

@@ -5,13 +5,15 @@ from typing import ClassVar, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict
 from torch import Generator, Tensor
 
+from asura.corpora.settings import Corpus
+
 IGNORE = -100
 """The target where nothing is asked (the index that torch's cross-entropy ignores)."""
 
 LARGEST = 2**20
 """The largest value of a size in a study; beyond it, someone has slipped on the keyboard."""
 
-Metric = Literal["accuracy", "exact_match"]
+Metric = Literal["accuracy", "exact_match", "bits_per_byte"]
 
 
 class Batch(NamedTuple):
@@ -28,7 +30,8 @@ class Batch(NamedTuple):
 class Task(BaseModel):
     """Settings of a task; a subclass is one task, in one file.
 
-    metric: the score it is published with: `accuracy` counts asked positions, `exact_match` whole examples.
+    metric: the score it is published with: `accuracy` counts asked positions, `exact_match` whole examples, and
+    `bits_per_byte`, of which less is better, measures how well a text is predicted.
     reads_its_answers: the input holds earlier answers (next-token prediction), so the model must be causal.
     holds_out: split `test` has examples that training never sees; otherwise it is the training distribution itself.
     """
@@ -37,6 +40,11 @@ class Task(BaseModel):
     metric: ClassVar[Metric] = "accuracy"
     reads_its_answers: ClassVar[bool] = False
     holds_out: ClassVar[bool] = False
+
+    @property
+    def reads(self) -> Corpus | None:
+        """The corpus whose files must be there; None for a task that is drawn from nothing."""
+        return None
 
     @property
     def vocabulary(self) -> int:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from asura.errors import UserError
-from asura.study import Training
+from asura.runs import Training
 
 
 def prepare(threads: int) -> torch.device:

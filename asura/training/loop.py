@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from asura import __version__
+from asura.corpora.folders import corpus_folder
 from asura.errors import UserError
-from asura.files import checksum, write_text
-from asura.runs import RunFolder, digest
-from asura.study import Run
+from asura.files import checksum, write_text, write_whole
+from asura.runs import Run, RunFolder, digest
 from asura.training.devices import describe, prepare
 from asura.training.tensors import load_tensors, save_tensors
 from asura.training.trainer import Metrics, Trainer
@@ -35,24 +36,36 @@ class Stopped(Exception):
         super().__init__(f"stopped by {signal.Signals(number).name}; saved after step {step}, to be resumed")
 
 
-def train(run: Run, path: Path, threads: int = 1) -> dict[str, Any]:
+def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None) -> dict[str, Any]:
     """Train a run in a folder, or resume it there, or leave it alone if it has ended; returns its record.
+
+    `start_from` is the folder of the trained run whose weights are the first ones, where the run asks for one.
 
     A checkpoint of other settings, left by a run that was changed since, is not gone on from. Raises UserError for
     one that is damaged, Stopped on a signal, and OSError where nothing can be written; what was saved before stays.
     """
     path.mkdir(parents=True, exist_ok=True)
     folder = RunFolder(path)
+    start = _start(run, start_from)
+    identity = digest(run, start.read_record()["weights"] if start else None)
     if folder.record.is_file():
-        return _ended(run, folder)
+        return _ended(identity, folder)
     device = prepare(threads)
     with _signals() as received:
-        return _Session(run, folder, device, threads).go(received)
+        return _Session(run, identity, start, folder, device, threads).go(received)
 
 
-def _ended(run: Run, folder: RunFolder) -> dict[str, Any]:
+def _start(run: Run, start_from: Path | None) -> RunFolder | None:
+    if run.start_from is None:
+        return None
+    if start_from is None:
+        raise UserError(f"{run.label}: it starts from {run.start_from}; give that run's folder by --start-from")
+    return RunFolder(start_from)
+
+
+def _ended(identity: str, folder: RunFolder) -> dict[str, Any]:
     record = folder.read_record()
-    if record.get("run") != digest(run):
+    if record.get("run") != identity:
         raise UserError(f"{folder.path}: it holds a trained run with other settings; give another folder")
     if not folder.weights.is_file() or record.get("weights") != checksum(folder.weights):
         raise UserError(f"{folder.weights}: missing or damaged; delete {folder.record.name} beside it to train again")
@@ -62,14 +75,20 @@ def _ended(run: Run, folder: RunFolder) -> dict[str, Any]:
 class _Session:
     """One process's part of a training: from its start, or from a checkpoint, to the end or to a signal."""
 
-    def __init__(self, run: Run, folder: RunFolder, device: torch.device, threads: int) -> None:
-        self.run, self.folder, self.device, self.threads = run, folder, device, threads
+    def __init__(
+        self, run: Run, identity: str, start: RunFolder | None, folder: RunFolder, device: torch.device, threads: int
+    ) -> None:
+        self.run, self.identity, self.folder, self.device, self.threads = run, identity, folder, device, threads
         self.trainer = Trainer(run, device)
+        if start:
+            self.trainer.start_from(load_tensors(start.weights)[0])
+        if run.task.reads:
+            self._keep_tokenizer()
         self.record: dict[str, Any] = {"started": _now(), "resumed_at": [], "seconds": 0.0}
         self.begun = self.saved = time.monotonic()
         if folder.checkpoint.exists():
             tensors, note = load_tensors(folder.checkpoint)
-            if note["run"] == digest(run):
+            if note["run"] == identity:
                 self.trainer.restore(tensors, note["step"])
                 self.record = note["record"]
                 self.record["resumed_at"].append(self.trainer.step)
@@ -103,16 +122,16 @@ class _Session:
         return time.monotonic() - self.saved > 60 * training.checkpoint_minutes
 
     def _save(self) -> None:
-        note = {"run": digest(self.run), "step": self.trainer.step, "record": self._timed()}
+        note = {"run": self.identity, "step": self.trainer.step, "record": self._timed()}
         save_tensors(self.folder.checkpoint, self.trainer.state(), note)
         self.saved = time.monotonic()
 
     def _end(self, status: str, step: int) -> dict[str, Any]:
-        save_tensors(self.folder.weights, self.trainer.model.state_dict(), {"run": digest(self.run)})
+        save_tensors(self.folder.weights, self.trainer.model.state_dict(), {"run": self.identity})
         record = {
             "status": status,
             "step": step,
-            "run": digest(self.run),
+            "run": self.identity,
             "weights": checksum(self.folder.weights),
             **self._timed(),
             "ended": _now(),
@@ -123,6 +142,14 @@ class _Session:
         write_text(self.folder.record, json.dumps(record, indent=1) + "\n")
         self.folder.checkpoint.unlink(missing_ok=True)
         return record
+
+    def _keep_tokenizer(self) -> None:
+        """Beside the weights, so that the folder is all that generation needs."""
+        from asura.corpora.tokenizers import load
+
+        source = corpus_folder(self.run.task.reads.model_dump(mode="json")) / "tokenizer.json"
+        load(source, self.run.task.vocabulary)
+        write_whole(self.folder.tokenizer, lambda aside: copyfile(source, aside))
 
     def _timed(self) -> dict[str, Any]:
         return {**self.record, "seconds": self.record["seconds"] + time.monotonic() - self.begun}

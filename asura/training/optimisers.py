@@ -5,7 +5,7 @@ import math
 from torch import Tensor, nn
 from torch.optim import Adafactor, AdamW, Muon, Optimizer
 
-from asura.study import Training
+from asura.runs import Training
 
 
 def optimisers(model: nn.Module, training: Training) -> list[Optimizer]:

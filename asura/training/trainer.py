@@ -6,11 +6,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from asura.errors import UserError
 from asura.models import build
 from asura.models.model import Loss, Model
 from asura.randomness import generator
-from asura.study import Run
-from asura.training.batches import Batches
+from asura.runs import Run
+from asura.training.batches import batches
 from asura.training.devices import autocast
 from asura.training.optimisers import optimisers, rate_factor
 
@@ -35,10 +36,17 @@ class Trainer:
         self.run, self.device, self.step = run, device, 0
         self.model: Model = build(run.model, run.task.vocabulary, run.seed, device)
         self._optimisers = optimisers(self.model, run.training)
-        self._batches = Batches(run.task, run.training.batch, run.seed)
+        self._batches = batches(run.task, run.training.batch, run.seed)
         self._loss = torch.compile(self.model.loss) if run.training.compile else self.model.loss
         # Of each step since the last metrics: loss, correct, asked, gradient norm, measures of the model.
         self._window: list[Tensor] = []
+
+    def start_from(self, weights: dict[str, Tensor]) -> None:
+        """Take the weights of another run of the same model. Raises UserError where they do not fit."""
+        try:
+            self.model.load_state_dict(weights)
+        except RuntimeError:
+            raise UserError(f"{self.run.label}: the weights that it starts from are of another model") from None
 
     def advance(self) -> None:
         """Take one step of the optimisers."""

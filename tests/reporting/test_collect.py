@@ -19,7 +19,7 @@ COST = {"n": 1, "i": 2, "parameters": 100, "flops_per_token": 6e2, "training_flo
 MODELS = [
     {"label": label, "task": "NA", "architecture": label.split("-")[0]}
     | COST
-    | {"effective_depth": 2, "metric": "accuracy", "chance": 0.5, "order": order}
+    | {"effective_depth": 2, "metric": "accuracy", "chance": 0.5, "benchmarks": [], "order": order}
     for order, label in enumerate(["asura-n1-i2", "universal-n1-i2"])
 ]
 ROLE = {"task": "NA", "label": "universal-n1-i2", "control": "iso_recursion", "control_of": "asura-n1-i2"}
@@ -36,7 +36,8 @@ def write_run(folder: Path, value: float, status: str = "finished") -> None:
     record = {"status": status, "step": 20 if status == "finished" else 7, "weights": "abc", "device": "cpu"}
     (folder / "training.json").write_text(json.dumps(record))
     rows = [SCORE | {"value": value}] if status == "finished" else []
-    (folder / "evaluation.json").write_text(json.dumps({"made_of": {"weights": "abc", "examples": 640}, "rows": rows}))
+    evaluation = {"made_of": {"weights": "abc", "examples": 640}, "rows": rows, "floors": {}}
+    (folder / "evaluation.json").write_text(json.dumps(evaluation))
     metrics = [{"step": step, "tokens": 50 * step, "loss": value / step, "accuracy": value} for step in (10, 20)]
     metrics[1]["loss"] = None  # as of a loss that is no number
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in metrics))
@@ -48,7 +49,7 @@ def write_run(folder: Path, value: float, status: str = "finished") -> None:
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     """Two models of two seeds, of which one run diverged."""
-    plan = Plan("s", "digest", [0, 1], {}, MODELS, [ROLE | {"deviation": -0.004}], {})
+    plan = Plan("s", "digest", [0, 1], {}, {}, MODELS, [ROLE | {"deviation": -0.004}], {})
     (tmp_path / "plan.json").write_text(json.dumps(plan._asdict()))
     for model, value in {"asura-n1-i2": THIRD, "universal-n1-i2": 0.6}.items():
         for seed in (0, 1):

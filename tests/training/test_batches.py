@@ -3,13 +3,13 @@ import torch
 
 from asura.tasks import TASKS
 from asura.tasks.phop import PHop
-from asura.training.batches import Batches
+from asura.training.batches import Drawn
 from tests.conftest import HERE
 
 
 def test_batches_do_not_depend_on_the_order_they_are_asked_in():
     task = PHop(length=8)
-    forwards, backwards = Batches(task, 4, seed=1), Batches(task, 4, seed=1)
+    forwards, backwards = Drawn(task, 4, seed=1), Drawn(task, 4, seed=1)
     last = 2**18 // 32 + 5  # the batches of two drawings
     steps = [0, 1, last - 1, last]
     in_order = {step: forwards.at(step) for step in steps}
@@ -21,7 +21,7 @@ def test_batches_do_not_depend_on_the_order_they_are_asked_in():
 
 
 def test_every_step_and_every_seed_has_other_batches():
-    batches = [Batches(PHop(length=16), 4, seed).at(step) for seed in (0, 1) for step in (0, 1, 5000)]
+    batches = [Drawn(PHop(length=16), 4, seed).at(step) for seed in (0, 1) for step in (0, 1, 5000)]
     rows = torch.cat([batch.tokens for batch in batches])
     assert rows.unique(dim=0).shape == rows.shape
 
@@ -30,4 +30,4 @@ def test_every_step_and_every_seed_has_other_batches():
 def test_a_batch_larger_than_a_drawing_is_drawn_alone(name: str):
     task = TASKS[name]()
     size = 2**18 // task.sequence_length + 1
-    assert Batches(task, size, 0).at(3).tokens.shape == (size, task.sequence_length)
+    assert Drawn(task, size, 0).at(3).tokens.shape == (size, task.sequence_length)

