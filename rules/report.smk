@@ -1,5 +1,5 @@
 FRAMES = ["runs", "roles", "scores", "curves", "resources"]
-TABLES = ["comparison", "runs", "matching", "resources"]
+TABLES = ["comparison", "runs", "matching", "resources"] + ["published"] * ("published" in config)
 FIGURES = [
     "score_against_iterations",
     "grid",
@@ -63,10 +63,11 @@ rule tables:
         "../environment.yml"
     params:
         study=subpath(output[0], ancestor=2),
+        published=["--published", config["published"]] if "published" in config else [],
     message:
         "write the tables of {STUDY}"
     shell:
-        "python -m asura tables {params.study:q} > {log:q} 2>&1"
+        "python -m asura tables {params.study:q} {params.published:q} > {log:q} 2>&1"
 
 
 rule figures:

@@ -101,13 +101,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         _lambada,
         "paragraph breaks of the hub's texts are single spaces here",
     ),
-    "mmlu": Benchmark(
-        "mmlu",
-        "mmlu/default/mmlu_*.yaml",
-        ACCURACY,
-        "test",
-        SAVED.format("hails/mmlu_no_train/*/test"),
-    ),
+    "mmlu": Benchmark("mmlu", "mmlu/default/mmlu_*.yaml", ACCURACY, "test", SAVED.format("hails/mmlu_no_train/*/test")),
     "piqa": Benchmark("piqa", "piqa/piqa.yaml", BOTH, "validation", SAVED.format("piqa/plain_text/validation")),
     "winogrande": Benchmark(
         "winogrande",
@@ -117,27 +111,13 @@ BENCHMARKS: dict[str, Benchmark] = {
         SAVED.format("winogrande/winogrande_xl/validation"),
     ),
     "boolq": Benchmark(
-        "boolq",
-        "super_glue/boolq/default.yaml",
-        ACCURACY,
-        "validation",
-        REQUESTS.format("boolq/rc_0shot"),
-        _boolq,
+        "boolq", "super_glue/boolq/default.yaml", ACCURACY, "validation", REQUESTS.format("boolq/rc_0shot"), _boolq
     ),
     "arc_easy": Benchmark(
-        "arc_easy",
-        "arc/arc_easy.yaml",
-        BOTH,
-        "test",
-        REQUESTS.format("arc_easy/test_rc_5shot"),
-        _choices("question"),
+        "arc_easy", "arc/arc_easy.yaml", BOTH, "test", REQUESTS.format("arc_easy/test_rc_5shot"), _choices("question")
     ),
     "hellaswag": Benchmark(
-        "hellaswag",
-        "hellaswag/hellaswag.yaml",
-        NORMALISED,
-        "validation",
-        SAVED.format("hellaswag/none/validation"),
+        "hellaswag", "hellaswag/hellaswag.yaml", NORMALISED, "validation", SAVED.format("hellaswag/none/validation")
     ),
     "openbookqa": Benchmark(
         "openbookqa",
@@ -171,18 +151,10 @@ BENCHMARKS: dict[str, Benchmark] = {
         note="lm-eval evaluates the test split, which is not embedded",
     ),
     "copa": Benchmark(
-        "copa",
-        "super_glue/copa/default.yaml",
-        ACCURACY,
-        "validation",
-        SAVED.format("super_glue/copa/validation"),
+        "copa", "super_glue/copa/default.yaml", ACCURACY, "validation", SAVED.format("super_glue/copa/validation")
     ),
     "social_iqa": Benchmark(
-        "social_iqa",
-        "siqa/siqa.yaml",
-        ACCURACY,
-        "validation",
-        SAVED.format("social_i_qa/none/validation"),
+        "social_iqa", "siqa/siqa.yaml", ACCURACY, "validation", SAVED.format("social_i_qa/none/validation")
     ),
     # lm-eval's `gsm8k` draws its examples from the training split; this one brings the published eight with it.
     "gsm8k": Benchmark(

@@ -66,6 +66,7 @@ def _rows(folder: RunFolder, run: Run, evaluation: Evaluation, device: torch.dev
             run.task.length,
             device,
             evaluation.benchmarks_from,
+            run.training,
         )
 
 

@@ -1,0 +1,22 @@
+"""What a paper reports, beside what this study finds."""
+
+import pandas as pd
+
+from asura.reporting.frames import Results, headline_by_model, members
+from asura.reporting.published import PAPERS
+from asura.reporting.statistics import mean_interval
+from asura.reporting.tables import with_interval
+
+
+def beside_published(results: Results, name: str) -> pd.DataFrame:
+    """A row for each benchmark and role of the paper and each model that has this role here, with both scores."""
+    here = members(results)
+    here = here.assign(benchmark=here["task"].str.split("/").str[-1])
+    scores = headline_by_model(results)
+    rows = []
+    for row in pd.read_csv(PAPERS[name]).merge(here, on=["benchmark", "role"], sort=False).itertuples():
+        own = scores.get((row.task, row.label), pd.Series(dtype=float))
+        ours = with_interval("score", mean_interval(own))
+        about = {"benchmark": row.benchmark, "metric": row.metric, "role": row.role, "model": row.label}
+        rows.append(about | {"published": row.published, **ours, "seeds": own.size, "chance": row.chance})
+    return pd.DataFrame(rows)

@@ -1,0 +1,10 @@
+# Does a pretrained prior help? The tasks written in the words of a text, from scratch and from the same model's run on it.
+ABLATIONS["pretrained_prior"] = {
+    "asura": [{}, {"training": {"start_from": "text"}}],
+    "controls": config.get("controls", []),
+}
+
+
+rule ablation_pretrained_prior:
+    input:
+        ablation_results("pretrained_prior"),

@@ -1,0 +1,40 @@
+import pandas as pd
+import pytest
+
+from asura.reporting.beside_published import beside_published
+from asura.reporting.frames import Results, tidy
+from asura.reporting.published import PAPERS
+
+COST = {"parameters": 1, "flops_per_token": 1.0, "training_flops": 1.0, "tokens": 1, "effective_depth": 1}
+
+
+def results() -> Results:
+    runs, scores = [], []
+    for order, (label, value) in enumerate([("asura_full-n1-i3", 0.7), ("vanilla-n1", 0.6)]):
+        for seed in (0, 1):
+            run = {"task": "text/piqa", "label": label, "seed": seed, "architecture": label.split("-")[0], "n": 1}
+            run |= {"i": 3 if "i3" in label else 1, "status": "finished", "step": 1, "metric": "accuracy", **COST}
+            runs.append(run | {"chance": 0.53, "order": order})
+            score = {"task": "text/piqa", "label": label, "seed": seed, "split": "test", "iterations": run["i"]}
+            score |= {"metric": "accuracy", "value": value + seed / 100, "standard_error": 0.01, "examples": 1838}
+            scores.append(score)
+    role = {"task": "text/piqa", "label": "vanilla-n1", "control": "iso_both", "control_of": "asura_full-n1-i3"}
+    frames = {"runs": runs, "roles": [role | {"deviation": 0.0}], "scores": scores, "curves": [], "resources": []}
+    return Results(**{name: tidy(name, rows) for name, rows in frames.items()})
+
+
+def test_each_number_stands_beside_the_model_of_its_role():
+    table = beside_published(results(), "gupta_2025")
+    assert table[["benchmark", "role", "model", "published"]].values.tolist() == [
+        ["piqa", "iso_both", "vanilla-n1", 0.7008],
+        ["piqa", "ASURA", "asura_full-n1-i3", 0.6986],
+    ]
+    assert table["score"].tolist() == pytest.approx([0.605, 0.705])
+    assert table["chance"].tolist() == [0.53, 0.53]
+
+
+def test_a_paper_has_one_number_for_each_benchmark_and_role():
+    for path in PAPERS.values():
+        paper = pd.read_csv(path)
+        assert list(paper) == ["benchmark", "role", "published"]
+        assert not paper.duplicated(["benchmark", "role"]).any()
