@@ -40,6 +40,14 @@ def prepare_corpus(corpus: Corpus, packages: Path, folder: Path) -> dict[str, An
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "tokenizer.json", lambda aside: _tokenizer(corpus, packages).save(str(aside)))
     tokenizer = load(folder / "tokenizer.json", corpus.tokens)
+    arrays = write_tokens(corpus, documents(corpus, packages), tokenizer, folder)
+    manifest = {"made_of": made_of, "tokenizer": checksum(folder / "tokenizer.json"), "arrays": arrays}
+    write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+    return manifest
+
+
+def write_tokens(corpus: Corpus, texts: Iterator[str], tokenizer: Tokenizer, folder: Path) -> dict[str, dict[str, Any]]:
+    """Write tokens and index of both splits; returns what the manifest says of each file. Raises UserError, OSError."""
     dtype = np.uint16 if corpus.tokens <= 1 << 16 else np.uint32
     with ExitStack() as stack:
         arrays = {split: stack.enter_context(ArrayWriter(folder / f"{split}.npy", dtype)) for split in SPLITS}
@@ -47,20 +55,14 @@ def prepare_corpus(corpus: Corpus, packages: Path, folder: Path) -> dict[str, An
             split: stack.enter_context(ArrayWriter(folder / f"{split}.documents.npy", np.int64, (2,)))
             for split in SPLITS
         }
-        for some in _together(documents(corpus, packages)):
+        for some in together(texts):
             _write(some, tokenizer, corpus, arrays, index)
         for split in SPLITS:
             if not index[split].rows:
                 raise UserError(
                     f"corpus: no document is in the {split} split; give more documents, or another held_out"
                 )
-    manifest = {
-        "made_of": made_of,
-        "tokenizer": checksum(folder / "tokenizer.json"),
-        "arrays": {array.path.stem: array.note for array in (*arrays.values(), *index.values())},
-    }
-    write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
-    return manifest
+    return {array.path.stem: array.note for array in (*arrays.values(), *index.values())}
 
 
 def is_held_out(text: str, share: float) -> bool:
@@ -75,10 +77,10 @@ def _tokenizer(corpus: Corpus, packages: Path) -> Tokenizer:
     first = next(texts, None)
     if first is None:
         raise UserError("corpus: it has no documents to train on")
-    return train_bpe(next(_together(chain([first], texts), LEARNT_FROM)), corpus.vocabulary)
+    return train_bpe(next(together(chain([first], texts), LEARNT_FROM)), corpus.vocabulary)
 
 
-def _together(texts: Iterator[str], characters: int = AT_ONCE) -> Iterator[list[str]]:
+def together(texts: Iterator[str], characters: int = AT_ONCE) -> Iterator[list[str]]:
     """Lists of texts, each of about so many characters."""
     some: list[str] = []
     size = 0

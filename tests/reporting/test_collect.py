@@ -10,7 +10,7 @@ from asura.errors import UserError
 from asura.planning import Plan
 from asura.reporting.collect import collect, progress, read_results, write_results
 from asura.reporting.figures import FIGURES
-from asura.reporting.frames import COLUMNS, Results
+from asura.reporting.frames import COLUMNS, Results, headline_by_model
 from asura.reporting.tables import TABLES
 from tests.conftest import ROOT
 
@@ -187,6 +187,37 @@ def test_the_rules_name_every_table_figure_and_frame_and_all_that_draws():
     for name, expected in {"FRAMES": COLUMNS, "TABLES": TABLES, "FIGURES": FIGURES}.items():
         assert ast.literal_eval(re.search(rf"^{name} = (\[.*?\])", text, re.M | re.S)[1]) == list(expected)
     code = {path.name for path in (ROOT / "asura" / "reporting").glob("*.py")}
-    assert code == set(re.findall(r'"(\w+\.py)"', text))
+    assert code - {"__init__.py"} == set(re.findall(r'"(\w+\.py)"', text))
     for name in [*TABLES, *FIGURES]:
         assert (ROOT / "rules" / "captions" / f"{name}.rst").read_text().strip()
+
+
+def test_a_benchmark_is_reported_as_a_task_of_its_own_beside_its_floor(tmp_path: Path):
+    models = [model | {"metric": "bits_per_byte", "chance": 8.0, "benchmarks": ["piqa", "copa"]} for model in MODELS]
+    plan = Plan("s", "digest", [0], {}, {}, models, [ROLE | {"deviation": -0.004}], {})
+    (tmp_path / "plan.json").write_text(json.dumps(plan._asdict()))
+    for model in models:
+        folder = folder_of(tmp_path, model["label"], 0)
+        write_run(folder, 1.9)
+        row = {"iterations": 2, "standard_error": 0.01, "examples": 9}
+        rows = [
+            row | {"split": "test", "metric": "bits_per_byte", "value": 1.9},
+            row | {"benchmark": "piqa", "metric": "accuracy", "value": 0.6},
+            row | {"benchmark": "piqa", "metric": "normalised_accuracy", "value": 0.5},
+            row | {"benchmark": "copa", "metric": "accuracy", "value": 0.7},
+        ]
+        floors = {"piqa": {"accuracy": 0.53, "normalised_accuracy": 0.48}, "copa": {"accuracy": 0.59}}
+        evaluation = {"made_of": {"weights": "abc"}, "rows": rows, "floors": floors}
+        (folder / "evaluation.json").write_text(json.dumps(evaluation))
+    results = collect(tmp_path)
+    tasks = results.runs.drop_duplicates("task")
+    assert rows_of(tasks, "task", "metric", "chance") == [
+        ("NA", "bits_per_byte", 8.0),
+        ("NA/piqa", "accuracy", 0.53),
+        ("NA/copa", "accuracy", 0.59),
+    ]
+    assert set(results.roles["task"]) == {"NA", "NA/piqa", "NA/copa"}
+    assert set(results.curves["task"]) == set(results.resources["task"]) == {"NA"}
+    scores = headline_by_model(results)
+    assert scores["NA/piqa", "asura-n1-i2"].tolist() == [0.6]
+    assert scores["NA", "universal-n1-i2"].tolist() == [1.9]
