@@ -91,13 +91,14 @@ def corpus(
     packages: Annotated[Path, typer.Option(help="Folder of the packages that carry data.")],
 ) -> None:
     """Write the tokenizer and the token files of a corpus beside its settings."""
-    from pydantic import TypeAdapter
-
     from asura.corpora.prepare import prepare_corpus
-    from asura.corpora.settings import AnyCorpus
     from asura.files import read_json
+    from asura.tasks.text import Text
+    from asura.validation import checked, in_file
 
-    made = prepare_corpus(TypeAdapter(AnyCorpus).validate_python(read_json(settings)), packages, settings.parent)
+    with in_file(str(settings)):
+        text = checked(Text, {"corpus": read_json(settings)}, "")
+    made = prepare_corpus(text.corpus, packages, settings.parent)
     for name, array in made["arrays"].items():
         typer.echo(f"{name:16} {array['shape'][0]:12,}")
 

@@ -66,8 +66,19 @@ def _text(path: Path) -> str:
 
 
 def _hub(corpus: Hub) -> Iterator[str]:
+    _reach(corpus)
     options = {"name": corpus.configuration, "revision": corpus.revision, "split": corpus.split}
     return islice(_rows(corpus.name, corpus.column, corpus.name, **options), corpus.documents)
+
+
+def _reach(corpus: Hub) -> None:
+    """Ask once whether the hub has the data set: `datasets` would ask five times more where there is no network."""
+    from huggingface_hub import HfApi
+
+    try:
+        HfApi().dataset_info(corpus.name, revision=corpus.revision, timeout=10)
+    except Exception as error:  # of the network, of the hub, of the name: all say that the corpus cannot be had
+        raise UserError(f"corpus {corpus.name}: the hub does not give it ({_first_line(error)}); {OFFLINE}") from None
 
 
 def _rows(where: str, column: str, kind: str, **options: Any) -> Iterator[str]:
@@ -83,5 +94,8 @@ def _rows(where: str, column: str, kind: str, **options: Any) -> Iterator[str]:
     except UserError:
         raise
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"corpus {where}: it cannot be read ({reason}); {OFFLINE}") from None
+        raise UserError(f"corpus {where}: it cannot be read ({_first_line(error)}); {OFFLINE}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -2,6 +2,7 @@ import json
 
 import pandas as pd
 import pytest
+from huggingface_hub import HfApi
 
 from asura.corpora.documents import documents
 from asura.corpora.packages import fetch
@@ -55,12 +56,10 @@ def test_no_documents_are_no_corpus(tmp_path):
 
 
 def test_a_hub_that_cannot_be_reached_says_what_works_without(tmp_path, monkeypatch):
-    import datasets
-
     def unreachable(*_, **__):
         raise ConnectionError("no route to the hub\nand more")
 
-    monkeypatch.setattr(datasets, "load_dataset", unreachable)
+    monkeypatch.setattr(HfApi, "dataset_info", unreachable)
     with pytest.raises(UserError, match=r"a/b: .*\(no route to the hub\); `source: embedded` and `source: files`"):
         list(documents(Hub(source="hub", name="a/b"), tmp_path))
 
@@ -75,6 +74,7 @@ def test_the_hub_is_streamed_as_asked(tmp_path, monkeypatch):
         return iter([{"body": "one"}, {"body": "two"}, {"body": "three"}])
 
     monkeypatch.setattr(datasets, "load_dataset", load)
+    monkeypatch.setattr(HfApi, "dataset_info", lambda *_, **__: None)
     settings = Hub(source="hub", name="a/b", configuration="c", revision="d", split="e", column="body", documents=2)
     assert list(documents(settings, tmp_path)) == ["one", "two"]
     assert asked == {"path": "a/b", "name": "c", "revision": "d", "split": "e", "streaming": True}
