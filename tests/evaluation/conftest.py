@@ -25,14 +25,25 @@ def documents(wheel, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def few(documents, tmp_path_factory) -> Path:
-    """The first 200 documents of benchmarks of each kind, and 2 of the one that generates."""
+    """The first documents of some benchmarks of each kind."""
+    counts = {
+        "openbookqa": {"openbookqa": 200},
+        "lambada": {"lambada": 200},
+        "winogrande": {"winogrande": 200},
+        "copa": {"copa": 20},
+        "commonsense_qa": {"commonsense_qa": 20},
+        "mmlu": {"anatomy": 20, "college_physics": 60},
+        "gsm8k": {"gsm8k": 2},
+    }
     folder = tmp_path_factory.mktemp("few")
-    counts = {"openbookqa": 200, "lambada": 200, "winogrande": 200, "copa": 20, "commonsense_qa": 20, "gsm8k": 2}
-    for name, count in counts.items():
+    for name, parts in counts.items():
         (folder / name).mkdir()
-        lines = (documents / name / f"{name}.jsonl").read_text().split("\n")[:count]
-        (folder / name / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
-        (folder / name / "documents.json").write_text((documents / name / "documents.json").read_text())
+        for part, count in parts.items():
+            lines = (documents / name / f"{part}.jsonl").read_text().split("\n")[:count]
+            (folder / name / f"{part}.jsonl").write_text("\n".join(lines) + "\n")
+        record = json.loads((documents / name / "documents.json").read_text())
+        record["files"] = {part: record["files"][part] for part in parts}
+        (folder / name / "documents.json").write_text(json.dumps(record))
     return folder
 
 

@@ -127,6 +127,21 @@ def test_accuracies_are_those_of_a_plain_scorer(model, tokenizer, few, name):
         assert row["standard_error"] == pytest.approx(mean_stderr(right))
 
 
+def test_the_parts_of_a_benchmark_count_by_their_documents(model, tokenizer, few):
+    right = []
+    for part, subject in {"anatomy": "anatomy", "college_physics": "college physics"}.items():
+        for document in read(few, "mmlu", part):
+            lines = [document["question"].strip()]
+            lines += [f"{letter}. {choice}" for letter, choice in zip("ABCD", document["choices"], strict=True)]
+            about = f"The following are multiple choice questions (with answers) about {subject}.\n\n"
+            context = about + "\n".join(lines) + "\nAnswer:"
+            scores = [slowly(model, tokenizer, context, f" {letter}", t=1)[0] for letter in "ABCD"]
+            right.append(float(max(scores) == scores[document["answer"]]))
+    (row,) = rows(model, tokenizer, ["mmlu"], few)
+    assert row["examples"] == len(right) == 80
+    assert row["value"] == pytest.approx(sum(right) / 80)
+
+
 def test_lambada_is_that_of_a_plain_scorer(model, tokenizer, few):
     texts = [document["text"].rsplit(" ", 1) for document in read(few, "lambada")]
     assert sum(len(tokenizer.encode(context).ids) > LENGTH for context, _ in texts) > 100  # most contexts are cut
@@ -190,6 +205,15 @@ def test_generation_is_that_of_a_plain_loop(lm, model, tokenizer):
     found = lm.generate_until([asked(context, settings, kind="generate_until") for context in contexts])
     assert found == [plain_generation(model, tokenizer, context, stop, 60, 3) for context in contexts]
     assert len(found[0]) <= 5 and found != unstopped
+
+
+def test_generation_ends_where_it_is_stopped(lm, monkeypatch):
+    following = iter([*lm.tok_encode("It is 4. Q: What"), lm.eot_token_id, *lm.tok_encode("never")])
+    monkeypatch.setattr(lm, "_next", lambda rows: [next(following)])
+    settings = {"until": ["Q:"], "max_gen_toks": 60}
+    stopped, ended = (lm.generate_until([asked("A:", settings, kind="generate_until")]) for _ in range(2))
+    assert (stopped, ended) == (["It is 4. "], [" What"])
+    assert lm.tokenizer.decode(list(following)) == "never"
 
 
 def test_a_benchmark_that_generates_has_a_row_for_each_number_of_iterations(model, tokenizer, few):
