@@ -26,7 +26,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def plan(study: StudyFile, as_json: AsJson = False) -> None:
     """Print what a study would run: its models and controls, how far these are from their targets, and the cost."""
     from asura.planning import make
-    from asura.validation import in_file, read_yaml
+    from asura.validation import in_file
+    from asura.yaml_file import read_yaml
 
     config = read_yaml(study)
     with in_file(str(study)):
@@ -51,7 +52,8 @@ def sample(
     """Show examples of a task."""
     from asura.randomness import generator
     from asura.study import Study
-    from asura.validation import checked, in_file, nearest, read_yaml
+    from asura.validation import checked, in_file, nearest
+    from asura.yaml_file import read_yaml
 
     config = read_yaml(study)
     with in_file(str(study)):

@@ -73,7 +73,7 @@ def test_samples_for_programs_have_tokens_and_targets(asura, study):
 
 def test_a_run_is_trained_and_evaluated_by_hand(asura, study, tmp_path):
     from asura.planning import prepare
-    from asura.validation import read_yaml
+    from asura.yaml_file import read_yaml
 
     prepare(read_yaml(study), tmp_path)
     run = tmp_path / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0" / "run.json"
