@@ -172,6 +172,34 @@ def evaluate(
 
 
 @app.command()
+def generate(
+    run: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained run on text.")],
+    prompt: Annotated[str, typer.Argument(help="The text to continue; it may be empty.")],
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens to add, at most.")] = 100,
+    temperature: Annotated[float, typer.Option(help="0 takes the likeliest token, 1 draws as the model says.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Another continuation for another seed.")] = 0,
+    iterations: Annotated[int | None, typer.Option(min=1, help="As trained, if not given.")] = None,
+    threads: Threads = 1,
+) -> None:
+    """Continue a text with a trained language model."""
+    from asura.generation import generate as continue_text
+
+    typer.echo(continue_text(run, prompt, tokens, temperature, seed, iterations, threads))
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained run.")],
+    to: Annotated[Path, typer.Option(help="The folder to write.")],
+) -> None:
+    """Write a trained model as a folder that anyone can load, with a model card."""
+    from asura.export import export as export_run
+
+    export_run(run, to)
+    typer.echo(to)
+
+
+@app.command()
 def collect(results: StudyResults) -> None:
     """Gather all runs of a study into tidy tables."""
     from asura.reporting.collect import collect as collect_runs
