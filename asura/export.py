@@ -98,6 +98,14 @@ def _evaluation(folder: RunFolder, run: Run, weights: str) -> str:
     done = read_json(folder.evaluation) if folder.evaluation.is_file() else {"made_of": {}}
     if done["made_of"].get("weights") != weights:
         return "It has not been evaluated."
-    rows = [row for row in done["rows"] if row["iterations"] == run.model.i]
+    floors = done.get("floors", {})
+    rows = [row | {"floor": _floor(row, run, floors)} for row in done["rows"] if row["iterations"] == run.model.i]
     table = tabulate(rows, headers="keys", tablefmt="github", floatfmt=".4g", missingval="")
-    return f"At the number of iterations that it was trained with:\n\n{table}"
+    return f"At its trained number of iterations; the floor is reached without having learnt anything.\n\n{table}"
+
+
+def _floor(row: dict[str, Any], run: Run, floors: dict[str, dict[str, float]]) -> float | None:
+    """The level of chance of a row, where it is known."""
+    if "benchmark" in row:
+        return floors.get(row["benchmark"], {}).get(row["metric"])
+    return run.task.splits[row["split"]].chance if row["metric"] == run.task.metric else None

@@ -104,7 +104,9 @@ def test_the_card_has_the_scores_at_the_trained_iterations_of_these_weights(fold
     export(folder.path, tmp_path / "x")
     table = [line for line in (tmp_path / "x" / "README.md").read_text().splitlines() if line.startswith("| ")]
     found = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
-    assert found[0] == list(rows[0])
+    assert found[0] == [*rows[0], "floor"]
+    chance = {name: f"{task.chance:.4g}" for name, task in tiny_run().task.splits.items()}
+    assert [line[-1] for line in found[1:]] == [chance[r["split"]] if r["metric"] == "accuracy" else "" for r in rows]
     values = [[row["split"], "2", row["metric"], f"{row['value']:.4g}"] for row in rows]
     assert [line[:4] for line in found[1:]] == values and len(rows) == 3 * 2
     stale = json.loads(folder.evaluation.read_text())
@@ -112,6 +114,17 @@ def test_the_card_has_the_scores_at_the_trained_iterations_of_these_weights(fold
     folder.evaluation.write_text(json.dumps(stale))
     export(folder.path, tmp_path / "x")
     assert "It has not been evaluated." in (tmp_path / "x" / "README.md").read_text()
+
+
+def test_the_card_has_the_floor_of_a_benchmark_beside_its_score(folder, tmp_path):
+    score = {"value": 0.25, "standard_error": 0.01, "examples": 500}
+    rows = [{"benchmark": "copa", "iterations": t, "metric": "accuracy", **score} for t in (1, 2)]
+    weights = folder.read_record()["weights"]
+    done = {"made_of": {"weights": weights}, "rows": rows, "floors": {"copa": {"accuracy": 0.55}}}
+    folder.evaluation.write_text(json.dumps(done))
+    export(folder.path, tmp_path / "x")
+    (row,) = [line for line in (tmp_path / "x" / "README.md").read_text().splitlines() if "copa" in line]
+    assert row.replace("|", " ").split() == ["copa", "2", "accuracy", "0.25", "0.01", "500", "0.55"]
 
 
 def test_runs_without_a_model_to_take_are_refused(folder, tmp_path):

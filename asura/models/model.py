@@ -161,9 +161,9 @@ class Model(nn.Module):
     ) -> Loss:
         """Summed cross-entropy over asked positions; `correct` and `measures` are of the first pass's last iteration.
 
-        Where guidance or the vocabulary makes more than LOGITS_AT_ONCE of one iteration, `recompute` evaluates the head
-        of each chunk of positions and iteration again in the backward pass, so that one chunk's logits are alive at a
-        time. It changes what is computed when, and neither the loss nor its gradient.
+        Where several iterations have a loss, or one has more than LOGITS_AT_ONCE logits, `recompute` evaluates the head
+        again in the backward pass, for each iteration and chunk of positions, so that one chunk's logits are alive at
+        a time. Neither the loss nor its gradient depends on it.
         """
         first, *others = (
             (unrolling.share, self.loss_of(unrolling, tokens, targets, z_loss, generator, recompute))
