@@ -9,7 +9,8 @@ from asura.corpora.folders import corpus_folder, data_folder
 from asura.corpora.packages import wheel
 from asura.errors import UserError
 from asura.planning import prepare, prepare_ablation
-from asura.validation import in_file, nearest, read_yaml
+from asura.validation import in_file, nearest
+from asura.yaml_file import read_yaml
 
 if not workflow.config_settings.configfiles:
 

@@ -26,7 +26,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def plan(study: StudyFile, as_json: AsJson = False) -> None:
     """Print what a study would run: its models and controls, how far these are from their targets, and the cost."""
     from asura.planning import make
-    from asura.validation import in_file, read_yaml
+    from asura.validation import in_file
+    from asura.yaml_file import read_yaml
 
     config = read_yaml(study)
     with in_file(str(study)):
@@ -51,7 +52,8 @@ def sample(
     """Show examples of a task."""
     from asura.randomness import generator
     from asura.study import Study
-    from asura.validation import checked, in_file, nearest, read_yaml
+    from asura.validation import checked, in_file, nearest
+    from asura.yaml_file import read_yaml
 
     config = read_yaml(study)
     with in_file(str(study)):
@@ -167,6 +169,34 @@ def evaluate(
             f"{row.get('benchmark', row.get('split')):16} {row['iterations']:3} iterations  {row['metric']:12} "
             f"{row['value']:.3f} ± {row['standard_error']:.3f}"
         )
+
+
+@app.command()
+def generate(
+    run: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained run on text.")],
+    prompt: Annotated[str, typer.Argument(help="The text to continue; it may be empty.")],
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens to add, at most.")] = 100,
+    temperature: Annotated[float, typer.Option(help="0 takes the likeliest token, 1 draws as the model says.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Another continuation for another seed.")] = 0,
+    iterations: Annotated[int | None, typer.Option(min=1, help="As trained, if not given.")] = None,
+    threads: Threads = 1,
+) -> None:
+    """Continue a text with a trained language model."""
+    from asura.generation import generate as continue_text
+
+    typer.echo(continue_text(run, prompt, tokens, temperature, seed, iterations, threads))
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained run.")],
+    to: Annotated[Path, typer.Option(help="The folder to write.")],
+) -> None:
+    """Write a trained model as a folder that anyone can load, with a model card."""
+    from asura.export import export as export_run
+
+    export_run(run, to)
+    typer.echo(to)
 
 
 @app.command()

@@ -22,7 +22,12 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Training(BaseModel):
-    """How a model is trained; the same for ASURA and its controls."""
+    """How a model is trained; the same for ASURA and its controls.
+
+    activation_checkpointing: what an iteration computes is not kept for the backward pass, which iterates again from
+    the states before: of i iterations, the memory of one, for about a third more time. The FLOPs of a plan are those
+    of the architecture and do not count what is computed twice.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,6 +45,7 @@ class Training(BaseModel):
     z_loss: float = Field(0.0, ge=0, allow_inf_nan=False)
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on CUDA")
     compile: bool = False
+    activation_checkpointing: bool = False
     log_steps: int = Field(20, ge=1)
     checkpoint_minutes: float = Field(5.0, gt=0)
     checkpoint_steps: int | None = Field(None, ge=1)

@@ -10,8 +10,9 @@ from asura.corpora.folders import corpus_folder
 from asura.corpora.prepare import prepare_corpus
 from asura.corpora.settings import Files
 from asura.planning import make
-from asura.runs import Run
+from asura.runs import Run, RunFolder
 from asura.tasks import TASKS
+from asura.training.loop import train
 
 ROOT = Path(__file__).parent.parent
 READ = ("text", "written")
@@ -55,3 +56,10 @@ def tiny_run(training: dict | None = None, **changes: object) -> Run:
     """The one run of the tiny study, with changes to its training and to the study."""
     config = TINY | {"training": TINY["training"] | (training or {})} | changes
     return Run.model_validate(next(iter(make(config).runs.values())))
+
+
+def trained_folder(path: Path, run: Run) -> RunFolder:
+    """The folder of a run, trained."""
+    train(run, path)
+    (path / "run.json").write_text(run.model_dump_json())
+    return RunFolder(path)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from asura.errors import UserError
 from asura.planning import make
-from asura.validation import in_file, read_yaml
+from asura.validation import in_file
+from asura.yaml_file import read_yaml
 from tests.conftest import TINY
 
 STUDY = copy.deepcopy(TINY) | {

@@ -6,7 +6,7 @@ import yaml
 
 from asura.cli import main
 from asura.models import build
-from tests.conftest import TINY
+from tests.conftest import TINY, tiny_run, trained_folder
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_samples_for_programs_have_tokens_and_targets(asura, study):
 
 def test_a_run_is_trained_and_evaluated_by_hand(asura, study, tmp_path):
     from asura.planning import prepare
-    from asura.validation import read_yaml
+    from asura.yaml_file import read_yaml
 
     prepare(read_yaml(study), tmp_path)
     run = tmp_path / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0" / "run.json"
@@ -83,6 +83,18 @@ def test_a_run_is_trained_and_evaluated_by_hand(asura, study, tmp_path):
     code, output, _ = asura("evaluate", out, "--examples", 40)
     assert code == 0 and len(output.splitlines()) == 3 * 4 * 2
     assert asura("evaluate", out, "--examples", 40)[1] == output
+
+
+def test_a_run_is_exported_and_a_text_continued_by_hand(asura, corpus, tmp_path):
+    tasks = {"text": {"corpus": corpus, "length": 8}}
+    run = trained_folder(tmp_path / "run", tiny_run(tasks=tasks)).path
+    assert asura("export", run, "--to", tmp_path / "x")[:2] == (0, f"{tmp_path / 'x'}\n")
+    assert build.from_pretrained(tmp_path / "x").settings == tiny_run(tasks=tasks).model
+    asked = ("generate", run, "the cat", "--tokens", 5, "--seed", 3)
+    code, output, _ = asura(*asked)
+    assert code == 0 and output.startswith("the cat") and len(output) > len("the cat\n")
+    assert asura(*asked)[1] == output
+    assert asura(*asked, "--temperature", 0, "--iterations", 3)[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -98,6 +110,8 @@ def test_a_run_is_trained_and_evaluated_by_hand(asura, study, tmp_path):
         (["train", "run.json", "--out", "tiny.yaml/x"], ["tiny.yaml/x: Not a directory"]),
         (["evaluate", "."], ["training.json: no such file", "not been trained"]),
         (["evaluate", ".", "--iterations", "all"], ["evaluation.iterations: found 'all'", "'up_to_twice'"]),
+        (["export", ".", "--to", "x"], ["training.json: no such file", "not been trained"]),
+        (["generate", ".", "the", "--temperature", "-1"], ["temperature: found -1.0; it must be 0"]),
         (["collect", "none"], ["none/plan.json: no such file"]),
         (["tables", "none"], ["none/tidy/runs.csv: no such file"]),
         (["partial", "none"], ["none/plan.json: no such file"]),

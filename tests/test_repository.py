@@ -56,3 +56,12 @@ def test_every_file_is_read_in_one_sitting():
 
 def test_the_readme_shows_the_default_study_in_full():
     assert f"```yaml\n{(ROOT / 'configs' / 'default.yaml').read_text()}```" in (ROOT / "README.md").read_text()
+
+
+def test_training_needs_no_more_than_torch_pydantic_numpy_safetensors_tqdm_and_torchdeq():
+    others = (
+        "yaml pandas scipy sklearn matplotlib seaborn datasets tokenizers huggingface_hub lm_eval typer rich tabulate"
+    )
+    code = f"import sys; sys.modules |= dict.fromkeys({others.split()}); import asura.training.loop, asura.matching"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -6,7 +6,8 @@ import yaml
 from asura.errors import UserError
 from asura.planning import make
 from asura.study import Study
-from asura.validation import checked, read_yaml
+from asura.validation import checked
+from asura.yaml_file import read_yaml
 from tests.conftest import ROOT, TINY
 
 

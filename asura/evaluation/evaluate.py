@@ -36,8 +36,6 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1) -> dict[str, 
         done = read_json(folder.evaluation)
         if done.get("made_of") == made_of:
             return done
-    if checksum(folder.weights) != record["weights"]:
-        raise UserError(f"{folder.weights}: it does not have the checksum in {folder.record.name}; delete both")
     device = prepare(threads)
     rows = list(_rows(folder, run, evaluation, device)) if record["status"] == "finished" else []
     result = {"made_of": made_of, "device": device.type, "rows": rows, "floors": _floors(run, evaluation)}
@@ -77,8 +75,19 @@ def _floors(run: Run, evaluation: Evaluation) -> dict[str, dict[str, float]]:
     return {name: read_json(data_folder() / "benchmarks" / name / "floor.json") for name in evaluation.benchmarks}
 
 
+def load_trained(path: Path, device: torch.device) -> tuple[Run, Model]:
+    """A trained run and its model. Raises UserError where training has not ended, or has diverged."""
+    folder = RunFolder(path)
+    run, record = read_run(folder.run), folder.read_record()
+    if record["status"] != "finished":
+        raise UserError(f"{path}: its training {record['status']} at step {record['step']}; give one that finished")
+    return run, load_model(folder, run, device)
+
+
 def load_model(folder: RunFolder, run: Run, device: torch.device) -> Model:
     """The trained model of a run. Raises UserError."""
+    if checksum(folder.weights) != folder.read_record()["weights"]:
+        raise UserError(f"{folder.weights}: it does not have the checksum in {folder.record.name}; delete both")
     tensors, _ = load_tensors(folder.weights)
     model = build(run.model, run.task.vocabulary, run.seed, device)
     try:

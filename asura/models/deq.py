@@ -69,6 +69,7 @@ class DEQ(Model):
     ) -> Iterator[State]:
         """With gradient, the fixed point alone; without, the solver's best state after each evaluation of f.
 
+        Activation checkpointing has nothing to spare: the implicit gradient keeps one evaluation of f, whatever i is.
         A state is (z, residual, evaluations), the last two of each position, (B, T).
         """
         limit = self.settings.i if iterations is None else iterations

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -15,6 +14,9 @@ from asura.tasks.base import IGNORE
 
 LONGEST = 2048
 """Positions that can be learned."""
+
+LOGITS_AT_ONCE = 2**25
+"""Logits that training holds at once: where a batch has more, its positions are cut into chunks."""
 
 State = tuple[Tensor, ...]
 """What an iteration leaves to the next; the first is z, (B, T, d)."""
@@ -45,6 +47,8 @@ class Model(nn.Module):
 
     measured: tuple[str, ...] = ()
     starts_from_noise = False
+    activation_checkpointing = False
+    """Whether each iteration with gradient is evaluated again in the backward pass, which then keeps states alone."""
 
     def __init__(self, settings: Architecture, vocabulary: int) -> None:
         super().__init__()
@@ -104,7 +108,12 @@ class Model(nn.Module):
         as_trained = iterations is None or not self.settings.iterates()
         state = self.start(tokens, generator)
         for t in range(1, (self.settings.i if as_trained else iterations) + 1):
-            with torch.no_grad() if t <= without_gradient else nullcontext():
+            if t <= without_gradient:
+                with torch.no_grad():
+                    state = self.iterate(state, t)
+            elif self.activation_checkpointing:
+                state = checkpoint(self.iterate, state, t, use_reentrant=False)
+            else:
                 state = self.iterate(state, t)
             yield state
 
@@ -152,8 +161,9 @@ class Model(nn.Module):
     ) -> Loss:
         """Summed cross-entropy over asked positions; `correct` and `measures` are of the first pass's last iteration.
 
-        With guidance, `recompute` evaluates the head of each iteration again in the backward pass, so that one
-        set of logits is alive at a time, whatever the number of iterations.
+        Where several iterations have a loss, or one has more than LOGITS_AT_ONCE logits, `recompute` evaluates the head
+        again in the backward pass, for each iteration and chunk of positions, so that one chunk's logits are alive at
+        a time. Neither the loss nor its gradient depends on it.
         """
         first, *others = (
             (unrolling.share, self.loss_of(unrolling, tokens, targets, z_loss, generator, recompute))
@@ -162,7 +172,7 @@ class Model(nn.Module):
         total = first[0] * first[1].loss
         for share, result in others:
             total = total + share * result.loss
-        return first[1]._replace(loss=total)
+        return Loss(total, first[1].correct, first[1].measures)  # torch 2.11 does not compile _replace
 
     def loss_of(
         self,
@@ -175,14 +185,15 @@ class Model(nn.Module):
     ) -> Loss:
         """The loss of one pass, its share left out."""
         weights = self.guidance_weights(unrolling.iterations)
-        recompute = recompute and sum(weight > 0 for weight in weights) > 1
+        chunks = math.ceil(targets.numel() / max(1, LOGITS_AT_ONCE // self.head.out_features))
+        recompute = recompute and chunks * sum(weight > 0 for weight in weights) > 1
         total = torch.zeros((), device=tokens.device)
         trajectory = self.trajectory(tokens, unrolling.iterations, unrolling.without_gradient, generator)
         for weight, state in zip(weights, trajectory, strict=True):
             if not weight:
                 continue
             if recompute:
-                part, correct = checkpoint(self._head_loss, self.read(state), targets, z_loss, use_reentrant=False)
+                part, correct = self._chunked_loss(self.read(state), targets, z_loss, chunks)
             else:
                 part, correct = self._head_loss(self.read(state), targets, z_loss)
             total = total + weight * part
@@ -192,8 +203,15 @@ class Model(nn.Module):
         measures = {name: value.detach().mean() for name, value in self.measures(state).items()}
         return Loss(total, correct, measures)
 
+    def _chunked_loss(self, z: Tensor, targets: Tensor, z_loss: float, chunks: int) -> tuple[Tensor, Tensor]:
+        """`_head_loss`, one chunk of positions after the other, each evaluated again in the backward pass."""
+        parts = zip(z.flatten(0, 1).chunk(chunks), targets.flatten().chunk(chunks), strict=True)
+        results = [checkpoint(self._head_loss, *part, z_loss, use_reentrant=False) for part in parts]
+        return sum(loss for loss, _ in results), sum(correct for _, correct in results)
+
     def _head_loss(self, z: Tensor, targets: Tensor, z_loss: float) -> tuple[Tensor, Tensor]:
-        logits = self.logits(z).flatten(0, 1).float()
+        logits = self.logits(z).flatten(0, -2)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         targets = targets.flatten()
         loss = F.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="sum")
         if z_loss:

@@ -30,8 +30,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, A
     write_whole(path, write)
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_tensors` wrote. Raises UserError where it is not whole."""
+def load_tensors(path: Path, remedy: str = "delete it to compute it again") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_tensors` wrote. Raises UserError, which names the remedy, where it is not whole."""
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
@@ -39,18 +39,15 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, SafetensorError, ValueError) as error:
-        raise UserError(f"{path}: it is no safetensors file, or cut short ({error}); {_REMEDY}") from None
+        raise UserError(f"{path}: it is no safetensors file, or cut short ({error}); {remedy}") from None
     try:
         stored = json.loads(metadata["asura"])
         whole = stored["sha256"] == _checksum(tensors, stored["note"])
     except (KeyError, TypeError, ValueError):
         whole = False
     if not whole:
-        raise UserError(f"{path}: its content does not have the checksum it was written with; {_REMEDY}")
+        raise UserError(f"{path}: its content does not have the checksum it was written with; {remedy}")
     return tensors, stored["note"]
-
-
-_REMEDY = "delete it to compute it again"
 
 
 def _checksum(tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> str:

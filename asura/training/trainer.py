@@ -35,6 +35,7 @@ class Trainer:
     def __init__(self, run: Run, device: torch.device) -> None:
         self.run, self.device, self.step = run, device, 0
         self.model: Model = build(run.model, run.task.vocabulary, run.seed, device)
+        self.model.activation_checkpointing = run.training.activation_checkpointing
         self._optimisers = optimisers(self.model, run.training)
         self._batches = batches(run.task, run.training.batch, run.seed)
         self._loss = torch.compile(self.model.loss) if run.training.compile else self.model.loss

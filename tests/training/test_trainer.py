@@ -8,13 +8,13 @@ from asura.models import build
 from asura.tasks.base import IGNORE
 from asura.training.batches import Drawn
 from asura.training.trainer import Trainer
-from tests.conftest import tiny_run
+from tests.conftest import TINY, tiny_run
 
 CPU = torch.device("cpu")
 
 
-def trained(**training: object) -> dict[str, torch.Tensor]:
-    trainer = Trainer(tiny_run(training), CPU)
+def trained(models: dict | None = None, **training: object) -> dict[str, torch.Tensor]:
+    trainer = Trainer(tiny_run(training, models=models or TINY["models"]), CPU)
     while not trainer.done:
         trainer.advance()
     return trainer.model.state_dict()
@@ -147,3 +147,17 @@ def test_bfloat16_and_compilation_train_to_nearly_the_same(tmp_path, monkeypatch
     assert torch.allclose(compiled["head.weight"], weights, atol=1e-4)
     assert not torch.equal(half["head.weight"], weights)
     assert torch.allclose(half["head.weight"], weights, atol=0.05)
+
+
+@pytest.mark.parametrize("model", [{"asura": {"n": 1, "i": 3}}, {"asura_full": {"n": 1, "i": 3}}], ids=str)
+def test_activation_checkpointing_trains_to_the_same_bits(model: dict):
+    kept, again = (trained(activation_checkpointing=value, models=model) for value in (False, True))
+    assert all(torch.equal(kept[name], again[name]) for name in kept)
+
+
+def test_chunks_and_activation_checkpointing_are_compiled(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    plain = trained()
+    monkeypatch.setattr("asura.models.model.LOGITS_AT_ONCE", 3 * 10)  # ten positions of 32 at once
+    compiled = trained(compile=True, activation_checkpointing=True)
+    assert all(torch.allclose(compiled[name], plain[name], atol=1e-4) for name in plain)
