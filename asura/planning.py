@@ -5,7 +5,7 @@ workflow reads it on each start, in every job, and must not build models for tha
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -131,7 +131,8 @@ def prepare_ablation(
 ) -> tuple[Path, Plan]:
     """The folder and the plan of an ablation of a study: its models, at the study's `ablated` n and i.
 
-    `models` has settings by architecture, and may have `controls`: those wanted of each model.
+    `models` has settings by architecture, and may have `controls`, those wanted of each model, and `tasks`, those that
+    are reported.
 
     Its runs stand among the study's, so that what the study has trained is not trained again. Raises UserError and
     OSError.
@@ -140,7 +141,7 @@ def prepare_ablation(
     filled = {
         architecture: [_filled(architecture, entry, ablated) for entry in (e if isinstance(e, list) else [e])]
         for architecture, e in models.items()
-        if architecture != "controls"
+        if architecture not in ("controls", "tasks")
     }
     shared = {key: value for key, value in config.items() if key != "ablations"}
     tasks = {name: {k: v for k, v in entry.items() if k != "models"} for name, entry in config["tasks"].items()}
@@ -148,9 +149,15 @@ def prepare_ablation(
     study = results / str(config["name"])
     folder = study / "ablations" / ablation
     with in_file(f"ablation {ablation}"):
-        plan = _kept(own, folder) or make(own)
+        plan = _kept(own, folder) or _reported(make(own), models.get("tasks", list(tasks)))
     _keep(plan, own, folder, study)
     return folder, plan
+
+
+def _reported(plan: Plan, tasks: Collection[str]) -> Plan:
+    """The plan with the models and roles of some tasks only; runs of the others may be what theirs start from."""
+    models, roles = ([row for row in rows if row["task"] in tasks] for rows in (plan.models, plan.roles))
+    return plan._replace(models=models, roles=roles)
 
 
 def _filled(architecture: str, entry: Mapping[str, Any], ablated: Mapping[str, int]) -> dict[str, Any]:

@@ -8,16 +8,16 @@ from matplotlib.figure import Figure
 from asura.reporting.curves import iterations_at_evaluation
 from asura.reporting.frames import (
     COST,
-    HEADLINE_SPLIT,
     Results,
     diverged_by_model,
     family,
     headline_by_model,
     primary_scores,
     score_range,
+    splits_of,
 )
 from asura.reporting.statistics import mean_interval, paired_difference
-from asura.reporting.style import empty_figure, metric_name, padded, panels, plain, styled, write_figure
+from asura.reporting.style import empty_figure, hide, metric_name, padded, panels, plain, styled, write_figure
 from asura.reporting.tables import with_interval, write_table
 
 
@@ -47,13 +47,15 @@ def ablation_figure(results: Results) -> Figure:
         return empty_figure("No finished run has a score to draw here.")
     models = _models(results)
     tasks = list(models["task"].unique())
-    splits = sorted(scores["split"].unique(), key=lambda split: (split != HEADLINE_SPLIT, split))
+    columns = max(len(splits_of(scores, task)) for task in tasks)
     most = int(models.groupby("task").size().max())
     lines = 1 + models["label"].str.count(r"\+").max()
-    figure, grid = panels(len(tasks), len(splits), 2.6, max(0.3, 0.17 * lines) * most + 0.6, sharex="row", sharey="row")
+    figure, grid = panels(len(tasks), columns, 2.6, max(0.3, 0.17 * lines) * most + 0.6, sharex="row", sharey="row")
     for row, task in zip(grid, tasks, strict=True):
         labels = list(models.loc[models["task"] == task, "label"])
-        for axes, split in zip(row, splits, strict=True):
+        splits = splits_of(scores, task)
+        hide(row[len(splits) :])
+        for axes, split in zip(row, splits, strict=False):
             here = scores[(scores["task"] == task) & (scores["split"] == split)]
             for place, label in enumerate(labels):
                 values = here.loc[here["label"] == label, "value"]

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from asura.reporting.frames import HEADLINE_SPLIT, NOT_RECURSIVE, Results, members, primary_scores
+from asura.reporting.frames import NOT_RECURSIVE, Results, members, primary_scores, splits_of
 from asura.reporting.statistics import mean_interval
 from asura.reporting.style import (
     CHANCE,
@@ -16,6 +16,7 @@ from asura.reporting.style import (
     draw_chance,
     empty_figure,
     handles_of,
+    hide,
     legend,
     log_axis,
     numbered_marker,
@@ -39,22 +40,24 @@ def iterations_at_evaluation(results: Results) -> Figure:
         return empty_figure(NOT_SCORED)
     series_of = members(results).drop_duplicates(["task", "label"]).set_index(["task", "label"])["series"]
     look = styles(results)
-    splits = sorted(scores["split"].unique(), key=lambda split: (split != HEADLINE_SPLIT, split))
     tasks = [task for task in results.runs["task"].unique() if task in set(scores["task"])]
     rows = [(task, n) for task in tasks for n in sorted(scores[scores["task"] == task]["n"].unique())]
+    columns = max(len(splits_of(scores, task)) for task in tasks)
 
-    figure, grid = panels(len(rows), len(splits), sharex=True, sharey="row")
+    figure, grid = panels(len(rows), columns, sharex=True, sharey="row")
     drawn = set()
     for row, (task, n) in zip(grid, rows, strict=True):
         here = scores[(scores["task"] == task) & (scores["n"] == n)]
-        for axes, split in zip(row, splits, strict=True):
+        splits = splits_of(scores, task)
+        hide(row[len(splits) :])
+        for axes, split in zip(row, splits, strict=False):
             models = here[here["split"] == split].groupby(["order", "label", "i"])
             banded = len(models) <= MOST_BANDS
             for (_, label, i), model in reversed(list(models)):  # the cells over their controls
                 series = series_of[task, label]
                 drawn.add(series)
                 _line(axes, model, look[series], i, banded)
-            if axes.get_subplotspec().is_first_row():
+            if n == min(own for other, own in rows if other == task):
                 axes.set_title(plain(split))
             axes.set_xlabel("iterations at evaluation")
             axes.xaxis.get_major_locator().set_params(integer=True)

@@ -96,6 +96,12 @@ def primary_scores(results: Results) -> pd.DataFrame:
     return results.scores.merge(run, on=["task", "label", "seed", "metric"]).dropna(subset="value")
 
 
+def splits_of(scores: pd.DataFrame, task: str) -> list[str]:
+    """The splits on which a task has scores, the headline's first."""
+    splits = scores.loc[scores["task"] == task, "split"].unique()
+    return sorted(splits, key=lambda split: (split != HEADLINE_SPLIT, split))
+
+
 def headline(results: Results) -> pd.DataFrame:
     """One row for each scored run: the test split at the trained number of iterations."""
     scores = primary_scores(results)

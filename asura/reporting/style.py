@@ -88,6 +88,12 @@ def panels(
     return figure, figure.subplots(rows, columns, squeeze=False, **shared)
 
 
+def hide(axes: np.ndarray) -> None:
+    """Panels in which there is nothing to draw."""
+    for each in axes:
+        each.set_visible(False)
+
+
 def empty_figure(message: str) -> Figure:
     """A figure that says why there is nothing in it."""
     figure = Figure(figsize=(6, 1.5), layout="constrained")

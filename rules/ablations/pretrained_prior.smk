@@ -2,6 +2,7 @@
 ABLATIONS["pretrained_prior"] = {
     "asura": [{}, {"training": {"start_from": "text"}}],
     "controls": config.get("controls", []),
+    "tasks": [name for name, task in config["tasks"].items() if "written_as" in task],
 }
 
 
