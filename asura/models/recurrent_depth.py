@@ -1,5 +1,6 @@
 """Recurrent depth: prelude, core, coda; iterations drawn per batch (Geiping et al., 2025, arXiv 2502.05171)."""
 
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -7,7 +8,7 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from asura.models.layers import Block, ConcatSkip
-from asura.models.model import Model, State
+from asura.models.model import LONGEST, Model, State
 from asura.models.settings import Recursive
 from asura.tasks.base import LARGEST
 
@@ -30,6 +31,13 @@ class RecurrentDepthSettings(Recursive):
         return self.prelude + self.n * self.i + self.coda
 
 
+@lru_cache(maxsize=4)
+def _same_noise(length: int, width: int) -> Tensor:
+    """Of (length, width) a beginning is taken, so that neither batch nor padding change what a sequence starts from."""
+    with torch.inference_mode(False):
+        return NOISE * torch.randn(length, width, generator=Generator().manual_seed(0))
+
+
 class RecurrentDepth(Model):
     """e = P(Emb(x)); z_0 is noise; z_t = LN(B_n(… B_1(A [z_{t-1}; e]))); what is read is C(z_t).
 
@@ -48,12 +56,14 @@ class RecurrentDepth(Model):
         self.coda = nn.Sequential(*(Block(settings) for _ in range(settings.coda)))
 
     def start(self, tokens: Tensor, generator: Generator | None = None) -> State:
-        """(z, e); the noise is the same for every batch of a shape where no generator is given, as in evaluation."""
+        """(z, e); where no generator is given, as in evaluation, every sequence starts from the same noise."""
         e = self.prelude(self.embed(tokens))
         if tokens.is_meta:
             return torch.empty_like(e), e
-        generator = generator or Generator().manual_seed(0)
-        noise = NOISE * torch.randn(e.shape, generator=generator)
+        if generator is None:
+            noise = _same_noise(max(LONGEST, e.shape[1]), e.shape[2])[: e.shape[1]].expand_as(e)
+        else:
+            noise = NOISE * torch.randn(e.shape, generator=generator)
         return noise.to(e.device, e.dtype), e
 
     def iterate(self, state: State, t: int) -> State:

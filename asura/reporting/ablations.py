@@ -68,7 +68,6 @@ def ablation_figure(results: Results) -> Figure:
             axes.grid(axis="x", color="0.9")
             axes.set_xlim(*padded(score_range(results, task)))
             axes.set_xlabel(metric_name(models.loc[models["task"] == task, "metric"].iloc[0]))
-            axes.label_outer()
         row[0].invert_yaxis()
         row[0].set_ylabel(plain(task))
     return figure

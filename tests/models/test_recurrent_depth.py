@@ -32,3 +32,13 @@ def test_only_the_last_iterations_receive_gradient():
     assert unrolling.iterations - unrolling.without_gradient == 8
     states = list(model.trajectory(TOKENS, unrolling.iterations, unrolling.without_gradient))
     assert [state[0].requires_grad for state in states] == [False] * 4 + [True] * 8
+
+
+def test_a_sequence_is_answered_alike_alone_in_a_batch_and_before_padding():
+    model = build({"architecture": "recurrent_depth", "n": 1, "i": 3, "width": 16, "heads": 2}, 7).eval()
+    tokens = torch.arange(24).view(3, 8) % 7
+    with torch.no_grad():
+        together = model(tokens)
+        for row, alone in zip(together, tokens, strict=True):
+            torch.testing.assert_close(model(alone[None])[0], row)
+            torch.testing.assert_close(model(alone[None, :5])[0], row[:5])
