@@ -15,6 +15,7 @@ test: $(ENVIRONMENT)
 bench: $(ENVIRONMENT)
 	.venv/bin/python benchmarks/steps.py
 	.venv/bin/python benchmarks/memory.py
+	.venv/bin/python benchmarks/tokenising.py
 	.venv/bin/python benchmarks/workflow.py
 
 # torch comes first and alone: pip then takes it as it stands in the lock file, whatever else asks for it.

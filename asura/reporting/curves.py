@@ -105,6 +105,7 @@ def learning_curves(results: Results) -> Figure:
         run = results.runs[results.runs["task"] == task].iloc[0]
         for axes, cell in zip(row, cells, strict=True):
             here = table[(table["task"] == task) & (table["cell"] == cell)]
+            axes.set_visible(not here.empty)
             for member in here[::-1].itertuples():  # the cell itself over its controls
                 curve = curves[(curves["task"] == task) & (curves["label"] == member.label)]
                 _mean_over_seeds(axes, curve.dropna(subset=quantity), quantity, look[member.series])

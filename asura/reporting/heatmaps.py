@@ -21,7 +21,7 @@ from asura.reporting.frames import (
     score_range,
 )
 from asura.reporting.statistics import mean_interval
-from asura.reporting.style import NOT_SCORED, empty_figure, metric_name, panels, plain, styled
+from asura.reporting.style import NOT_SCORED, empty_figure, panels, plain, styled
 
 COLOURS = sns.color_palette("cividis", as_cmap=True)
 BLANK = "0.92"
@@ -120,6 +120,6 @@ def _annotation(mean: float, high: float, diverged: bool) -> str:
 def _finish(figure: Figure, axes_grid: np.ndarray, results: Results, tasks: list[str]) -> None:
     """One colour bar for each row: tasks differ in range."""
     for row, task in zip(axes_grid, tasks, strict=True):
-        metric = metric_name(results.runs.loc[results.runs["task"] == task, "metric"].iloc[0])
+        metric = results.runs.loc[results.runs["task"] == task, "metric"].iloc[0].replace("_", " ")
         bar = figure.colorbar(row[0].collections[0], ax=list(row), label=f"mean {metric}", aspect=15)
         bar.outline.set_visible(False)

@@ -107,6 +107,7 @@ def _score_panels(
     for row, task in zip(grid, tasks, strict=True):
         for axes, n in zip(row, columns, strict=True):
             here = table[(table["task"] == task) & (table["reference"] | (table["cell_n"] == n))]
+            axes.set_visible(not here.empty)
             lines = [line for _, line in here.groupby(["cell_family", "series"], sort=False)]
             for line in reversed(lines):  # the cell itself over its controls
                 family, series = line["cell_family"].iloc[0], line["series"].iloc[0]
