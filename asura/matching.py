@@ -122,7 +122,7 @@ def controls(study: Study, cell: Variant) -> Iterator[Match]:
     """The controls that the study asks for of one cell. Raises UserError where one cannot be matched."""
     for control in study.controls if cell.model.iterates() else []:
         model, training = _control(control, cell)
-        variant = study.variant(cell.task, model, training)
+        variant = study.variant(cell.task, model, training, cell.resources)
         if variant.label == cell.label:  # a cell of universal is its own iso_recursion
             continue
         deviation = _deviation(control, variant, cell)

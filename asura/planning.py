@@ -25,6 +25,8 @@ class Plan(NamedTuple):
     models: one row for each model on a task, with what it costs.
     roles: one row for each control of each cell: task, label, control, control_of, deviation (as a fraction).
     runs: the content of each run.json by its folder, below the study's results.
+    resources: what the jobs of each model ask of a cluster, by task/label; a control asks what its first cell does.
+    ablated: the same for the models of ablations.
     """
 
     study: str
@@ -34,6 +36,12 @@ class Plan(NamedTuple):
     models: list[dict[str, Any]]
     roles: list[dict[str, Any]]
     runs: dict[str, dict[str, Any]]
+    resources: dict[str, dict[str, int]]
+    ablated: dict[str, int]
+
+    def resources_of(self, task: str, label: str) -> dict[str, int]:
+        """What the jobs of a model ask of a cluster where the study says so; one that is not its own is ablated."""
+        return self.resources.get(f"{task}/{label}", self.ablated)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One row for each run; a control of several cells names them all, and its largest deviation."""
@@ -66,12 +74,13 @@ def make(config: Mapping[str, Any]) -> Plan:
                 role = {"task": task.name, "label": variant.label, "control": control}
                 roles.append(role | {"control_of": cell.label, "deviation": deviation})
 
-    models, runs = [], {}
+    models, runs, resources = [], {}, {}
     for order, variant in enumerate(variants.values()):
         cost = cost_of(variant)
         task = variant.task.task
         for run in map(variant.run, study.seeds):
             runs[run.folder] = run.model_dump(mode="json")
+        resources[f"{variant.task.name}/{variant.label}"] = variant.resources.model_dump(exclude_none=True)
         models.append(
             {
                 "label": variant.label,
@@ -90,7 +99,8 @@ def make(config: Mapping[str, Any]) -> Plan:
             }
         )
     evaluation = study.evaluation.model_dump()
-    return Plan(study.name, digest(config), study.seeds, evaluation, models, roles, runs)
+    ablated = study.ablated.resources.model_dump(exclude_none=True)
+    return Plan(study.name, digest(config), study.seeds, evaluation, models, roles, runs, resources, ablated)
 
 
 def digest(config: Mapping[str, Any]) -> str:
@@ -125,15 +135,15 @@ def prepare_ablation(
     OSError.
     """
     ablated = {"n": 1, "i": 4, **config.get("ablated", {})}
-    filled = {
-        architecture: [_filled(architecture, entry, ablated) for entry in (e if isinstance(e, list) else [e])]
-        for architecture, e in models.items()
-    }
     shared = {key: value for key, value in config.items() if key not in ("ablations", "controls")}
-    own = {**shared, "models": filled}
     study = results / str(config["name"])
     folder = study / "ablations" / ablation
     with in_file(f"ablation {ablation}"):
+        filled = {
+            architecture: [_filled(architecture, entry, ablated) for entry in (e if isinstance(e, list) else [e])]
+            for architecture, e in models.items()
+        }
+        own = {**shared, "models": filled}
         plan = _kept(own, folder) or make(own)
     _keep(plan, own, folder, study)
     return folder, plan
@@ -141,6 +151,8 @@ def prepare_ablation(
 
 def _filled(architecture: str, entry: Mapping[str, Any], ablated: Mapping[str, int]) -> dict[str, Any]:
     """A model's settings with the size of the ablated cell; a stack without iterations is given its depth."""
+    if "resources" in entry:
+        raise UserError(f"models.{architecture}.resources: they stand in the study, at ablated.resources")
     if architecture == "vanilla":
         return {"n": ablated["n"] * ablated["i"], **entry}
     return {"n": ablated["n"], "i": ablated["i"], **entry}

@@ -72,13 +72,24 @@ class Evaluation(BaseModel):
     )
 
 
+class Resources(BaseModel):
+    """What each job of a model asks of a cluster, in place of what the rules ask."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mem_mb: int | None = Field(None, ge=1, le=2**40)
+    runtime: int | None = Field(None, ge=1, le=2**40, description="minutes")
+    gpu: int | None = Field(None, ge=0, le=2**40)
+
+
 class Ablated(BaseModel):
-    """The cell that a study's ablations vary."""
+    """The cell that a study's ablations vary, and what each job of their models asks of a cluster."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     n: int = Field(1, ge=1, le=LARGEST)
     i: int = Field(4, ge=1, le=LARGEST)
+    resources: Resources = Resources()
 
 
 class Run(BaseModel):
@@ -131,6 +142,7 @@ class Variant(NamedTuple):
     label: str
     model: Architecture
     training: Training
+    resources: Resources
 
     def run(self, seed: int) -> Run:
         """The run of one seed."""
@@ -203,13 +215,14 @@ class Study(BaseModel):
     def _grid(self, task: NamedTask, preset: str, entry: dict[str, Any], where: str) -> Iterator[Variant]:
         own = mapping_at(entry.pop("training", {}), f"{where}.training")
         training = self._training((f"tasks.{task.name}", task.training), (where, own))
+        resources = checked(Resources, entry.pop("resources", {}), f"{where}.resources")
         for point in grid(entry, where):
             model = checked(ARCHITECTURES[preset][0], {**self._shared(task), **point}, where)
             if task.task.reads_its_answers and not model.causal:
                 raise UserError(f"{where}.causal: found false; {task.name} is read by causal models, set it to true")
-            yield self.variant(task, model, training)
+            yield self.variant(task, model, training, resources)
 
-    def variant(self, task: NamedTask, model: Architecture, training: Training) -> Variant:
+    def variant(self, task: NamedTask, model: Architecture, training: Training, resources: Resources) -> Variant:
         """A variant under its label: what differs from the preset and the study's training follows the size."""
         kind = type(model)
         preset = kind.model_validate({**self._shared(task), "n": model.n, "i": model.i})
@@ -219,7 +232,7 @@ class Study(BaseModel):
         label = model.architecture + size + "".join(f"+{key}={_plain(value)}" for key, value in differing.items())
         if len(label) > LONGEST_LABEL:
             raise UserError(f"models.{model.architecture}: the label {label[:60]}… is longer than {LONGEST_LABEL}")
-        return Variant(task, label, model, training)
+        return Variant(task, label, model, training, resources)
 
     def _shared(self, task: NamedTask) -> dict[str, Any]:
         own = {"width": self.width, "heads": self.heads, "mlp_width": self.mlp_width, "causal": self.causal}

@@ -48,7 +48,7 @@ def write_run(folder: Path, value: float, status: str = "finished") -> None:
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     """Two models of two seeds, of which one run diverged."""
-    plan = Plan("s", "digest", [0, 1], {}, MODELS, [ROLE | {"deviation": -0.004}], {})
+    plan = Plan("s", "digest", [0, 1], {}, MODELS, [ROLE | {"deviation": -0.004}], {}, {}, {})
     (tmp_path / "plan.json").write_text(json.dumps(plan._asdict()))
     for model, value in {"asura-n1-i2": THIRD, "universal-n1-i2": 0.6}.items():
         for seed in (0, 1):
