@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +14,7 @@ from asura.errors import UserError
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """Call `write` on a path aside, and rename that to `path` once it is on the disk. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")  # two nodes may write the same file
     try:
         write(aside)
         with aside.open("rb") as file:

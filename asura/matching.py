@@ -133,7 +133,7 @@ def controls(study: Study, cell: Variant) -> Iterator[Match]:
     for control in study.controls if cell.model.iterates() else []:
         model, training = _control(control, cell)
         start = study.variant(cell.start.task, *_control(control, cell.start)) if cell.start else None
-        variant = study.variant(cell.task, model, training, start)
+        variant = study.variant(cell.task, model, training, cell.resources, start)
         if variant.label == cell.label:  # a cell of universal is its own iso_recursion
             continue
         deviation = _deviation(control, variant, cell)

@@ -27,6 +27,8 @@ class Plan(NamedTuple):
     corpora: settings of the corpus that a task reads, by the task's name.
     roles: one row for each control of each cell: task, label, control, control_of, deviation (as a fraction).
     runs: the content of each run.json by its folder, below the study's results.
+    resources: what the jobs of each model ask of a cluster, by task/label; a control asks what its first cell does.
+    ablated: the same for the models of ablations.
     """
 
     study: str
@@ -37,6 +39,12 @@ class Plan(NamedTuple):
     models: list[dict[str, Any]]
     roles: list[dict[str, Any]]
     runs: dict[str, dict[str, Any]]
+    resources: dict[str, dict[str, int]]
+    ablated: dict[str, int]
+
+    def resources_of(self, task: str, label: str) -> dict[str, int]:
+        """What the jobs of a model ask of a cluster where the study says so; one that is not its own is ablated."""
+        return self.resources.get(f"{task}/{label}", self.ablated)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One row for each run; a control of several cells names them all, and its largest deviation."""
@@ -73,12 +81,13 @@ def make(config: Mapping[str, Any]) -> Plan:
     for start in [variant.start for variant in variants.values() if variant.start]:
         variants.setdefault((start.task.name, start.label), start)
 
-    models, runs = [], {}
+    models, runs, resources = [], {}, {}
     for order, variant in enumerate(variants.values()):
         task = variant.task.task
         parameters, flops = cost_of(variant)
         for run in map(variant.run, study.seeds):
             runs[run.folder] = run.model_dump(mode="json")
+        resources[f"{variant.task.name}/{variant.label}"] = variant.resources.model_dump(exclude_none=True)
         models.append(
             {
                 "label": variant.label,
@@ -100,7 +109,9 @@ def make(config: Mapping[str, Any]) -> Plan:
         )
     corpora = {task.name: task.task.reads.model_dump(mode="json") for task in tasks if task.task.reads}
     evaluation = study.evaluation.model_dump(mode="json")
-    return Plan(study.name, digest(config), study.seeds, evaluation, corpora, models, roles, runs)
+    ablated = study.ablated.resources.model_dump(exclude_none=True)
+    about = (study.name, digest(config), study.seeds, evaluation, corpora)
+    return Plan(*about, models, roles, runs, resources, ablated)
 
 
 def digest(config: Mapping[str, Any]) -> str:
@@ -138,17 +149,17 @@ def prepare_ablation(
     OSError.
     """
     ablated = {"n": 1, "i": 4, **config.get("ablated", {})}
-    filled = {
-        architecture: [_filled(architecture, entry, ablated) for entry in (e if isinstance(e, list) else [e])]
-        for architecture, e in models.items()
-        if architecture not in ("controls", "tasks")
-    }
     shared = {key: value for key, value in config.items() if key != "ablations"}
     tasks = {name: {k: v for k, v in entry.items() if k != "models"} for name, entry in config["tasks"].items()}
-    own = {**shared, "tasks": tasks, "models": filled, "controls": models.get("controls", [])}
     study = results / str(config["name"])
     folder = study / "ablations" / ablation
     with in_file(f"ablation {ablation}"):
+        filled = {
+            architecture: [_filled(architecture, entry, ablated) for entry in (e if isinstance(e, list) else [e])]
+            for architecture, e in models.items()
+            if architecture not in ("controls", "tasks")
+        }
+        own = {**shared, "tasks": tasks, "models": filled, "controls": models.get("controls", [])}
         plan = _kept(own, folder) or _reported(make(own), models.get("tasks", list(tasks)))
     _keep(plan, own, folder, study)
     return folder, plan
@@ -162,6 +173,8 @@ def _reported(plan: Plan, tasks: Collection[str]) -> Plan:
 
 def _filled(architecture: str, entry: Mapping[str, Any], ablated: Mapping[str, int]) -> dict[str, Any]:
     """A model's settings with the size of the ablated cell; a stack without iterations is given its depth."""
+    if "resources" in entry:
+        raise UserError(f"models.{architecture}.resources: they stand in the study, at ablated.resources")
     if architecture == "vanilla":
         return {"n": ablated["n"] * ablated["i"], **entry}
     return {"n": ablated["n"], "i": ablated["i"], **entry}

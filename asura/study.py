@@ -49,13 +49,24 @@ class Evaluation(BaseModel):
         return names
 
 
+class Resources(BaseModel):
+    """What each job of a model asks of a cluster, in place of what the rules ask."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mem_mb: int | None = Field(None, ge=1, le=2**40)
+    runtime: int | None = Field(None, ge=1, le=2**40, description="minutes")
+    gpu: int | None = Field(None, ge=0, le=2**40)
+
+
 class Ablated(BaseModel):
-    """The cell that a study's ablations vary."""
+    """The cell that a study's ablations vary, and what each job of their models asks of a cluster."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     n: int = Field(1, ge=1, le=LARGEST)
     i: int = Field(4, ge=1, le=LARGEST)
+    resources: Resources = Resources()
 
 
 class NamedTask(NamedTuple):
@@ -86,6 +97,7 @@ class Variant(NamedTuple):
     label: str
     model: Architecture
     training: Training
+    resources: Resources
     start: "Variant | None" = None
 
     def run(self, seed: int) -> Run:
@@ -185,11 +197,12 @@ class Study(BaseModel):
         if training.start_from is not None and training.start_from != task.written_as:
             self._check_start(training.start_from, where)
             return  # a model that starts from a text stands on the tasks written in its words, and on no other
+        resources = checked(Resources, entry.pop("resources", {}), f"{where}.resources")
         for point in grid(entry, where):
             model = checked(ARCHITECTURES[preset][0], {**self._shared(task), **point}, where)
             if task.task.reads_its_answers and not model.causal:
                 raise UserError(f"{where}.causal: found false; {task.name} is read by causal models, set it to true")
-            yield self.variant(task, model, training, self._start(training, model))
+            yield self.variant(task, model, training, resources, self._start(training, model, resources))
 
     def _check_start(self, name: str, where: str) -> None:
         written = [entry["written_as"] for entry in self.tasks.values() if "written_as" in entry]
@@ -198,15 +211,20 @@ class Study(BaseModel):
                 f"{where}.training.start_from: no task is written_as {name!r}, so nothing can start from it"
             )
 
-    def _start(self, training: Training, model: Architecture) -> Variant | None:
+    def _start(self, training: Training, model: Architecture, resources: Resources) -> Variant | None:
         """The variant of the text that a model starts from."""
         if training.start_from is None:
             return None
         text = self._task(training.start_from, dict(self.tasks[training.start_from]))
-        return self.variant(text, model, self._training((f"tasks.{text.name}", text.training)))
+        return self.variant(text, model, self._training((f"tasks.{text.name}", text.training)), resources)
 
     def variant(
-        self, task: NamedTask, model: Architecture, training: Training, start: Variant | None = None
+        self,
+        task: NamedTask,
+        model: Architecture,
+        training: Training,
+        resources: Resources,
+        start: Variant | None = None,
     ) -> Variant:
         """A variant under its label: what differs from the preset and the study's training follows the size."""
         kind = type(model)
@@ -217,7 +235,7 @@ class Study(BaseModel):
         label = model.architecture + size + "".join(f"+{key}={_plain(value)}" for key, value in differing.items())
         if len(label) > LONGEST_LABEL:
             raise UserError(f"models.{model.architecture}: the label {label[:60]}… is longer than {LONGEST_LABEL}")
-        return Variant(task, label, model, training, start)
+        return Variant(task, label, model, training, resources, start)
 
     def _shared(self, task: NamedTask) -> dict[str, Any]:
         own = {"width": self.width, "heads": self.heads, "mlp_width": self.mlp_width, "causal": self.causal}

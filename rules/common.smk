@@ -96,6 +96,17 @@ def of_every_run(name):
     return [f"{STUDY}/{folder}/{name}" for folder in PLAN.runs]
 
 
+def asked(resource, usual):
+    """What a job of a run asks of a cluster: what the study says of its model, or what is usual; more time and memory at
+    each attempt."""
+
+    def of_attempt(wildcards, attempt):
+        amount = PLAN.resources_of(wildcards.task, wildcards.label).get(resource, usual)
+        return amount if resource == "gpu" else amount * attempt
+
+    return of_attempt
+
+
 # The models of each ablation, filled in by the files in rules/ablations.
 ABLATIONS = {}
 NAMED_ABLATIONS = config.get("ablations", [])

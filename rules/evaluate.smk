@@ -14,8 +14,9 @@ rule evaluate:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=asked("mem_mb", 2000),
+        runtime=asked("runtime", 60),
+        gpu=asked("gpu", 1),
     params:
         iterations=PLAN.evaluation["iterations"],
         examples=PLAN.evaluation["examples"],

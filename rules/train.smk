@@ -10,13 +10,14 @@ rule train:
         f"{RUN}/train.log",
     benchmark:
         f"{RUN}/train.benchmark.tsv"
-    retries: 1
+    retries: 2
     conda:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        mem_mb=asked("mem_mb", 2000),
+        runtime=asked("runtime", 240),
+        gpu=asked("gpu", 1),
     params:
         out=subpath(output.record, parent=True),
         start=start_folder,

@@ -5,7 +5,7 @@ from subprocess import run
 import pytest
 
 from asura.errors import UserError
-from asura.planning import load, make, prepare
+from asura.planning import load, make, prepare, prepare_ablation
 from asura.runs import read_run
 from tests.conftest import TINY
 
@@ -86,6 +86,29 @@ def test_a_run_reads_back_as_it_was_planned(tmp_path):
         run = read_run(tmp_path / "tiny" / folder / "run.json")
         assert run.folder == folder
         assert run.model_dump(mode="json") == content
+
+
+ASKED = {"mem_mb": 9000, "gpu": 2}
+
+
+def test_resources_are_those_of_the_model_for_its_controls_too_and_nothing_is_trained_again(tmp_path):
+    before = prepare(STUDY, tmp_path)
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
+    models = STUDY["models"] | {"asura": {"n": 1, "i": [1, 2], "resources": ASKED}}
+    plan = prepare(STUDY | {"models": models, "ablated": {"resources": {"runtime": 7}}}, tmp_path)
+    assert plan.runs == before.runs
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")} == times
+    assert plan.resources_of("phop", "asura-n1-i2") == plan.resources_of("phop", "asura-n1-i1") == ASKED
+    assert plan.resources_of("phop", "asura_full-n1-i2") == {}
+    for role in plan.roles:  # the first cell of a shared control is asura's
+        first = next(r["control_of"] for r in plan.roles if r["label"] == role["label"])
+        assert plan.resources_of("phop", role["label"]) == (ASKED if first.startswith("asura-") else {})
+    assert plan.resources_of("phop", "asura-n1-i2+long_skip=none") == {"runtime": 7}
+
+
+def test_resources_in_an_ablation_are_refused_and_their_place_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"ablation x: models\.asura\.resources: .* ablated\.resources"):
+        prepare_ablation(STUDY, tmp_path, "x", {"asura": {"resources": ASKED}})
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,16 @@ BAD = {
     "reads its answers": ({"tasks": {"addition": {}}, "causal": False}, "models.asura.causal: found false", "addition"),
     "long label": ({"models": {"asura": {"n": 1, "i": 60, "guidance": [1 / 60] * 60}}}, "longer than 200"),
     "model's training": ({"models": {"asura": {**ASURA, "training": {"step": 1}}}}, "models.asura.training.step"),
+    "model's resources": (
+        {"models": {"asura": {**ASURA, "resources": {"mem": 1}}}},
+        "models.asura.resources.mem: no such key",
+        "did you mean 'mem_mb'? allowed: gpu, mem_mb, runtime",
+    ),
+    "partition": (
+        {"models": {"asura": [{**ASURA, "resources": {"slurm_partition": "x"}}]}},
+        "models.asura.0.resources.slurm_partition: no such key",
+    ),
+    "no memory": ({"ablated": {"resources": {"mem_mb": 0}}}, "ablated.resources.mem_mb: found 0"),
     "task's training": ({"tasks": {"phop": {"training": {"step": 1}}}}, "tasks.phop.training.step"),
 }
 

@@ -14,7 +14,7 @@ from asura.evaluation.likelihood import text_rows
 from asura.files import checksum, read_json, write_text
 from asura.models import build
 from asura.models.model import Model
-from asura.runs import Run, RunFolder, read_run
+from asura.runs import Run, RunFolder, digest, read_run
 from asura.study import Evaluation
 from asura.tasks.text import Text
 from asura.training.devices import prepare
@@ -26,11 +26,13 @@ TIMES = {"trained": 1, "up_to_twice": 2, "up_to_four_times": 4}
 def evaluate(path: Path, evaluation: Evaluation, threads: int = 1) -> dict[str, Any]:
     """Evaluate a trained run, or leave it alone if that has been done; a diverged run has no rows.
 
-    Raises UserError where the folder holds no trained run or its weights are damaged, and OSError where nothing
-    can be written.
+    Raises UserError where the folder holds no trained run, or one of other settings, or its weights are damaged, and
+    OSError where nothing can be written.
     """
     folder = RunFolder(path)
     run, record = read_run(folder.run), folder.read_record()
+    if record["run"] != digest(run, record["start"]):
+        raise UserError(f"{folder.record}: it is of other settings than {folder.run.name}; train the run again")
     made_of = {"weights": record["weights"], **evaluation.model_dump(mode="json")}
     if folder.evaluation.is_file():
         done = read_json(folder.evaluation)

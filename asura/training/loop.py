@@ -12,6 +12,7 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -80,11 +81,13 @@ class _Session:
     ) -> None:
         self.run, self.identity, self.folder, self.device, self.threads = run, identity, folder, device, threads
         self.trainer = Trainer(run, device)
+        self.start = start.read_record()["weights"] if start else None
         if start:
             self.trainer.start_from(load_tensors(start.weights)[0])
         if run.task.reads:
             self._keep_tokenizer()
         self.record: dict[str, Any] = {"started": _now(), "resumed_at": [], "seconds": 0.0}
+        self.metrics = b""  # as far as this training has come; the file may be that of another training of the run
         self.begun = self.saved = time.monotonic()
         if folder.checkpoint.exists():
             tensors, note = load_tensors(folder.checkpoint)
@@ -92,19 +95,21 @@ class _Session:
                 self.trainer.restore(tensors, note["step"])
                 self.record = note["record"]
                 self.record["resumed_at"].append(self.trainer.step)
-        self._cut_metrics()
+                self.metrics = tensors["metrics"].numpy().tobytes()
+        write_text(folder.metrics, self.metrics.decode())
 
     def go(self, received: list[int]) -> dict[str, Any]:
         trainer, training = self.trainer, self.run.training
         bar = tqdm(total=training.steps, initial=trainer.step, desc=self.run.label, unit="step", disable=None)
-        with self.folder.metrics.open("a", encoding="utf-8") as log, bar:
+        with self.folder.metrics.open("ab", buffering=0) as log, bar:
             while not trainer.done:
                 trainer.advance()
                 bar.update()
                 if trainer.step % training.log_steps == 0 or trainer.done:
                     metrics = trainer.measure()
-                    log.write(_line(metrics) + "\n")
-                    log.flush()
+                    line = _line(metrics)
+                    log.write(line)
+                    self.metrics += line
                     trainer.forget()
                     if metrics.diverged_at is not None:
                         return self._end("diverged", metrics.diverged_at)
@@ -123,15 +128,28 @@ class _Session:
 
     def _save(self) -> None:
         note = {"run": self.identity, "step": self.trainer.step, "record": self._timed()}
-        save_tensors(self.folder.checkpoint, self.trainer.state(), note)
+        metrics = torch.from_numpy(np.frombuffer(self.metrics, np.uint8).copy())
+        save_tensors(self.folder.checkpoint, self.trainer.state() | {"metrics": metrics}, note)
         self.saved = time.monotonic()
 
     def _end(self, status: str, step: int) -> dict[str, Any]:
+        record = self._ended_meanwhile() or self._write_result(status, step)
+        self.folder.checkpoint.unlink(missing_ok=True)
+        return record
+
+    def _ended_meanwhile(self) -> dict[str, Any] | None:
+        """The record of another training of this run, as a cluster may leave one running, that has ended first."""
+        if self.folder.record.is_file() and self.folder.read_record().get("run") == self.identity:
+            return _ended(self.identity, self.folder)
+        return None
+
+    def _write_result(self, status: str, step: int) -> dict[str, Any]:
         save_tensors(self.folder.weights, self.trainer.model.state_dict(), {"run": self.identity})
         record = {
             "status": status,
             "step": step,
             "run": self.identity,
+            "start": self.start,
             "weights": checksum(self.folder.weights),
             **self._timed(),
             "ended": _now(),
@@ -139,8 +157,8 @@ class _Session:
             "threads": self.threads,
             "versions": {"asura": __version__, "torch": torch.__version__, "python": platform.python_version()},
         }
+        write_text(self.folder.metrics, self.metrics.decode())
         write_text(self.folder.record, json.dumps(record, indent=1) + "\n")
-        self.folder.checkpoint.unlink(missing_ok=True)
         return record
 
     def _keep_tokenizer(self) -> None:
@@ -153,12 +171,6 @@ class _Session:
 
     def _timed(self) -> dict[str, Any]:
         return {**self.record, "seconds": self.record["seconds"] + time.monotonic() - self.begun}
-
-    def _cut_metrics(self) -> None:
-        """Keep the lines up to the step that is gone on from: the steps after it are taken again."""
-        folder = self.folder
-        kept = [row for row in folder.read_metrics() if row["step"] <= self.trainer.step] if self.trainer.step else []
-        write_text(folder.metrics, "".join(json.dumps(row) + "\n" for row in kept))
 
 
 @contextmanager
@@ -173,11 +185,12 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _line(metrics: Metrics) -> str:
-    """JSON of the metrics, measures among them; it has no NaN and no infinity, and says null."""
+def _line(metrics: Metrics) -> bytes:
+    """A line of JSON of the metrics, measures among them; it has no NaN and no infinity, and says null."""
     flat = {**metrics._asdict(), **metrics.measures}
     del flat["measures"]
-    return json.dumps({key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in flat.items()})
+    plain = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in flat.items()}
+    return json.dumps(plain).encode() + b"\n"
 
 
 def _now() -> str:

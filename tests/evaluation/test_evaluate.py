@@ -5,7 +5,7 @@ import torch
 
 from asura.errors import UserError
 from asura.evaluation.evaluate import evaluate
-from asura.runs import RunFolder
+from asura.runs import RunFolder, digest
 from asura.study import Evaluation
 from asura.training.loop import train
 from asura.training.trainer import Trainer
@@ -69,9 +69,15 @@ def test_weights_that_are_not_those_of_the_record_are_refused(folder):
         evaluate(folder.path, FEW)
 
 
+def test_a_training_of_other_settings_is_refused(folder):
+    folder.run.write_text(tiny_run({"learning_rate": 0.1}).model_dump_json())
+    with pytest.raises(UserError, match=r"training\.json: it is of other settings than run\.json"):
+        evaluate(folder.path, FEW)
+
+
 def test_weights_of_another_architecture_are_refused(folder):
-    run = json.loads(folder.run.read_text())
-    run["model"]["width"] = 16
-    folder.run.write_text(json.dumps(run))
+    wider = tiny_run(width=16)
+    folder.run.write_text(wider.model_dump_json())
+    folder.record.write_text(json.dumps(folder.read_record() | {"run": digest(wider)}))
     with pytest.raises(UserError, match="its tensors are not those of"):
         evaluate(folder.path, FEW)

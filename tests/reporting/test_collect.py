@@ -49,7 +49,7 @@ def write_run(folder: Path, value: float, status: str = "finished") -> None:
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     """Two models of two seeds, of which one run diverged."""
-    plan = Plan("s", "digest", [0, 1], {}, {}, MODELS, [ROLE | {"deviation": -0.004}], {})
+    plan = Plan("s", "digest", [0, 1], {}, {}, MODELS, [ROLE | {"deviation": -0.004}], {}, {}, {})
     (tmp_path / "plan.json").write_text(json.dumps(plan._asdict()))
     for model, value in {"asura-n1-i2": THIRD, "universal-n1-i2": 0.6}.items():
         for seed in (0, 1):
@@ -194,7 +194,7 @@ def test_the_rules_name_every_table_figure_and_frame_and_all_that_draws():
 
 def test_a_benchmark_is_reported_as_a_task_of_its_own_beside_its_floor(tmp_path: Path):
     models = [model | {"metric": "bits_per_byte", "chance": 8.0, "benchmarks": ["piqa", "copa"]} for model in MODELS]
-    plan = Plan("s", "digest", [0], {}, {}, models, [ROLE | {"deviation": -0.004}], {})
+    plan = Plan("s", "digest", [0], {}, {}, models, [ROLE | {"deviation": -0.004}], {}, {}, {})
     (tmp_path / "plan.json").write_text(json.dumps(plan._asdict()))
     for model in models:
         folder = folder_of(tmp_path, model["label"], 0)

@@ -158,6 +158,70 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(tmp_path, monkeypatc
     same_end(tmp_path, tmp_path / "fresh")
 
 
+def stopped_after(steps: int, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train the tiny run for some steps, from where it stands to where a signal stops it."""
+    received: list[int] = []
+    original = Trainer.advance
+
+    def advance(trainer: Trainer) -> None:
+        original(trainer)
+        if trainer.step >= steps:
+            received.append(signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "_signals", lambda: _always(received))
+        patched.setattr(Trainer, "advance", advance)
+        with pytest.raises(Stopped):
+            train(tiny_run(), path)
+
+
+def test_of_two_trainings_of_a_run_neither_takes_metrics_from_the_other(tmp_path, monkeypatch):
+    train(tiny_run(), tmp_path / "straight")
+    folder = RunFolder(tmp_path / "run")
+    stopped_after(8, folder.path, monkeypatch)
+    ahead = folder.checkpoint.read_bytes()
+    folder.checkpoint.unlink()
+    stopped_after(3, folder.path, monkeypatch)  # a second one, which has come less far
+    folder.checkpoint.write_bytes(ahead)  # and the checkpoint of the first, which was saved last
+    train(tiny_run(), folder.path)
+    same_end(folder.path, tmp_path / "straight")
+
+
+def test_of_two_trainings_of_a_run_the_result_of_the_first_to_end_stands(tmp_path, monkeypatch):
+    other: dict = {}
+    original = Trainer.advance
+
+    def advance(trainer: Trainer) -> None:
+        original(trainer)
+        if trainer.step == 7 and not other:
+            monkeypatch.setattr(Trainer, "advance", original)
+            other.update(train(tiny_run(), tmp_path / "run"))
+            files.update({path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (tmp_path / "run").iterdir()})
+
+    files: dict = {}
+    monkeypatch.setattr(Trainer, "advance", advance)
+    assert train(tiny_run(), tmp_path / "run") == other
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (tmp_path / "run").iterdir()} == files
+    train(tiny_run(), tmp_path / "straight")
+    same_end(tmp_path / "run", tmp_path / "straight")
+
+
+def test_a_result_of_other_settings_does_not_stand(tmp_path, monkeypatch):
+    changed = tiny_run({"learning_rate": 0.1})
+    original = Trainer.advance
+
+    def advance(trainer: Trainer) -> None:
+        original(trainer)
+        if trainer.step == 7 and trainer.run == changed:
+            train(tiny_run(), tmp_path / "run")
+
+    monkeypatch.setattr(Trainer, "advance", advance)
+    assert train(changed, tmp_path / "run")["run"] == digest(changed)
+    monkeypatch.undo()
+    train(changed, tmp_path / "straight")
+    same_end(tmp_path / "run", tmp_path / "straight")
+
+
 class _always:
     def __init__(self, received: list[int]) -> None:
         self.received = received

@@ -31,13 +31,17 @@ def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Path:
-    """A copy of the workflow in which the study has run."""
-    folder = tmp_path_factory.mktemp("workflow")
+def copy_workflow(folder: Path) -> Path:
     for name in ("Snakefile", "rules", "profiles", "asura", "environment.yml"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """A copy of the workflow in which the study has run."""
+    folder = copy_workflow(tmp_path_factory.mktemp("workflow"))
     write(folder, STUDY)
     result = call(folder)
     assert result.returncode == 0, result.stderr

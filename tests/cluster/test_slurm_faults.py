@@ -1,0 +1,121 @@
+"""Whatever happens to a study on a cluster, it ends as one that nothing happened to. Minutes: `make faults`."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from asura.files import read_json
+from asura.runs import RunFolder
+from tests.cluster.conftest import LONG, Workflow, run_here
+from tests.cluster.slurm import Slurm
+from tests.conftest import TINY
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return run_here(tmp_path_factory.mktemp("here"), LONG)
+
+
+@pytest.fixture
+def workflow(tmp_path: Path, slurm: Slurm) -> Workflow:
+    return Workflow(tmp_path, LONG, slurm)
+
+
+@pytest.fixture
+def in_training(workflow: Workflow) -> Iterator[subprocess.Popen]:
+    """Snakemake, whose one training has saved a checkpoint."""
+    process = workflow.start("results/long/tidy/scores.csv")
+    workflow.slurm.wait_for(run_of(workflow).checkpoint.exists)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def run_of(workflow: Workflow) -> RunFolder:
+    return RunFolder(workflow.results / "runs" / "phop" / "asura-n1-i2" / "seed0")
+
+
+def attempts(workflow: Workflow, *fields: str) -> list[list[str]]:
+    """Fields of each job that trained in this copy of the workflow."""
+    jobs = workflow.slurm.jobs("WorkDir", "Comment", *fields)
+    return [rest for folder, comment, *rest in jobs if folder == str(workflow.folder) and "rule_train" in comment]
+
+
+def trainings(workflow: Workflow) -> list[psutil.Process]:
+    """Processes that train in this copy of the workflow, less the shells and Snakemakes around them."""
+    found = psutil.process_iter(["cmdline", "cwd"])
+    return [p for p in found if p.info["cwd"] == str(workflow.folder) and (p.info["cmdline"] or [])[1:4] == TRAIN]
+
+
+TRAIN = ["-m", "asura", "train"]
+
+
+def test_a_cancelled_training_is_submitted_again_with_more_and_goes_on(workflow, in_training, undisturbed):
+    ((job,),) = attempts(workflow, "JobID")
+    workflow.slurm.ask("scancel", job)
+    workflow.end_well(in_training)
+    assert attempts(workflow, "State", "MinMemory") == [["CANCELLED", "700M"], ["COMPLETED", "1400M"]]
+    assert read_json(run_of(workflow).record)["resumed_at"]
+    assert workflow.frames() == undisturbed
+
+
+def test_a_training_that_runs_out_of_time_is_given_more_and_goes_on(workflow, in_training, undisturbed):
+    (training,) = trainings(workflow)
+    training.suspend()  # until SLURM wakes it to tell it that its time is up
+    workflow.end_well(in_training)
+    assert attempts(workflow, "State", "TimeLimit") == [["TIMEOUT", "1:00"], ["COMPLETED", "2:00"]]
+    assert read_json(run_of(workflow).record)["resumed_at"]
+    assert workflow.frames() == undisturbed
+
+
+def test_a_node_that_goes_down_and_comes_back_takes_its_training_up_again(workflow, in_training, undisturbed):
+    slurm = workflow.slurm
+    slurm.ask("scontrol", "update", f"nodename={slurm.host}", "state=down", "reason=test")
+    slurm.wait_for(lambda: not trainings(workflow))
+    assert slurm.node_state().startswith("down")
+    slurm.ask("scontrol", "update", f"nodename={slurm.host}", "state=resume")
+    workflow.end_well(in_training)
+    assert read_json(run_of(workflow).record)["resumed_at"]
+    assert workflow.frames() == undisturbed
+
+
+def test_a_controller_that_is_restarted_loses_no_job(workflow, in_training, undisturbed):
+    workflow.slurm.stop_controller()
+    workflow.slurm.start_controller()
+    workflow.end_well(in_training)
+    assert attempts(workflow, "State") == [["COMPLETED"]]
+    assert read_json(run_of(workflow).record)["resumed_at"] == []
+    assert workflow.frames() == undisturbed
+
+
+def test_what_a_killed_snakemake_leaves_running_destroys_nothing(workflow, in_training, undisturbed):
+    in_training.send_signal(signal.SIGKILL)
+    in_training.wait()
+    assert trainings(workflow)
+    workflow.succeed("--unlock")
+    again = workflow.start("results/long/tidy/scores.csv")
+    workflow.slurm.wait_for(lambda: len(trainings(workflow)) == 2)
+    workflow.end_well(again)
+    workflow.slurm.wait_for(lambda: not workflow.slurm.running())
+    assert attempts(workflow, "State") == [["COMPLETED"], ["COMPLETED"]]
+    workflow.succeed("results/long/tidy/scores.csv")
+    assert workflow.frames() == undisturbed
+    assert not run_of(workflow).checkpoint.exists()
+
+
+def test_runs_in_a_group_are_one_job_that_needs_no_more_than_one_of_them(tmp_path, slurm):
+    study = TINY | {"seeds": [0, 1, 2]}
+    workflow = Workflow(tmp_path / "cluster", study, slurm)
+    groups = ["--groups", "train=runs", "evaluate=runs", "--group-components", "runs=3", "--cores", "1"]
+    workflow.succeed("results/tiny/tidy/scores.csv", *groups)
+    jobs = slurm.jobs("WorkDir", "MinMemory", "tres-alloc", "tres-per-job", "State")
+    ((memory, cpus, gpus, state),) = [rest for folder, *rest in jobs if folder == str(workflow.folder)]
+    assert (memory, gpus, state) == ("2000M", "gres:gpu:1", "COMPLETED")
+    assert cpus.startswith("cpu=1,")
+    assert workflow.frames() == run_here(tmp_path / "here", study)
