@@ -45,6 +45,8 @@ class Model(nn.Module):
 
     measured: tuple[str, ...] = ()
     starts_from_noise = False
+    share = (0, 1)
+    """Which of how many equal parts of a batch the model is given, where processes share one; noise is the batch's."""
 
     def __init__(self, settings: Architecture, vocabulary: int) -> None:
         super().__init__()

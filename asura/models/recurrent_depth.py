@@ -53,7 +53,8 @@ class RecurrentDepth(Model):
         if tokens.is_meta:
             return torch.empty_like(e), e
         generator = generator or Generator().manual_seed(0)
-        noise = NOISE * torch.randn(e.shape, generator=generator)
+        place, shares = self.share
+        noise = NOISE * torch.randn(e.shape[0] * shares, *e.shape[1:], generator=generator).chunk(shares)[place]
         return noise.to(e.device, e.dtype), e
 
     def iterate(self, state: State, t: int) -> State:
