@@ -1,6 +1,7 @@
 """The commands that the rules call, and a person may call; each imports only what it needs, and starts fast."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,9 @@ app = typer.Typer(
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The YAML file of a study.")]
 StudyResults = Annotated[Path, typer.Argument(metavar="RESULTS", help="The results of a study: results/NAME.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of torch on the CPU; results may differ in the last bits.")]
+Processes = Annotated[
+    int, typer.Option(min=1, help="Processes that share the work, one for each GPU; torchrun has its own number.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -130,8 +134,10 @@ def train(
         Path | None, typer.Option(help="Folder of the trained run that this one starts from.")
     ] = None,
     threads: Threads = 1,
+    processes: Processes = 1,
 ) -> None:
     """Train one run, or resume it."""
+    _spread(processes)
     from asura.files import write_text
     from asura.runs import RunFolder, read_run
     from asura.training.loop import Stopped
@@ -141,8 +147,11 @@ def train(
     try:
         record = train_run(settings, out, threads, start_from)
     except Stopped as stopped:
-        typer.echo(f"asura: {out}: {stopped}", err=True)
+        if _is_first():
+            typer.echo(f"asura: {out}: {stopped}", err=True)
         raise typer.Exit(128 + stopped.number) from None
+    if not _is_first():
+        return
     if not RunFolder(out).run.exists():
         write_text(RunFolder(out).run, run.read_text(encoding="utf-8"))
     typer.echo(f"{out}: {record['status']} at step {record['step']}")
@@ -156,15 +165,18 @@ def evaluate(
     benchmarks: Annotated[str, typer.Option(help="Names of benchmarks for a model of text, with commas between.")] = "",
     benchmarks_from: Annotated[str, typer.Option(help="Where their documents are: embedded or hub.")] = "embedded",
     threads: Threads = 1,
+    processes: Processes = 1,
 ) -> None:
     """Evaluate one trained run on every split and benchmark, at every number of iterations."""
+    _spread(processes)
     from asura.evaluation.evaluate import evaluate as evaluate_run
     from asura.study import Evaluation
     from asura.validation import checked
 
     names = tuple(filter(None, benchmarks.split(",")))
     given = {"iterations": iterations, "examples": examples, "benchmarks": names, "benchmarks_from": benchmarks_from}
-    for row in evaluate_run(run, checked(Evaluation, given, "evaluation"), threads)["rows"]:
+    rows = evaluate_run(run, checked(Evaluation, given, "evaluation"), threads)["rows"]
+    for row in rows if _is_first() else []:
         typer.echo(
             f"{row.get('benchmark', row.get('split')):16} {row['iterations']:3} iterations  {row['metric']:12} "
             f"{row['value']:.3f} ± {row['standard_error']:.3f}"
@@ -266,11 +278,24 @@ def partial(results: StudyResults) -> None:
     typer.echo(f"{results / 'partial'}: {note}")
 
 
+def _spread(processes: int) -> None:
+    """Start this command on several processes, where they are asked for and torchrun has not, and end with it."""
+    if processes > 1 and "WORLD_SIZE" not in os.environ:
+        from asura.training.processes import launch
+
+        raise typer.Exit(launch(processes))
+
+
+def _is_first() -> bool:
+    """Whether this process speaks for all that share its work."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def main() -> None:
     """Run a command; what went wrong is one line, and an exit code above zero."""
     try:
         app()
     except UserError as error:
-        sys.exit(f"asura: {error}")
+        sys.exit(f"asura: {error}" if _is_first() else 1)
     except OSError as error:
         sys.exit(f"asura: {error.filename}: {error.strerror}" if error.filename else f"asura: {error}")

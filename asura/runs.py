@@ -46,6 +46,7 @@ class Training(BaseModel):
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on CUDA")
     compile: bool = False
     activation_checkpointing: bool = False
+    parallel: Literal["ddp", "fsdp"] = Field("ddp", description="how several processes share one run")
     log_steps: int = Field(20, ge=1)
     checkpoint_minutes: float = Field(5.0, gt=0)
     checkpoint_steps: int | None = Field(None, ge=1)
@@ -59,6 +60,8 @@ class Training(BaseModel):
             raise ValueError(f"warmup_steps {self.warmup_steps}: it must be at most steps {self.steps}")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas {list(self.betas)}: each must be at least 0 and below 1")
+        if self.parallel == "fsdp" and self.optimiser == "adafactor":
+            raise ValueError("optimiser adafactor: torch's cannot be sharded; use adamw or muon, or parallel: ddp")
         return self
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from asura.models.model import Model
 from asura.randomness import generator
 from asura.tasks import IGNORE, Task
+from asura.training.processes import ALONE, Alone
 
 TOKENS_AT_ONCE = 1 << 13
 
@@ -23,12 +24,12 @@ class Score(NamedTuple):
 
 
 def task_rows(
-    model: Model, task: Task, iterations: int, examples: int, device: torch.device
+    model: Model, task: Task, iterations: int, examples: int, device: torch.device, processes: Alone = ALONE
 ) -> Iterator[dict[str, Any]]:
     """One row for each split, number of iterations (1 to `iterations`) and metric or measure of the model."""
     for name, split in task.splits.items():
         tokens, targets = split.draw(examples, generator("evaluation", name))
-        correct, measures = answers(model, tokens, targets, iterations, device)
+        correct, measures = answers(model, tokens, targets, iterations, device, processes)
         asked = (targets != IGNORE).sum(1)
         for t, right in enumerate(correct, start=1):
             scores = [accuracy(right, asked), exact_match(right, asked)]
@@ -39,21 +40,24 @@ def task_rows(
 
 @torch.no_grad()
 def answers(
-    model: Model, tokens: Tensor, targets: Tensor, iterations: int, device: torch.device
+    model: Model, tokens: Tensor, targets: Tensor, iterations: int, device: torch.device, processes: Alone = ALONE
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Of each example after each iteration, how many answers are right, and the model's measures.
 
     Each is (iterations, examples), on the CPU.
     """
     at_once = max(1, TOKENS_AT_ONCE // tokens.shape[1])
-    correct: list[Tensor] = []
-    measures: dict[str, list[Tensor]] = {name: [] for name in model.measured}
-    for some, wanted in zip(tokens.split(at_once), targets.to(device).split(at_once), strict=True):
-        states = [(model.read(state), model.measures(state)) for state in model.trajectory(some.to(device), iterations)]
-        correct.append(torch.stack([(model.logits(z).argmax(-1) == wanted).sum(1) for z, _ in states]).cpu())
-        for name, parts in measures.items():
-            parts.append(torch.stack([values[name] for _, values in states]).cpu())
-    return torch.cat(correct, dim=1), {name: torch.cat(parts, dim=1) for name, parts in measures.items()}
+    shape = (iterations if model.settings.iterates() else model.settings.i, len(tokens))
+    correct = torch.zeros(shape, dtype=torch.int64)
+    measures = {name: torch.zeros(shape) for name in model.measured}
+    for start in processes.mine(range(0, len(tokens), at_once)):
+        rows = slice(start, start + at_once)
+        some, wanted = tokens[rows].to(device), targets[rows].to(device)
+        states = [(model.read(state), model.measures(state)) for state in model.trajectory(some, iterations)]
+        correct[:, rows] = torch.stack([(model.logits(z).argmax(-1) == wanted).sum(1) for z, _ in states])
+        for name, values in measures.items():
+            values[:, rows] = torch.stack([found[name] for _, found in states])
+    return processes.total(correct)[0], {name: processes.total(values)[0] for name, values in measures.items()}
 
 
 def mean(name: str, values: Tensor) -> Score:

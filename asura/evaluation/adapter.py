@@ -19,6 +19,7 @@ from asura.evaluation.accuracy import TOKENS_AT_ONCE
 from asura.models.model import Model
 from asura.study import Training
 from asura.training.devices import autocast
+from asura.training.processes import ALONE, Alone
 
 END_OF_TEXT = "<|endoftext|>"
 POSITIONS_AT_ONCE = 1 << 10
@@ -51,11 +52,12 @@ class IteratedLM(TemplateLM):
         length: int,
         device: torch.device,
         training: Training | None = None,
+        processes: Alone = ALONE,
     ) -> None:
         super().__init__()
         self.model, self.tokenizer, self.length, self._device = model, tokenizer, length, device
         self.iterations = self.at = iterations if model.settings.iterates() else 1
-        self._training = training
+        self._training, self._processes = training, processes
         self._kept: dict[tuple[str, ...], list[Answer]] = {}
 
     @property
@@ -108,7 +110,7 @@ class IteratedLM(TemplateLM):
         sharing: dict[tuple[int, ...], list[Window]] = defaultdict(list)
         for window in windows:
             sharing[tuple(window.inputs)].append(window)  # choices of one token are read from one row
-        for rows in _batches(sharing):
+        for rows in self._processes.mine(_batches(sharing)):
             asked = [
                 (window.request, row, len(inputs) - len(window.targets) + k, target)
                 for row, inputs in enumerate(rows)
@@ -122,7 +124,7 @@ class IteratedLM(TemplateLM):
                     parts = zip(z[row, position].split(POSITIONS_AT_ONCE), target.split(POSITIONS_AT_ONCE), strict=True)
                     answers = torch.cat([self._answer(*part) for part in parts])
                     result[t].index_add_(0, request, answers.double().cpu())
-        return result
+        return self._processes.total(result)[0]
 
     def _answer(self, z: Tensor, target: Tensor) -> Tensor:
         """(K, 2) for states (K, d) and targets (K,): log-probability, and whether it is the first choice."""

@@ -18,6 +18,7 @@ from asura.runs import Run, RunFolder, digest, read_run
 from asura.study import Evaluation
 from asura.tasks.text import Text
 from asura.training.devices import prepare
+from asura.training.processes import Alone, joined
 from asura.training.tensors import load_tensors
 
 TIMES = {"trained": 1, "up_to_twice": 2, "up_to_four_times": 4}
@@ -38,20 +39,23 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1) -> dict[str, 
         done = read_json(folder.evaluation)
         if done.get("made_of") == made_of:
             return done
-    device = prepare(threads)
-    rows = list(_rows(folder, run, evaluation, device)) if record["status"] == "finished" else []
-    result = {"made_of": made_of, "device": device.type, "rows": rows, "floors": _floors(run, evaluation)}
-    write_text(folder.evaluation, json.dumps(result, indent=1) + "\n")
+    with joined() as processes:
+        device = prepare(threads)
+        rows = list(_rows(folder, run, evaluation, device, processes)) if record["status"] == "finished" else []
+        result = {"made_of": made_of, "device": device.type, "rows": rows, "floors": _floors(run, evaluation)}
+        processes.write(lambda: write_text(folder.evaluation, json.dumps(result, indent=1) + "\n"))
     return result
 
 
-def _rows(folder: RunFolder, run: Run, evaluation: Evaluation, device: torch.device) -> Iterator[dict[str, Any]]:
+def _rows(
+    folder: RunFolder, run: Run, evaluation: Evaluation, device: torch.device, processes: Alone
+) -> Iterator[dict[str, Any]]:
     model = load_model(folder, run, device)
     iterations = run.model.i * (TIMES[evaluation.iterations] if run.model.iterates() else 1)
     if not isinstance(run.task, Text):
-        yield from task_rows(model, run.task, iterations, evaluation.examples, device)
+        yield from task_rows(model, run.task, iterations, evaluation.examples, device, processes)
         return
-    yield from text_rows(model, run.task, iterations, evaluation.examples, device)
+    yield from text_rows(model, run.task, iterations, evaluation.examples, device, processes)
     if evaluation.benchmarks:
         from asura.corpora.tokenizers import load
         from asura.evaluation.harness import benchmark_rows  # lm-eval takes seconds to import
@@ -67,6 +71,7 @@ def _rows(folder: RunFolder, run: Run, evaluation: Evaluation, device: torch.dev
             device,
             evaluation.benchmarks_from,
             run.training,
+            processes,
         )
 
 

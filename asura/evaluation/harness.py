@@ -33,6 +33,7 @@ from asura.evaluation.benchmarks import Benchmark, find
 from asura.files import read_json
 from asura.models.model import Model
 from asura.study import Training
+from asura.training.processes import ALONE, Alone
 
 DEFINITIONS = Path(lm_eval.tasks.__file__).parent
 # lm-eval compiles its templates anew for every document, which is nine tenths of all that it does.
@@ -49,6 +50,7 @@ def benchmark_rows(
     device: torch.device,
     source: Literal["embedded", "hub"] = "embedded",
     training: Training | None = None,
+    processes: Alone = ALONE,
 ) -> Iterator[dict[str, Any]]:
     """One row for each benchmark, number of iterations (1 to `iterations`; 1 if it does not iterate) and metric.
 
@@ -61,7 +63,7 @@ def benchmark_rows(
     if not model.settings.causal:
         raise UserError("benchmarks: the model is not causal; they ask for the likelihood of what comes next")
     for name, benchmark in [(name, find(name)) for name in names]:
-        lm = IteratedLM(model, tokenizer, iterations, length, device, training)
+        lm = IteratedLM(model, tokenizer, iterations, length, device, training, processes)
         with _tasks(benchmark, folder / name if source == "embedded" else None) as tasks:
             for t in range(1, lm.iterations + 1):
                 lm.at = t

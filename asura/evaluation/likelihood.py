@@ -14,6 +14,7 @@ from asura.randomness import generator
 from asura.tasks import IGNORE
 from asura.tasks.base import Batch
 from asura.tasks.text import Text
+from asura.training.processes import ALONE, Alone
 
 LOGITS_AT_ONCE = 1 << 24
 
@@ -27,7 +28,7 @@ class Cut(NamedTuple):
 
 
 def text_rows(
-    model: Model, text: Text, iterations: int, examples: int, device: torch.device
+    model: Model, text: Text, iterations: int, examples: int, device: torch.device, processes: Alone = ALONE
 ) -> Iterator[dict[str, Any]]:
     """One row for each number of iterations (1 to `iterations`) and metric or measure of the model.
 
@@ -35,7 +36,7 @@ def text_rows(
     predicted from its own tokens, the first from the last of the window before.
     """
     cut = cut_documents(text.splits["test"], examples)
-    nats, right, measures = likelihoods(model, cut.windows, iterations, device)
+    nats, right, measures = likelihoods(model, cut.windows, iterations, device, processes)
     asked = (cut.windows.targets != IGNORE).sum(1)
     for t in range(nats.shape[0]):
         bits = torch.zeros(len(cut.size), dtype=torch.float64).index_add_(0, cut.document, nats[t] / math.log(2))
@@ -65,22 +66,26 @@ def cut_documents(text: Text, most: int) -> Cut:
 
 @torch.no_grad()
 def likelihoods(
-    model: Model, windows: Batch, iterations: int, device: torch.device
+    model: Model, windows: Batch, iterations: int, device: torch.device, processes: Alone = ALONE
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """Of each window after each iteration: nats of its targets, how many are predicted rightly, the model's measures.
 
     Each is (iterations, windows), on the CPU.
     """
     at_once = max(1, LOGITS_AT_ONCE // (model.head.out_features * windows.tokens.shape[1]))
-    nats, right = [], []
-    measures: dict[str, list[Tensor]] = {name: [] for name in model.measured}
-    for tokens, targets in zip(*(part.to(device).split(at_once) for part in windows), strict=True):
+    shape = (iterations if model.settings.iterates() else model.settings.i, len(windows.tokens))
+    nats, right = torch.zeros(shape, dtype=torch.float64), torch.zeros(shape, dtype=torch.int64)
+    measures = {name: torch.zeros(shape) for name in model.measured}
+    for start in processes.mine(range(0, len(windows.tokens), at_once)):
+        rows = slice(start, start + at_once)
+        tokens, targets = (part[rows].to(device) for part in windows)
         scored = [_score(model, state, targets) for state in model.trajectory(tokens, iterations)]
-        nats.append(torch.stack([n for n, _, _ in scored]).cpu().double())
-        right.append(torch.stack([r for _, r, _ in scored]).cpu())
-        for name, parts in measures.items():
-            parts.append(torch.stack([values[name] for _, _, values in scored]).cpu())
-    return torch.cat(nats, 1), torch.cat(right, 1), {name: torch.cat(parts, 1) for name, parts in measures.items()}
+        nats[:, rows] = torch.stack([n for n, _, _ in scored]).double()
+        right[:, rows] = torch.stack([r for _, r, _ in scored])
+        for name, values in measures.items():
+            values[:, rows] = torch.stack([found[name] for _, _, found in scored])
+    (nats,), (right,) = processes.total(nats), processes.total(right)
+    return nats, right, {name: processes.total(values)[0] for name, values in measures.items()}
 
 
 def _score(model: Model, state: tuple[Tensor, ...], targets: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:

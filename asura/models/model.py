@@ -49,6 +49,8 @@ class Model(nn.Module):
     starts_from_noise = False
     activation_checkpointing = False
     """Whether each iteration with gradient is evaluated again in the backward pass, which then keeps states alone."""
+    share = (0, 1)
+    """Which of how many equal parts of a batch the model is given, where processes share one; noise is the batch's."""
 
     def __init__(self, settings: Architecture, vocabulary: int) -> None:
         super().__init__()

@@ -63,7 +63,8 @@ class RecurrentDepth(Model):
         if generator is None:
             noise = _same_noise(max(LONGEST, e.shape[1]), e.shape[2])[: e.shape[1]].expand_as(e)
         else:
-            noise = NOISE * torch.randn(e.shape, generator=generator)
+            place, shares = self.share
+            noise = NOISE * torch.randn(e.shape[0] * shares, *e.shape[1:], generator=generator).chunk(shares)[place]
         return noise.to(e.device, e.dtype), e
 
     def iterate(self, state: State, t: int) -> State:

@@ -5,15 +5,17 @@ import math
 import platform
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from asura import __version__
@@ -22,6 +24,7 @@ from asura.errors import UserError
 from asura.files import checksum, write_text, write_whole
 from asura.runs import Run, RunFolder, digest
 from asura.training.devices import describe, prepare
+from asura.training.processes import Alone, joined
 from asura.training.tensors import load_tensors, save_tensors
 from asura.training.trainer import Metrics, Trainer
 
@@ -51,9 +54,9 @@ def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None
     identity = digest(run, start.read_record()["weights"] if start else None)
     if folder.record.is_file():
         return _ended(identity, folder)
-    device = prepare(threads)
-    with _signals() as received:
-        return _Session(run, identity, start, folder, device, threads).go(received)
+    with joined() as processes, _signals() as received:
+        device = prepare(threads)
+        return _Session(run, identity, start, folder, device, threads, processes).go(received)
 
 
 def _start(run: Run, start_from: Path | None) -> RunFolder | None:
@@ -77,15 +80,23 @@ class _Session:
     """One process's part of a training: from its start, or from a checkpoint, to the end or to a signal."""
 
     def __init__(
-        self, run: Run, identity: str, start: RunFolder | None, folder: RunFolder, device: torch.device, threads: int
+        self,
+        run: Run,
+        identity: str,
+        start: RunFolder | None,
+        folder: RunFolder,
+        device: torch.device,
+        threads: int,
+        processes: Alone,
     ) -> None:
         self.run, self.identity, self.folder, self.device, self.threads = run, identity, folder, device, threads
-        self.trainer = Trainer(run, device)
+        self.processes = processes
+        self.trainer = Trainer(run, device, processes)
         self.start = start.read_record()["weights"] if start else None
         if start:
             self.trainer.start_from(load_tensors(start.weights)[0])
         if run.task.reads:
-            self._keep_tokenizer()
+            processes.write(self._keep_tokenizer)
         self.record: dict[str, Any] = {"started": _now(), "resumed_at": [], "seconds": 0.0}
         self.metrics = b""  # as far as this training has come; the file may be that of another training of the run
         self.begun = self.saved = time.monotonic()
@@ -96,11 +107,12 @@ class _Session:
                 self.record = note["record"]
                 self.record["resumed_at"].append(self.trainer.step)
                 self.metrics = tensors["metrics"].numpy().tobytes()
-        write_text(folder.metrics, self.metrics.decode())
+        processes.write(lambda: write_text(folder.metrics, self.metrics.decode()))
 
     def go(self, received: list[int]) -> dict[str, Any]:
         trainer, training = self.trainer, self.run.training
-        bar = tqdm(total=training.steps, initial=trainer.step, desc=self.run.label, unit="step", disable=None)
+        hidden = None if self.processes.first else True  # None: where nobody looks
+        bar = tqdm(total=training.steps, initial=trainer.step, desc=self.run.label, unit="step", disable=hidden)
         with self.folder.metrics.open("ab", buffering=0) as log, bar:
             while not trainer.done:
                 trainer.advance()
@@ -108,16 +120,16 @@ class _Session:
                 if trainer.step % training.log_steps == 0 or trainer.done:
                     metrics = trainer.measure()
                     line = _line(metrics)
-                    log.write(line)
+                    self.processes.write(partial(log.write, line))
                     self.metrics += line
                     trainer.forget()
                     if metrics.diverged_at is not None:
                         return self._end("diverged", metrics.diverged_at)
-                if received:
+                signalled, due = self.processes.largest(received[0] if received else 0, self._is_due())
+                if signalled or due:
                     self._save()
-                    raise Stopped(received[0], trainer.step)
-                if self._is_due():
-                    self._save()
+                if signalled:
+                    raise Stopped(signalled, trainer.step)
         return self._end("finished", trainer.step)
 
     def _is_due(self) -> bool:
@@ -129,22 +141,25 @@ class _Session:
     def _save(self) -> None:
         note = {"run": self.identity, "step": self.trainer.step, "record": self._timed()}
         metrics = torch.from_numpy(np.frombuffer(self.metrics, np.uint8).copy())
-        save_tensors(self.folder.checkpoint, self.trainer.state() | {"metrics": metrics}, note)
+        state = self.trainer.state() | {"metrics": metrics}
+        self.processes.write(lambda: save_tensors(self.folder.checkpoint, state, note))
         self.saved = time.monotonic()
 
     def _end(self, status: str, step: int) -> dict[str, Any]:
-        record = self._ended_meanwhile() or self._write_result(status, step)
-        self.folder.checkpoint.unlink(missing_ok=True)
-        return record
+        weights = self.trainer.weights()
+        self.processes.write(lambda: self._write_end(weights, status, step))
+        return self.folder.read_record()
 
-    def _ended_meanwhile(self) -> dict[str, Any] | None:
-        """The record of another training of this run, as a cluster may leave one running, that has ended first."""
+    def _write_end(self, weights: Mapping[str, Tensor], status: str, step: int) -> None:
+        """The result, unless another training of this run, as a cluster may leave one running, has ended first."""
         if self.folder.record.is_file() and self.folder.read_record().get("run") == self.identity:
-            return _ended(self.identity, self.folder)
-        return None
+            _ended(self.identity, self.folder)
+        else:
+            self._write_result(weights, status, step)
+        self.folder.checkpoint.unlink(missing_ok=True)
 
-    def _write_result(self, status: str, step: int) -> dict[str, Any]:
-        save_tensors(self.folder.weights, self.trainer.model.state_dict(), {"run": self.identity})
+    def _write_result(self, weights: Mapping[str, Tensor], status: str, step: int) -> None:
+        save_tensors(self.folder.weights, weights, {"run": self.identity})
         record = {
             "status": status,
             "step": step,
@@ -155,11 +170,11 @@ class _Session:
             "ended": _now(),
             "device": describe(self.device),
             "threads": self.threads,
+            "processes": self.processes.count,
             "versions": {"asura": __version__, "torch": torch.__version__, "python": platform.python_version()},
         }
         write_text(self.folder.metrics, self.metrics.decode())
         write_text(self.folder.record, json.dumps(record, indent=1) + "\n")
-        return record
 
     def _keep_tokenizer(self) -> None:
         """Beside the weights, so that the folder is all that generation needs."""

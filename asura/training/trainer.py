@@ -1,6 +1,7 @@
 """A run in training: one step after another, and one object that can be saved and taken up again."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,7 @@ from asura.runs import Run
 from asura.training.batches import batches
 from asura.training.devices import autocast
 from asura.training.optimisers import optimisers, rate_factor
+from asura.training.processes import ALONE, Alone
 
 
 class Metrics(NamedTuple):
@@ -30,41 +32,47 @@ class Metrics(NamedTuple):
 
 
 class Trainer:
-    """Model, optimisers and position of a run."""
+    """Model, optimisers and position of a run, on one process or on each of several."""
 
-    def __init__(self, run: Run, device: torch.device) -> None:
+    def __init__(self, run: Run, device: torch.device, processes: Alone = ALONE) -> None:
         self.run, self.device, self.step = run, device, 0
         self.model: Model = build(run.model, run.task.vocabulary, run.seed, device)
         self.model.activation_checkpointing = run.training.activation_checkpointing
+        self._processes = processes
+        self._loss = processes.loss_of(self.model, run.training)
         self._optimisers = optimisers(self.model, run.training)
         self._batches = batches(run.task, run.training.batch, run.seed)
-        self._loss = torch.compile(self.model.loss) if run.training.compile else self.model.loss
         # Of each step since the last metrics: loss, correct, asked, gradient norm, measures of the model.
         self._window: list[Tensor] = []
 
     def start_from(self, weights: dict[str, Tensor]) -> None:
         """Take the weights of another run of the same model. Raises UserError where they do not fit."""
         try:
-            self.model.load_state_dict(weights)
+            self._processes.restore(self.model, [], weights, {})
         except RuntimeError:
             raise UserError(f"{self.run.label}: the weights that it starts from are of another model") from None
 
     def advance(self) -> None:
         """Take one step of the optimisers."""
-        training = self.run.training
-        tokens, targets = self._batches.at(self.step)
-        asked = max(1, int((targets >= 0).sum()))
+        training, processes = self.run.training, self._processes
+        batch = self._batches.at(self.step)
+        asked = max(1, int((batch.targets >= 0).sum()))
         for optimiser in self._optimisers:
             optimiser.zero_grad(set_to_none=True)
             for group in optimiser.param_groups:
                 group["lr"] = training.learning_rate * rate_factor(training, self.step)
-        parts = zip(*(part.to(self.device).chunk(training.accumulate) for part in (tokens, targets)), strict=True)
-        results = [self._backward(*part, asked) for part in parts]
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), training.clip or math.inf)
+        rows = (processes.rows(part, training.accumulate).to(self.device) for part in batch)
+        *others, last = zip(*(part.chunk(training.accumulate) for part in rows), strict=True)
+        with processes.accumulating():
+            results = [self._backward(*part, asked) for part in others]
+        results.append(self._backward(*last, asked))
+        norm = processes.whole(nn.utils.clip_grad_norm_(self.model.parameters(), training.clip or math.inf))
         for optimiser in self._optimisers:
             optimiser.step()
         loss, correct = sum(result.loss for result in results), sum(result.correct for result in results)
-        means = [sum(result.measures[name] for result in results) / len(results) for name in self.model.measured]
+        shares = len(results) * processes.count
+        means = [sum(result.measures[name] for result in results) / shares for name in self.model.measured]
+        loss, correct, *means = processes.total(loss, correct, *means)
         self._window.append(torch.stack([loss, correct, torch.full_like(loss, asked), norm, *means]))
         self.step += 1
 
@@ -73,7 +81,7 @@ class Trainer:
         drawn = generator("training", self.run.seed, self.step) if self.model.draws else None
         with autocast(self.run.training, self.device):
             result = self._loss(tokens, targets, z_loss=self.run.training.z_loss, generator=drawn)
-        (result.loss / asked).backward()
+        (result.loss / (asked / self._processes.count)).backward()
         return result._replace(loss=result.loss.detach())
 
     @property
@@ -102,25 +110,27 @@ class Trainer:
         """Begin a new line of metrics."""
         self._window = []
 
+    def weights(self) -> Mapping[str, Tensor]:
+        """Those of the model, on the first process."""
+        return self._processes.state(self.model, [])[0]
+
     def state(self) -> dict[str, Tensor]:
-        """Tensors from which, with the step, `restore` goes on to the same bits."""
-        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        for k, optimiser in enumerate(self._optimisers):
-            for parameter, state in optimiser.state_dict()["state"].items():
-                tensors |= {f"optimiser.{k}.{parameter}.{name}": tensor for name, tensor in state.items()}
+        """Tensors from which, with the step, `restore` goes on to the same bits; whole on the first process."""
+        weights, states = self._processes.state(self.model, self._optimisers)
+        tensors = {f"model.{name}": tensor for name, tensor in weights.items()}
+        for parameter, state in states.items():
+            tensors |= {f"optimiser.{parameter}.{key}": tensor for key, tensor in state.items()}
         if self._window:
             tensors["window"] = torch.stack(self._window)
         return tensors
 
     def restore(self, tensors: dict[str, Tensor], step: int) -> None:
         """Take up a saved state of the same run."""
-        self.model.load_state_dict(_below("model.", tensors))
-        for k, optimiser in enumerate(self._optimisers):
-            state: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in _below(f"optimiser.{k}.", tensors).items():
-                parameter, key = name.split(".", 1)
-                state.setdefault(int(parameter), {})[key] = tensor
-            optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+        states: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in _below("optimiser.", tensors).items():
+            parameter, key = name.rsplit(".", 1)
+            states.setdefault(parameter, {})[key] = tensor
+        self._processes.restore(self.model, self._optimisers, _below("model.", tensors), states)
         self._window = list(tensors["window"].to(self.device)) if "window" in tensors else []
         self.step = step
 
