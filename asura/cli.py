@@ -232,6 +232,15 @@ def partial(results: StudyResults) -> None:
     typer.echo(f"{results / 'partial'}: {note}")
 
 
+@app.command()
+def verify(results: StudyResults) -> None:
+    """Read everything that a study left again, and compute what can be; end at the first thing that does not hold."""
+    from asura.verify import verify as verify_study
+
+    for held in verify_study(results):
+        typer.echo(held)
+
+
 def _spread(processes: int) -> None:
     """Start this command on several processes, where they are asked for and torchrun has not, and end with it."""
     if processes > 1 and "WORLD_SIZE" not in os.environ:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,14 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1) -> dict[str, 
         device = prepare(threads)
         rows = list(_rows(folder, run, evaluation, device, processes)) if record["status"] == "finished" else []
         result = {"made_of": made_of, "device": device.type, "rows": rows, "floors": _floors(run, evaluation)}
+        result["sha256"] = rows_checksum(result)
         processes.write(lambda: write_text(folder.evaluation, json.dumps(result, indent=1) + "\n"))
     return result
+
+
+def rows_checksum(result: dict[str, Any]) -> str:
+    """SHA-256 of what was measured, which stands beside it."""
+    return sha256(json.dumps([result["rows"], result["floors"]], sort_keys=True).encode()).hexdigest()
 
 
 def _rows(

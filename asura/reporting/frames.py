@@ -28,8 +28,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "training_flops": "float64",
         "tokens": "int64",
         "effective_depth": "int64",
-        "status": "str",  # finished, diverged or missing
-        "step": "int64",  # steps done; of a diverged run, the step it diverged at
+        "status": "str",  # finished, diverged, out of memory or missing
+        "step": "int64",  # steps done; of a run that failed, the step it failed at
         "metric": "str",  # the task's primary metric
         "chance": "float64",  # of that metric
         "order": "int64",  # of the models in the study
@@ -131,8 +131,19 @@ def score_range(results: Results, task: str) -> tuple[float, float]:
 
 def diverged_by_model(results: Results) -> dict[tuple[str, str], int]:
     """(task, label) to the number of its runs that diverged."""
-    diverged = results.runs["status"] == "diverged"
-    return diverged.groupby([results.runs["task"], results.runs["label"]]).sum().astype(int).to_dict()
+    return _by_model(results, "diverged")
+
+
+def failures_by_model(results: Results) -> dict[tuple[str, str], dict[str, int]]:
+    """(task, label) to the number of its runs that diverged, and that ran out of memory where any of the study did."""
+    counts = {name: _by_model(results, name) for name in ("diverged", "out of memory")}
+    shown = [name for name, by_model in counts.items() if name == "diverged" or any(by_model.values())]
+    return {key: {name: counts[name][key] for name in shown} for key in counts["diverged"]}
+
+
+def _by_model(results: Results, status: str) -> dict[tuple[str, str], int]:
+    found = results.runs["status"] == status
+    return found.groupby([results.runs["task"], results.runs["label"]]).sum().astype(int).to_dict()
 
 
 def members(results: Results) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from asura.reporting.frames import (
     HEADLINE_SPLIT,
     STUDY_MODEL,
     Results,
-    diverged_by_model,
+    failures_by_model,
     headline,
     headline_by_model,
     members,
@@ -30,7 +30,7 @@ MATCHED = {
 
 def comparison(results: Results) -> pd.DataFrame:
     """Every cell and its controls: score over seeds, and the cell minus the control paired by seed."""
-    scores, diverged = headline_by_model(results), diverged_by_model(results)
+    scores, failures = headline_by_model(results), failures_by_model(results)
     none = pd.Series(dtype=float)
     rows = []
     for member in members(results).itertuples():
@@ -38,7 +38,7 @@ def comparison(results: Results) -> pd.DataFrame:
         row = {"task": member.task, "cell": member.cell, "role": member.role, "model": member.label}
         row |= with_interval("score", mean_interval(own))
         row["seeds"] = own.size
-        row["diverged"] = diverged[member.task, member.label]
+        row |= failures[member.task, member.label]
         is_control = member.role not in (ASURA, STUDY_MODEL)
         cell = scores.get((member.task, member.cell), none) if is_control else none
         difference = paired_difference(cell, own)

@@ -2,11 +2,11 @@
 
 import json
 import math
-import platform
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from asura import __version__
 from asura.corpora.folders import corpus_folder
 from asura.errors import UserError
 from asura.files import checksum, write_text, write_whole
 from asura.runs import Run, RunFolder, digest
 from asura.training.devices import describe, prepare
 from asura.training.processes import Alone, joined
+from asura.training.provenance import provenance
 from asura.training.tensors import load_tensors, save_tensors
 from asura.training.trainer import Metrics, Trainer
 
@@ -45,8 +45,9 @@ def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None
 
     `start_from` is the folder of the trained run whose weights are the first ones, where the run asks for one.
 
-    A checkpoint of other settings, left by a run that was changed since, is not gone on from. Raises UserError for
-    one that is damaged, Stopped on a signal, and OSError where nothing can be written; what was saved before stays.
+    A checkpoint of other settings, left by a run that was changed since, is not gone on from, nor one that is damaged:
+    the one before it is, or else training begins anew. Raises Stopped on a signal, and OSError where nothing can be
+    written; what was saved before stays.
     """
     path.mkdir(parents=True, exist_ok=True)
     folder = RunFolder(path)
@@ -100,14 +101,26 @@ class _Session:
         self.record: dict[str, Any] = {"started": _now(), "resumed_at": [], "seconds": 0.0}
         self.metrics = b""  # as far as this training has come; the file may be that of another training of the run
         self.begun = self.saved = time.monotonic()
-        if folder.checkpoint.exists():
-            tensors, note = load_tensors(folder.checkpoint)
-            if note["run"] == identity:
-                self.trainer.restore(tensors, note["step"])
-                self.record = note["record"]
-                self.record["resumed_at"].append(self.trainer.step)
-                self.metrics = tensors["metrics"].numpy().tobytes()
+        for path in (folder.checkpoint, folder.earlier_checkpoint):
+            if path.exists() and self._restored(path):
+                break
         processes.write(lambda: write_text(folder.metrics, self.metrics.decode()))
+
+    def _restored(self, path: Path) -> bool:
+        """Go on from a checkpoint, unless it is of other settings, or damaged, which is said."""
+        try:
+            tensors, note = load_tensors(path)
+        except UserError as error:
+            if self.processes.first:
+                print(f"asura: {error}; going on from what was saved before", file=sys.stderr)
+            return False
+        if note["run"] != self.identity:
+            return False
+        self.trainer.restore(tensors, note["step"])
+        self.record = note["record"]
+        self.record["resumed_at"].append(self.trainer.step)
+        self.metrics = tensors["metrics"].numpy().tobytes()
+        return True
 
     def go(self, received: list[int]) -> dict[str, Any]:
         trainer, training = self.trainer, self.run.training
@@ -115,7 +128,12 @@ class _Session:
         bar = tqdm(total=training.steps, initial=trainer.step, desc=self.run.label, unit="step", disable=hidden)
         with self.folder.metrics.open("ab", buffering=0) as log, bar:
             while not trainer.done:
-                trainer.advance()
+                try:
+                    trainer.advance()
+                except (RuntimeError, MemoryError) as error:
+                    if not _is_out_of_memory(error):
+                        raise
+                    return self._end("out of memory", trainer.step + 1)
                 bar.update()
                 if trainer.step % training.log_steps == 0 or trainer.done:
                     metrics = trainer.measure()
@@ -142,8 +160,14 @@ class _Session:
         note = {"run": self.identity, "step": self.trainer.step, "record": self._timed()}
         metrics = torch.from_numpy(np.frombuffer(self.metrics, np.uint8).copy())
         state = self.trainer.state() | {"metrics": metrics}
-        self.processes.write(lambda: save_tensors(self.folder.checkpoint, state, note))
+        self.processes.write(lambda: self._write_checkpoint(state, note))
         self.saved = time.monotonic()
+
+    def _write_checkpoint(self, state: Mapping[str, Tensor], note: dict[str, Any]) -> None:
+        """The one before stays beside it, to be gone on from where this one is damaged later."""
+        with suppress(FileNotFoundError):
+            self.folder.checkpoint.replace(self.folder.earlier_checkpoint)
+        save_tensors(self.folder.checkpoint, state, note)
 
     def _end(self, status: str, step: int) -> dict[str, Any]:
         weights = self.trainer.weights()
@@ -156,24 +180,26 @@ class _Session:
             _ended(self.identity, self.folder)
         else:
             self._write_result(weights, status, step)
-        self.folder.checkpoint.unlink(missing_ok=True)
+        for path in (self.folder.checkpoint, self.folder.earlier_checkpoint):
+            path.unlink(missing_ok=True)
 
     def _write_result(self, weights: Mapping[str, Tensor], status: str, step: int) -> None:
         save_tensors(self.folder.weights, weights, {"run": self.identity})
+        write_text(self.folder.metrics, self.metrics.decode())
         record = {
             "status": status,
             "step": step,
             "run": self.identity,
             "start": self.start,
             "weights": checksum(self.folder.weights),
+            "metrics": checksum(self.folder.metrics),
             **self._timed(),
             "ended": _now(),
             "device": describe(self.device),
             "threads": self.threads,
             "processes": self.processes.count,
-            "versions": {"asura": __version__, "torch": torch.__version__, "python": platform.python_version()},
+            **provenance(),
         }
-        write_text(self.folder.metrics, self.metrics.decode())
         write_text(self.folder.record, json.dumps(record, indent=1) + "\n")
 
     def _keep_tokenizer(self) -> None:
@@ -198,6 +224,11 @@ def _signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Of an accelerator, of Python, or of torch's allocator on the CPU, which has no exception of its own."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def _line(metrics: Metrics) -> bytes:

@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from asura.training import loop
 from asura.training.loop import Stopped, train
 from asura.training.tensors import load_tensors
 from asura.training.trainer import Trainer
-from tests.conftest import tiny_run
+from tests.conftest import ROOT, tiny_run
 
 
 def metrics_of(path: Path) -> list[dict]:
@@ -130,20 +131,100 @@ def test_a_diverging_run_stops_and_is_a_result(tmp_path, monkeypatch):
     assert train(tiny_run(), tmp_path) == record
 
 
-def test_a_truncated_checkpoint_is_named_and_nothing_is_lost(tmp_path):
-    monkey = RunFolder(tmp_path)
-    process = start(tiny_run({"steps": 100_000}), tmp_path)
-    while not monkey.checkpoint.exists():
-        time.sleep(0.01)
-    process.terminate()
-    process.communicate(timeout=30)
-    content = monkey.checkpoint.read_bytes()
-    monkey.checkpoint.write_bytes(content[: len(content) // 2])
-    process = start(tiny_run({"steps": 100_000}), tmp_path)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert stderr.count("\n") == 1 and "checkpoint.safetensors" in stderr and "delete it" in stderr
-    assert monkey.checkpoint.read_bytes() == content[: len(content) // 2]
+def cut_short(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flipped(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+def emptied(_: bytes) -> bytes:
+    return b""
+
+
+def pickled(_: bytes) -> bytes:
+    return pickle.dumps(Bomb())
+
+
+class Bomb:
+    def __reduce__(self) -> tuple:
+        return os.mkdir, ("exploded",)
+
+
+@pytest.mark.parametrize("harm", [cut_short, flipped, emptied, pickled])
+@pytest.mark.parametrize("both", [False, True], ids=["the newest", "both"])
+def test_from_a_damaged_checkpoint_training_goes_back_to_the_one_before_or_begins_anew(
+    tmp_path, monkeypatch, capsys, harm, both
+):
+    monkeypatch.chdir(tmp_path)
+    straight = train(tiny_run(), tmp_path / "straight")
+    folder = RunFolder(tmp_path / "run")
+    interrupt_at(11, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_run(), folder.path)
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    for path in [folder.checkpoint, folder.earlier_checkpoint][: 1 + both]:
+        path.write_bytes(harm(path.read_bytes()))
+    record = train(tiny_run(), folder.path)
+    assert record["resumed_at"] == ([] if both else [4])  # there were checkpoints at 4 and at 8
+    assert record["weights"] == straight["weights"] and record["metrics"] == straight["metrics"]
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1 + both and all("going on from what was saved before" in line for line in said)
+    assert not (tmp_path / "exploded").exists()
+
+
+def interrupt_at(step: int, monkeypatch) -> None:
+    original = Trainer.advance
+
+    def advance(trainer: Trainer) -> None:
+        if trainer.step == step:
+            raise KeyboardInterrupt
+        original(trainer)
+
+    monkeypatch.setattr(Trainer, "advance", advance)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        MemoryError(),
+    ],
+    ids=["accelerator", "torch on the CPU", "Python"],
+)
+def test_a_run_that_runs_out_of_memory_is_a_result(tmp_path, monkeypatch, error):
+    original = Trainer.advance
+
+    def advance(trainer: Trainer) -> None:
+        if trainer.step == 6:
+            raise error
+        original(trainer)
+
+    monkeypatch.setattr(Trainer, "advance", advance)
+    record = train(tiny_run(), tmp_path)
+    assert (record["status"], record["step"]) == ("out of memory", 7)
+
+
+def test_another_error_of_torch_is_no_result(tmp_path, monkeypatch):
+    def advance(_: Trainer) -> None:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(Trainer, "advance", advance)
+    with pytest.raises(RuntimeError, match="shapes"):
+        train(tiny_run(), tmp_path)
+    assert not RunFolder(tmp_path).record.exists()
+
+
+def test_a_record_says_what_made_the_run(tmp_path):
+    record = train(tiny_run(), tmp_path)
+    assert record["versions"].keys() >= {"asura", "python", "torch", "numpy", "safetensors"}
+    checkout = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert record["commit"] == (checkout.stdout.strip() or None)
+    assert record["clean"] in (True, False, None)
 
 
 def test_a_checkpoint_of_other_settings_is_not_gone_on_from(tmp_path, monkeypatch):
