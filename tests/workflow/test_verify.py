@@ -53,7 +53,7 @@ TAMPERED = [
     (f"{RUN}/run.json", replace('"batch": 4', '"batch": 5'), "run.json"),
     (f"{RUN}/training.json", replace("finished", "diverged"), "tidy/"),
     ("plan.json", replace('"asura"', '"deq"'), "plan.json"),
-    ("study.json", replace("\"steps\": 12", "\"steps\": 13"), "plan.json"),
+    ("study.json", replace('"steps": 12', '"steps": 13'), "plan.json"),
     ("tidy/scores.csv", replace("0.", "1."), "tidy/scores.csv"),
     ("tables/comparison.csv", replace("0.", "1."), "tables/comparison.csv"),
     ("tables/comparison.html", replace("0.", "1."), "tables/comparison.html"),
