@@ -73,6 +73,12 @@ def trainings(folder: Path) -> list[psutil.Process]:
     ]
 
 
+def saved(folder: Path) -> list[tuple[psutil.Process, RunFolder]]:
+    """The trainings that have a checkpoint."""
+    runs = [(p, RunFolder(folder / p.info["cmdline"][p.info["cmdline"].index("--out") + 1])) for p in trainings(folder)]
+    return [(process, run) for process, run in runs if run.checkpoint.exists()]
+
+
 def test_a_training_killed_at_twenty_moments_ends_with_the_same_bits(tmp_path):
     run = tiny_run({"steps": 3000, "checkpoint_steps": 1, "log_steps": 50})
     straight = train(run, tmp_path / "straight")
@@ -94,11 +100,8 @@ def test_a_training_killed_at_twenty_moments_ends_with_the_same_bits(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_a_training_that_is_told_to_leave_does_and_is_taken_up_again_by_itself(running, undisturbed, number):
     folder, snakemake = running
-    wait_for(lambda: trainings(folder))
-    training = trainings(folder)[0]
-    started = training.cmdline()
-    run = RunFolder(folder / started[started.index("--out") + 1])
-    wait_for(lambda: run.checkpoint.exists() or not training.is_running())
+    wait_for(lambda: saved(folder))
+    training, run = saved(folder)[0]
     start = time.monotonic()
     training.send_signal(number)
     training.wait(10)
