@@ -60,16 +60,16 @@ def _run(folder: RunFolder, content: dict) -> None:
     if read_json(folder.run) != content:
         raise UserError(f"{folder.run}: it is not the run of plan.json")
     run, record = read_run(folder.run), folder.read_record()
-    if record["run"] != digest(run, record["start"]):
+    if record["run"] != digest(run, record.get("start")):
         raise UserError(f"{folder.record}: it is of other settings than {folder.run.name}")
     for path, name in ((folder.weights, "weights"), (folder.metrics, "metrics")):
-        if not path.is_file() or checksum(path) != record[name]:
+        if not path.is_file() or checksum(path) != record.get(name):
             raise UserError(f"{path}: missing, or without the checksum in {folder.record.name}")
     load_tensors(folder.weights)
     evaluation = read_json(folder.evaluation)
-    if evaluation["made_of"]["weights"] != record["weights"]:
+    if evaluation.get("made_of", {}).get("weights") != record["weights"]:
         raise UserError(f"{folder.evaluation}: it is of other weights than those beside it")
-    if evaluation["sha256"] != rows_checksum(evaluation):
+    if evaluation.get("sha256") != rows_checksum(evaluation):
         raise UserError(f"{folder.evaluation}: its rows do not have the checksum they were written with")
 
 

@@ -33,7 +33,7 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1) -> dict[str, 
     """
     folder = RunFolder(path)
     run, record = read_run(folder.run), folder.read_record()
-    if record["run"] != digest(run, record["start"]):
+    if record["run"] != digest(run, record.get("start")):
         raise UserError(f"{folder.record}: it is of other settings than {folder.run.name}; train the run again")
     made_of = {"weights": record["weights"], **evaluation.model_dump(mode="json")}
     if folder.evaluation.is_file():
@@ -51,7 +51,7 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1) -> dict[str, 
 
 def rows_checksum(result: dict[str, Any]) -> str:
     """SHA-256 of what was measured, which stands beside it."""
-    return sha256(json.dumps([result["rows"], result["floors"]], sort_keys=True).encode()).hexdigest()
+    return sha256(json.dumps([result.get("rows"), result.get("floors")], sort_keys=True).encode()).hexdigest()
 
 
 def _rows(
