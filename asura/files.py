@@ -3,7 +3,8 @@
 import json
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,24 @@ from typing import Any
 from asura.errors import UserError
 
 
-def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Call `write` on a path aside, and rename that to `path` once it is on the disk. Raises OSError."""
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A path aside to write to, which becomes `path` once it is on the disk, and nothing where that fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")  # two nodes may write the same file
     try:
-        write(aside)
+        yield aside
         with aside.open("rb") as file:
             os.fsync(file.fileno())
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """Call `write` on a path aside, and rename that to `path` once it is on the disk. Raises OSError."""
+    with whole(path) as aside:
+        write(aside)
 
 
 def write_text(path: Path, text: str) -> None:

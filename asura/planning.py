@@ -46,6 +46,10 @@ class Plan(NamedTuple):
         """What the jobs of a model ask of a cluster where the study says so; one that is not its own is ablated."""
         return self.resources.get(f"{task}/{label}", self.ablated)
 
+    def benchmarks_of(self, task: str) -> list[str]:
+        """What the models of a task are evaluated on beside its splits."""
+        return next((model["benchmarks"] for model in self.models if model["task"] == task), [])
+
     def rows(self) -> Iterator[dict[str, Any]]:
         """One row for each run; a control of several cells names them all, and its largest deviation."""
         for model in self.models:
@@ -110,8 +114,18 @@ def make(config: Mapping[str, Any]) -> Plan:
     corpora = {task.name: task.task.reads.model_dump(mode="json") for task in tasks if task.task.reads}
     evaluation = study.evaluation.model_dump(mode="json")
     ablated = study.ablated.resources.model_dump(exclude_none=True)
-    about = (study.name, digest(config), study.seeds, evaluation, corpora)
-    return Plan(*about, models, roles, runs, resources, ablated)
+    return Plan(
+        study=study.name,
+        digest=digest(config),
+        seeds=study.seeds,
+        evaluation=evaluation,
+        corpora=corpora,
+        models=models,
+        roles=roles,
+        runs=runs,
+        resources=resources,
+        ablated=ablated,
+    )
 
 
 def digest(config: Mapping[str, Any]) -> str:

@@ -120,6 +120,13 @@ class RunFolder:
             raise UserError(f"{self.record}: no such file; the run has not been trained to its end")
         return read_json(self.record)
 
+    def read_record_of(self, run: "Run") -> dict[str, Any]:
+        """The record, which must be of these settings. Raises UserError."""
+        record = self.read_record()
+        if record.get("run") != digest(run, record.get("start")):
+            raise UserError(f"{self.record}: it is of other settings than {self.run.name}; train the run again")
+        return record
+
     def read_metrics(self) -> list[dict[str, Any]]:
         """The lines of the metrics, less one that was cut short. Raises UserError."""
         try:

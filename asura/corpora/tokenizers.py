@@ -1,7 +1,6 @@
 """Byte-level BPE: trained on a corpus, or GPT-2's own."""
 
 import base64
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 
-from asura.corpora.packages import wheel
+from asura.corpora.packages import opened
 from asura.corpora.settings import END_OF_TEXT
 from asura.errors import UserError
 
@@ -35,14 +34,8 @@ def train_bpe(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 
 def gpt2(packages: Path) -> Tokenizer:
     """GPT-2's tokenizer (Radford et al., 2019), from the ranks of its tokens. Raises UserError."""
-    path = packages / wheel("mlx_whisper")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            lines = archive.read(RANKS).decode("ascii").splitlines()
-    except (OSError, zipfile.BadZipFile, KeyError) as error:
-        raise UserError(
-            f"{path}: missing or cut short ({error}); delete it, and run the workflow, which fetches it"
-        ) from None
+    with opened("mlx_whisper", packages) as archive:
+        lines = archive.read(RANKS).decode("ascii").splitlines()
     pairs = (line.split() for line in lines if line)
     ranks = {base64.b64decode(token): int(rank) for token, rank in pairs}
     written = _bytes_as_characters()

@@ -5,7 +5,7 @@ train.documents.npy, …: int64 (documents, 2), where each document ends in toke
 manifest.json: sizes and SHA-256 of each of them; written last, so that a corpus is whole where it is there.
 """
 
-import os
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -15,7 +15,7 @@ from numpy.lib.format import write_array_header_1_0
 from numpy.typing import ArrayLike
 
 from asura.errors import UserError
-from asura.files import read_json
+from asura.files import read_json, whole
 
 REMEDY = "delete the folder, and run the workflow, which makes it again"
 
@@ -25,26 +25,21 @@ class ArrayWriter:
 
     def __init__(self, path: Path, dtype: type, columns: tuple[int, ...] = ()) -> None:
         self.path, self.dtype, self.columns, self.rows = path, np.dtype(dtype), columns, 0
-        self._aside = path.with_name(f".{path.name}.{os.getpid()}")
-        self._file = self._aside.open("wb")
         self._digest = sha256()
-        self._header()
-        self._start = self._file.tell()
 
     def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            aside = stack.enter_context(whole(self.path))
+            self._file = stack.enter_context(aside.open("wb"))
+            self._header()
+            self._open = stack.pop_all()
         return self
 
-    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
-        if not failed:
+    def __exit__(self, *failed: Any) -> None:
+        if failed == (None, None, None):
             self._file.seek(0)
             self._header()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        self._file.close()
-        if failed:
-            self._aside.unlink(missing_ok=True)
-        else:
-            self._aside.replace(self.path)
+        self._open.__exit__(*failed)
 
     def write(self, rows: ArrayLike) -> None:
         """Append rows. Raises OSError."""

@@ -1,6 +1,6 @@
 """Accuracy of a model on a task, at every number of iterations in one pass over them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from asura.models.model import Model
 from asura.randomness import generator
-from asura.tasks import IGNORE, Task
+from asura.tasks import IGNORE, Batch, Task
 from asura.training.processes import ALONE, Alone
 
 TOKENS_AT_ONCE = 1 << 13
@@ -38,7 +38,6 @@ def task_rows(
                 yield {"split": name, "iterations": t, **score._asdict()}
 
 
-@torch.no_grad()
 def answers(
     model: Model, tokens: Tensor, targets: Tensor, iterations: int, device: torch.device, processes: Alone = ALONE
 ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -46,18 +45,41 @@ def answers(
 
     Each is (iterations, examples), on the CPU.
     """
-    at_once = max(1, TOKENS_AT_ONCE // tokens.shape[1])
-    shape = (iterations if model.settings.iterates() else model.settings.i, len(tokens))
-    correct = torch.zeros(shape, dtype=torch.int64)
-    measures = {name: torch.zeros(shape) for name in model.measured}
-    for start in processes.mine(range(0, len(tokens), at_once)):
+
+    def score(logits: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+        return {"correct": (logits.argmax(-1) == wanted).sum(1)}
+
+    at_once = TOKENS_AT_ONCE // tokens.shape[1]
+    found = scored(model, Batch(tokens, targets), ("correct",), score, at_once, iterations, device, processes)
+    return found.pop("correct").long(), found
+
+
+@torch.no_grad()
+def scored(
+    model: Model,
+    batch: Batch,
+    names: tuple[str, ...],
+    score: Callable[[Tensor, Tensor], dict[str, Tensor]],
+    at_once: int,
+    iterations: int,
+    device: torch.device,
+    processes: Alone,
+) -> dict[str, Tensor]:
+    """Of each example after each iteration, the scores and the model's measures by name.
+
+    Each is float64, (iterations, examples), on the CPU. `score` gives those of these `names`, (B,), from the logits
+    (B, T, V) and targets (B, T) of examples, of which `at_once` are computed together.
+    """
+    at_once = max(1, at_once)
+    shape = (iterations if model.settings.iterates() else model.settings.i, len(batch.tokens))
+    found = {name: torch.zeros(shape, dtype=torch.float64) for name in (*names, *model.measured)}
+    for start in processes.mine(range(0, len(batch.tokens), at_once)):
         rows = slice(start, start + at_once)
-        some, wanted = tokens[rows].to(device), targets[rows].to(device)
-        states = [(model.read(state), model.measures(state)) for state in model.trajectory(some, iterations)]
-        correct[:, rows] = torch.stack([(model.logits(z).argmax(-1) == wanted).sum(1) for z, _ in states])
-        for name, values in measures.items():
-            values[:, rows] = torch.stack([found[name] for _, found in states])
-    return processes.total(correct)[0], {name: processes.total(values)[0] for name, values in measures.items()}
+        tokens, targets = (part[rows].to(device) for part in batch)
+        for t, state in enumerate(model.trajectory(tokens, iterations)):
+            for name, values in (score(model.logits(model.read(state)), targets) | model.measures(state)).items():
+                found[name][t, rows] = values.cpu().double()
+    return dict(zip(found, processes.total(*found.values()), strict=True))
 
 
 def mean(name: str, values: Tensor) -> Score:

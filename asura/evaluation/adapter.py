@@ -15,13 +15,13 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from asura.corpora.settings import END_OF_TEXT
 from asura.evaluation.accuracy import TOKENS_AT_ONCE
 from asura.models.model import Model
-from asura.study import Training
+from asura.runs import Training
 from asura.training.devices import autocast
 from asura.training.processes import ALONE, Alone
 
-END_OF_TEXT = "<|endoftext|>"
 POSITIONS_AT_ONCE = 1 << 10
 """Positions whose logits are held at once."""
 

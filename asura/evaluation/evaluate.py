@@ -15,7 +15,7 @@ from asura.evaluation.likelihood import text_rows
 from asura.files import checksum, read_json, write_text
 from asura.models import build
 from asura.models.model import Model
-from asura.runs import Run, RunFolder, digest, read_run
+from asura.runs import Run, RunFolder, read_run
 from asura.study import Evaluation
 from asura.tasks.text import Text
 from asura.training.devices import prepare
@@ -32,9 +32,8 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1) -> dict[str, 
     OSError where nothing can be written.
     """
     folder = RunFolder(path)
-    run, record = read_run(folder.run), folder.read_record()
-    if record["run"] != digest(run, record.get("start")):
-        raise UserError(f"{folder.record}: it is of other settings than {folder.run.name}; train the run again")
+    run = read_run(folder.run)
+    record = folder.read_record_of(run)
     made_of = {"weights": record["weights"], **evaluation.model_dump(mode="json")}
     if folder.evaluation.is_file():
         done = read_json(folder.evaluation)

@@ -32,7 +32,7 @@ from asura.evaluation.adapter import Answer, IteratedLM, Tokens
 from asura.evaluation.benchmarks import Benchmark, find
 from asura.files import read_json
 from asura.models.model import Model
-from asura.study import Training
+from asura.runs import Training
 from asura.training.processes import ALONE, Alone
 
 DEFINITIONS = Path(lm_eval.tasks.__file__).parent

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from asura.evaluation.accuracy import mean, ratio
+from asura.evaluation.accuracy import mean, ratio, scored
 from asura.models.model import Model
 from asura.randomness import generator
 from asura.tasks import IGNORE
@@ -36,12 +36,14 @@ def text_rows(
     predicted from its own tokens, the first from the last of the window before.
     """
     cut = cut_documents(text.splits["test"], examples)
-    nats, right, measures = likelihoods(model, cut.windows, iterations, device, processes)
+    at_once = LOGITS_AT_ONCE // (model.head.out_features * text.length)
+    found = scored(model, cut.windows, ("nats", "right"), _score, at_once, iterations, device, processes)
+    nats, right = found.pop("nats"), found.pop("right")
     asked = (cut.windows.targets != IGNORE).sum(1)
     for t in range(nats.shape[0]):
         bits = torch.zeros(len(cut.size), dtype=torch.float64).index_add_(0, cut.document, nats[t] / math.log(2))
         scores = [ratio("bits_per_byte", bits, cut.size), ratio("accuracy", right[t], asked)]
-        scores += [mean(name, values[t]) for name, values in measures.items()]
+        scores += [mean(name, values[t]) for name, values in found.items()]
         for score in scores:
             yield {"split": "test", "iterations": t + 1, **score._asdict()}
 
@@ -64,31 +66,8 @@ def cut_documents(text: Text, most: int) -> Cut:
     return Cut(Batch(torch.stack(tokens), torch.stack(targets)), torch.tensor(document), torch.tensor(size))
 
 
-@torch.no_grad()
-def likelihoods(
-    model: Model, windows: Batch, iterations: int, device: torch.device, processes: Alone = ALONE
-) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """Of each window after each iteration: nats of its targets, how many are predicted rightly, the model's measures.
-
-    Each is (iterations, windows), on the CPU.
-    """
-    at_once = max(1, LOGITS_AT_ONCE // (model.head.out_features * windows.tokens.shape[1]))
-    shape = (iterations if model.settings.iterates() else model.settings.i, len(windows.tokens))
-    nats, right = torch.zeros(shape, dtype=torch.float64), torch.zeros(shape, dtype=torch.int64)
-    measures = {name: torch.zeros(shape) for name in model.measured}
-    for start in processes.mine(range(0, len(windows.tokens), at_once)):
-        rows = slice(start, start + at_once)
-        tokens, targets = (part[rows].to(device) for part in windows)
-        scored = [_score(model, state, targets) for state in model.trajectory(tokens, iterations)]
-        nats[:, rows] = torch.stack([n for n, _, _ in scored]).double()
-        right[:, rows] = torch.stack([r for _, r, _ in scored])
-        for name, values in measures.items():
-            values[:, rows] = torch.stack([found[name] for _, _, found in scored])
-    (nats,), (right,) = processes.total(nats), processes.total(right)
-    return nats, right, {name: processes.total(values)[0] for name, values in measures.items()}
-
-
-def _score(model: Model, state: tuple[Tensor, ...], targets: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    logits = model.logits(model.read(state)).float()
+def _score(logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    """Of each window: nats of its targets, and how many are predicted rightly."""
+    logits = logits.float()
     nats = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction="none")
-    return nats.view_as(targets).sum(1), (logits.argmax(-1) == targets).sum(1), model.measures(state)
+    return {"nats": nats.view_as(targets).sum(1), "right": (logits.argmax(-1) == targets).sum(1)}

@@ -8,7 +8,7 @@ import pandas as pd
 from asura.errors import UserError
 from asura.evaluation.benchmarks import BENCHMARKS
 from asura.files import read_json, write_whole
-from asura.planning import Plan, load
+from asura.planning import load
 from asura.reporting.frames import COLUMNS, HEADLINE_SPLIT, Results, tidy
 from asura.runs import RunFolder
 
@@ -25,7 +25,8 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
     """
     plan = load((plan_folder or study) / "plan.json")
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in COLUMNS}
-    rows["roles"] = [reported for role in plan.roles for reported in _on_benchmarks(role, _benchmarks(plan, role))]
+    for role in plan.roles:
+        rows["roles"] += _on_benchmarks(role, plan.benchmarks_of(role["task"]))
     floors: dict[str, dict[str, float]] = {}
     for row in plan.rows():
         folder = RunFolder(study / "runs" / row["task"] / row["label"] / f"seed{row['seed']}")
@@ -45,11 +46,6 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
             row["metric"] = BENCHMARKS[benchmark].headline
             row["chance"] = floors.get(benchmark, {}).get(row["metric"])
     return Results(**{name: tidy(name, rows[name]) for name in COLUMNS})
-
-
-def _benchmarks(plan: Plan, role: dict[str, Any]) -> list[str]:
-    models = ((model["task"], model["label"], model["benchmarks"]) for model in plan.models)
-    return next(benchmarks for *model, benchmarks in models if model == [role["task"], role["label"]])
 
 
 def _on_benchmarks(row: dict[str, Any], benchmarks: list[str]) -> list[dict[str, Any]]:

@@ -1,18 +1,20 @@
 """Language modelling: the next token of real text."""
 
 from functools import lru_cache
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from asura.corpora.folders import corpus_folder
 from asura.corpora.settings import AnyCorpus, Embedded
 from asura.corpora.tokens import Tokens, read_tokens
 from asura.errors import UserError
 from asura.tasks.base import LARGEST, Batch, Metric, Task
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 
 class Text(Task):
@@ -63,7 +65,14 @@ class Text(Task):
     @property
     def tokens(self) -> Tokens:
         """The token files of these documents, mapped into memory, checked once."""
-        return _checked(corpus_folder(self.corpus.model_dump(mode="json")), self.documents)
+        return _checked(self.corpus.folder, self.documents)
+
+    @property
+    def tokenizer(self) -> "Tokenizer":
+        """The tokenizer of the corpus."""
+        from asura.corpora.tokenizers import load  # which training on other tasks need not import
+
+        return load(self.corpus.folder / "tokenizer.json", self.vocabulary)
 
     @property
     def windows(self) -> int:
@@ -86,10 +95,7 @@ class Text(Task):
 
     def show(self, tokens: Tensor, targets: Tensor) -> str:
         """The text of a window."""
-        from asura.corpora.tokenizers import load
-
-        folder = corpus_folder(self.corpus.model_dump(mode="json"))
-        return load(folder / "tokenizer.json", self.vocabulary).decode(tokens.tolist(), skip_special_tokens=False)
+        return self.tokenizer.decode(tokens.tolist(), skip_special_tokens=False)
 
 
 _checked = lru_cache(maxsize=8)(read_tokens)

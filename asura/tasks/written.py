@@ -8,7 +8,6 @@ import torch
 from pydantic import SerializeAsAny, field_validator
 from torch import Generator, Tensor
 
-from asura.corpora.folders import corpus_folder
 from asura.corpora.settings import AnyCorpus
 from asura.errors import UserError
 from asura.tasks.base import IGNORE, Batch, Task
@@ -63,17 +62,13 @@ class Written(Task):
 
     def draw(self, count: int, generator: Generator) -> Batch:
         """What the task draws, in words."""
-        folder = corpus_folder(self.text.corpus.model_dump(mode="json"))
-        words = _words(folder / "tokenizer.json", self.vocabulary, self.task.vocabulary)
+        words = _words(self.text.corpus.folder / "tokenizer.json", self.vocabulary, self.task.vocabulary)
         tokens, targets = self.task.draw(count, generator)
         return Batch(words[tokens], torch.where(targets == IGNORE, IGNORE, words[targets.clamp(min=0)]))
 
     def show(self, tokens: Tensor, targets: Tensor) -> str:
         """The words, then those asked for."""
-        from asura.corpora.tokenizers import load
-
-        folder = corpus_folder(self.text.corpus.model_dump(mode="json"))
-        tokenizer = load(folder / "tokenizer.json", self.vocabulary)
+        tokenizer = self.text.tokenizer
         return f"{tokenizer.decode(tokens.tolist())} -> {tokenizer.decode(targets[targets != IGNORE].tolist())}"
 
 

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from asura.corpora.folders import corpus_folder
 from asura.errors import UserError
 from asura.files import checksum, write_text, write_whole
 from asura.runs import Run, RunFolder, digest
@@ -206,7 +205,7 @@ class _Session:
         """Beside the weights, so that the folder is all that generation needs."""
         from asura.corpora.tokenizers import load
 
-        source = corpus_folder(self.run.task.reads.model_dump(mode="json")) / "tokenizer.json"
+        source = self.run.task.reads.folder / "tokenizer.json"
         load(source, self.run.task.vocabulary)
         write_whole(self.folder.tokenizer, lambda aside: copyfile(source, aside))
 

@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from asura.files import read_json
@@ -13,6 +12,7 @@ from asura.runs import RunFolder
 from tests.cluster.conftest import LONG, Workflow, run_here
 from tests.cluster.slurm import Slurm
 from tests.conftest import TINY
+from tests.workflow.conftest import trainings
 
 pytestmark = pytest.mark.cluster
 
@@ -47,15 +47,6 @@ def attempts(workflow: Workflow, *fields: str) -> list[list[str]]:
     return [rest for folder, comment, *rest in jobs if folder == str(workflow.folder) and "rule_train" in comment]
 
 
-def trainings(workflow: Workflow) -> list[psutil.Process]:
-    """Processes that train in this copy of the workflow, less the shells and Snakemakes around them."""
-    found = psutil.process_iter(["cmdline", "cwd"])
-    return [p for p in found if p.info["cwd"] == str(workflow.folder) and (p.info["cmdline"] or [])[1:4] == TRAIN]
-
-
-TRAIN = ["-m", "asura", "train"]
-
-
 def test_a_cancelled_training_is_submitted_again_with_more_and_goes_on(workflow, in_training, undisturbed):
     ((job,),) = attempts(workflow, "JobID")
     workflow.slurm.ask("scancel", job)
@@ -66,7 +57,7 @@ def test_a_cancelled_training_is_submitted_again_with_more_and_goes_on(workflow,
 
 
 def test_a_training_that_runs_out_of_time_is_given_more_and_goes_on(workflow, in_training, undisturbed):
-    (training,) = trainings(workflow)
+    (training,) = trainings(workflow.folder)
     training.suspend()  # until SLURM wakes it to tell it that its time is up
     workflow.end_well(in_training)
     assert attempts(workflow, "State", "TimeLimit") == [["TIMEOUT", "1:00"], ["COMPLETED", "2:00"]]
@@ -77,7 +68,7 @@ def test_a_training_that_runs_out_of_time_is_given_more_and_goes_on(workflow, in
 def test_a_node_that_goes_down_and_comes_back_takes_its_training_up_again(workflow, in_training, undisturbed):
     slurm = workflow.slurm
     slurm.ask("scontrol", "update", f"nodename={slurm.host}", "state=down", "reason=test")
-    slurm.wait_for(lambda: not trainings(workflow))
+    slurm.wait_for(lambda: not trainings(workflow.folder))
     assert slurm.node_state().startswith("down")
     slurm.ask("scontrol", "update", f"nodename={slurm.host}", "state=resume")
     workflow.end_well(in_training)
@@ -97,10 +88,10 @@ def test_a_controller_that_is_restarted_loses_no_job(workflow, in_training, undi
 def test_what_a_killed_snakemake_leaves_running_destroys_nothing(workflow, in_training, undisturbed):
     in_training.send_signal(signal.SIGKILL)
     in_training.wait()
-    assert trainings(workflow)
+    assert trainings(workflow.folder)
     workflow.succeed("--unlock")
     again = workflow.start("results/long/tidy/scores.csv")
-    workflow.slurm.wait_for(lambda: len(trainings(workflow)) == 2)
+    workflow.slurm.wait_for(lambda: len(trainings(workflow.folder)) == 2)
     workflow.end_well(again)
     workflow.slurm.wait_for(lambda: not workflow.slurm.running())
     assert attempts(workflow, "State") == [["COMPLETED"], ["COMPLETED"]]

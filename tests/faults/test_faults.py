@@ -16,7 +16,7 @@ from asura.files import checksum, read_json
 from asura.runs import RunFolder
 from asura.training.loop import train
 from tests.conftest import tiny_run
-from tests.workflow.conftest import call, copy_workflow, write
+from tests.workflow.conftest import call, copy_workflow, trainings, write
 
 pytestmark = pytest.mark.faults
 STUDY = {
@@ -64,13 +64,6 @@ def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
-
-
-def trainings(folder: Path) -> list[psutil.Process]:
-    found = psutil.process_iter(["cmdline", "cwd"])
-    return [
-        p for p in found if p.info["cwd"] == str(folder) and (p.info["cmdline"] or [])[1:4] == ["-m", "asura", "train"]
-    ]
 
 
 def saved(folder: Path) -> list[tuple[psutil.Process, RunFolder]]:

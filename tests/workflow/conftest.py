@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -66,6 +67,15 @@ def changed_by(folder: Path, act: Callable[[], object]) -> set[str]:
 def succeed(folder: Path, *arguments: str) -> None:
     result = call(folder, *arguments)
     assert result.returncode == 0, result.stderr
+
+
+def trainings(folder: Path) -> list[psutil.Process]:
+    """Processes that train in this copy of the workflow, less the shells and Snakemakes around them."""
+    found = psutil.process_iter(["cmdline", "cwd"])
+    return [p for p in found if p.info["cwd"] == str(folder) and (p.info["cmdline"] or [])[1:4] == TRAIN]
+
+
+TRAIN = ["-m", "asura", "train"]
 
 
 def runs_trained(changed: set[str]) -> set[str]:
