@@ -2,34 +2,40 @@
 
 import json
 import math
-import platform
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from shutil import copyfile
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from asura import __version__
 from asura.corpora.folders import corpus_folder
 from asura.errors import UserError
-from asura.files import checksum, write_text, write_whole
+from asura.files import checksum, naming, remove_leftovers, write_sealed, write_text, write_whole
+from asura.provenance import provenance
 from asura.runs import Run, RunFolder, digest
-from asura.training.devices import describe, prepare
+from asura.training import checkpoints
+from asura.training.checkpoints import Checkpoint
+from asura.training.devices import describe, is_out_of_memory, prepare
 from asura.training.processes import Alone, joined
 from asura.training.tensors import load_tensors, save_tensors
 from asura.training.trainer import Metrics, Trainer
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 """What a cluster sends before it takes a machine away."""
+
+OUT_OF_MEMORY = "out of memory"
+"""Status of a run whose memory did not suffice; it ends as one that diverged does, since it would do so again."""
 
 
 class Stopped(Exception):
@@ -45,15 +51,18 @@ def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None
 
     `start_from` is the folder of the trained run whose weights are the first ones, where the run asks for one.
 
-    A checkpoint of other settings, left by a run that was changed since, is not gone on from. Raises UserError for
-    one that is damaged, Stopped on a signal, and OSError where nothing can be written; what was saved before stays.
+    A checkpoint of other settings, left by a run that was changed since, is not gone on from. A run that diverges, or
+    whose memory does not suffice, ends so, and so does one that starts from it. Raises UserError for a folder of
+    another run, Stopped on a signal, OSError where nothing can be written, and what torch does where memory does not
+    suffice to one of several processes; what was saved before stays.
     """
     path.mkdir(parents=True, exist_ok=True)
     folder = RunFolder(path)
     start = _start(run, start_from)
     identity = digest(run, start.read_record()["weights"] if start else None)
-    if folder.record.is_file():
-        return _ended(identity, folder)
+    if record := _result(identity, folder):
+        return record
+    remove_leftovers(path)
     with joined() as processes, _signals() as received:
         device = prepare(threads)
         return _Session(run, identity, start, folder, device, threads, processes).go(received)
@@ -67,13 +76,18 @@ def _start(run: Run, start_from: Path | None) -> RunFolder | None:
     return RunFolder(start_from)
 
 
-def _ended(identity: str, folder: RunFolder) -> dict[str, Any]:
+def _result(identity: str, folder: RunFolder) -> dict[str, Any] | None:
+    """The record of a run that has ended, if its weights are whole. Raises UserError for that of another run."""
+    if not folder.record.is_file():
+        return None
     record = folder.read_record()
     if record.get("run") != identity:
         raise UserError(f"{folder.path}: it holds a trained run with other settings; give another folder")
-    if not folder.weights.is_file() or record.get("weights") != checksum(folder.weights):
-        raise UserError(f"{folder.weights}: missing or damaged; delete {folder.record.name} beside it to train again")
-    return record
+    if folder.weights.is_file() and record.get("weights") == checksum(folder.weights):
+        return record
+    print(f"asura: {folder.weights}: missing or damaged; the run is trained again", file=sys.stderr, flush=True)
+    folder.record.unlink(missing_ok=True)
+    return None
 
 
 class _Session:
@@ -91,46 +105,69 @@ class _Session:
     ) -> None:
         self.run, self.identity, self.folder, self.device, self.threads = run, identity, folder, device, threads
         self.processes = processes
-        self.trainer = Trainer(run, device, processes)
-        self.start = start.read_record()["weights"] if start else None
-        if start:
-            self.trainer.start_from(load_tensors(start.weights)[0])
-        if run.task.reads:
-            processes.write(self._keep_tokenizer)
-        self.record: dict[str, Any] = {"started": _now(), "resumed_at": [], "seconds": 0.0}
+        self.start, self.prior = start, start.read_record() if start else None
+        self.record: dict[str, Any] = {"sessions": [], "seconds": 0.0}
         self.metrics = b""  # as far as this training has come; the file may be that of another training of the run
+        self.step = 0  # that is being taken
         self.begun = self.saved = time.monotonic()
-        if folder.checkpoint.exists():
-            tensors, note = load_tensors(folder.checkpoint)
-            if note["run"] == identity:
-                self.trainer.restore(tensors, note["step"])
-                self.record = note["record"]
-                self.record["resumed_at"].append(self.trainer.step)
-                self.metrics = tensors["metrics"].numpy().tobytes()
-        processes.write(lambda: write_text(folder.metrics, self.metrics.decode()))
 
     def go(self, received: list[int]) -> dict[str, Any]:
+        try:
+            if self.prior and self.prior["status"] != "finished":
+                self._note_session()
+                return self._end(self.prior["status"], {})
+            self._begin()
+            return self._train(received)
+        except (MemoryError, RuntimeError) as error:
+            if self.processes.count > 1 or not is_out_of_memory(error):
+                raise
+            return self._end(OUT_OF_MEMORY, {})
+
+    def _begin(self) -> None:
+        """Make the model, and take up the last checkpoint, if there is one."""
+        checkpoint = checkpoints.last(self.folder, self.identity, quiet=not self.processes.first)
+        if checkpoint:
+            self.step, self.record = checkpoint.step, checkpoint.record
+            self.metrics = checkpoint.tensors["metrics"].numpy().tobytes()
+        self._note_session()
+        if self.run.task.reads:
+            self.processes.write(self._keep_tokenizer)
+        self.trainer = Trainer(self.run, self.device, self.processes)
+        if checkpoint:
+            self.trainer.restore(checkpoint.tensors, checkpoint.step)
+        elif self.start:
+            self.trainer.start_from(load_tensors(self.start.weights)[0])
+        self.processes.write(lambda: write_text(self.folder.metrics, self.metrics.decode()))
+
+    def _note_session(self) -> None:
+        """What this session is, in the record."""
+        about = {"device": describe(self.device), "threads": self.threads, "processes": self.processes.count}
+        self.record["sessions"].append({"step": self.step, "time": _now(), **about, **provenance()})
+
+    def _train(self, received: list[int]) -> dict[str, Any]:
         trainer, training = self.trainer, self.run.training
         hidden = None if self.processes.first else True  # None: where nobody looks
         bar = tqdm(total=training.steps, initial=trainer.step, desc=self.run.label, unit="step", disable=hidden)
         with self.folder.metrics.open("ab", buffering=0) as log, bar:
             while not trainer.done:
+                self.step = trainer.step + 1
                 trainer.advance()
                 bar.update()
                 if trainer.step % training.log_steps == 0 or trainer.done:
                     metrics = trainer.measure()
                     line = _line(metrics)
-                    self.processes.write(partial(log.write, line))
+                    self.processes.write(partial(_append, log, line))
                     self.metrics += line
                     trainer.forget()
                     if metrics.diverged_at is not None:
-                        return self._end("diverged", metrics.diverged_at)
+                        self.step = metrics.diverged_at
+                        return self._end("diverged", trainer.weights())
                 signalled, due = self.processes.largest(received[0] if received else 0, self._is_due())
                 if signalled or due:
                     self._save()
                 if signalled:
                     raise Stopped(signalled, trainer.step)
-        return self._end("finished", trainer.step)
+        return self._end("finished", trainer.weights())
 
     def _is_due(self) -> bool:
         training = self.run.training
@@ -139,42 +176,38 @@ class _Session:
         return time.monotonic() - self.saved > 60 * training.checkpoint_minutes
 
     def _save(self) -> None:
-        note = {"run": self.identity, "step": self.trainer.step, "record": self._timed()}
         metrics = torch.from_numpy(np.frombuffer(self.metrics, np.uint8).copy())
         state = self.trainer.state() | {"metrics": metrics}
-        self.processes.write(lambda: save_tensors(self.folder.checkpoint, state, note))
+        checkpoint = Checkpoint(self.identity, self.trainer.step, self._timed(), state)
+        self.processes.write(lambda: checkpoints.save(self.folder, checkpoint))
         self.saved = time.monotonic()
 
-    def _end(self, status: str, step: int) -> dict[str, Any]:
-        weights = self.trainer.weights()
-        self.processes.write(lambda: self._write_end(weights, status, step))
+    def _end(self, status: str, weights: Mapping[str, Tensor]) -> dict[str, Any]:
+        self.processes.write(lambda: self._write_end(status, weights))
         return self.folder.read_record()
 
-    def _write_end(self, weights: Mapping[str, Tensor], status: str, step: int) -> None:
+    def _write_end(self, status: str, weights: Mapping[str, Tensor]) -> None:
         """The result, unless another training of this run, as a cluster may leave one running, has ended first."""
-        if self.folder.record.is_file() and self.folder.read_record().get("run") == self.identity:
-            _ended(self.identity, self.folder)
-        else:
-            self._write_result(weights, status, step)
-        self.folder.checkpoint.unlink(missing_ok=True)
+        if not self.folder.record.is_file() or self.folder.read_record().get("run") != self.identity:
+            self._write_result(status, weights)
+        if status != OUT_OF_MEMORY:  # whose record may be deleted, to go on with more memory
+            checkpoints.remove(self.folder)
 
-    def _write_result(self, weights: Mapping[str, Tensor], status: str, step: int) -> None:
+    def _write_result(self, status: str, weights: Mapping[str, Tensor]) -> None:
         save_tensors(self.folder.weights, weights, {"run": self.identity})
+        write_text(self.folder.metrics, self.metrics.decode())
         record = {
             "status": status,
-            "step": step,
+            "step": self.step,
             "run": self.identity,
-            "start": self.start,
+            "start": self.prior["weights"] if self.prior else None,
             "weights": checksum(self.folder.weights),
+            "metrics": sha256(self.metrics).hexdigest(),
+            "tokenizer": checksum(self.folder.tokenizer) if self.folder.tokenizer.is_file() else None,
             **self._timed(),
             "ended": _now(),
-            "device": describe(self.device),
-            "threads": self.threads,
-            "processes": self.processes.count,
-            "versions": {"asura": __version__, "torch": torch.__version__, "python": platform.python_version()},
         }
-        write_text(self.folder.metrics, self.metrics.decode())
-        write_text(self.folder.record, json.dumps(record, indent=1) + "\n")
+        write_sealed(self.folder.record, record)
 
     def _keep_tokenizer(self) -> None:
         """Beside the weights, so that the folder is all that generation needs."""
@@ -198,6 +231,11 @@ def _signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _append(log: BinaryIO, line: bytes) -> None:
+    with naming(Path(log.name)):
+        log.write(line)
 
 
 def _line(metrics: Metrics) -> bytes:

@@ -76,7 +76,7 @@ def test_a_signal_saves_and_leaves_and_the_run_goes_on_to_the_same_bits(tmp_path
     with pytest.raises(Stopped, match="SIGTERM; saved after step 7"):
         train(tiny_run(), tmp_path / "resumed")
     record = train(tiny_run(), tmp_path / "resumed")
-    assert record["resumed_at"] == [7] and steps == list(range(12))
+    assert [session["step"] for session in record["sessions"]] == [0, 7] and steps == list(range(12))
     same_end(tmp_path / "resumed", tmp_path / "straight")
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
