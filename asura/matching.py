@@ -132,7 +132,7 @@ def controls(study: Study, cell: Variant) -> Iterator[Match]:
     """The controls that the study asks for of one cell. Raises UserError where one cannot be matched."""
     for control in study.controls if cell.model.iterates() else []:
         model, training = _control(control, cell)
-        start = study.variant(cell.start.task, *_control(control, cell.start)) if cell.start else None
+        start = cell.start and study.variant(cell.start.task, *_control(control, cell.start), cell.resources)
         variant = study.variant(cell.task, model, training, cell.resources, start)
         if variant.label == cell.label:  # a cell of universal is its own iso_recursion
             continue

@@ -108,7 +108,7 @@ class RunFolder:
         self.run = path / "run.json"
         self.metrics = path / "metrics.jsonl"  # grows while training
         self.checkpoint = path / "checkpoint.safetensors"  # only of a run that has not ended, or ran out of memory
-        self.previous = path / "checkpoint.previous.safetensors"  # the one before it
+        self.earlier_checkpoint = path / "checkpoint.earlier.safetensors"  # the one before it
         self.weights = path / "weights.safetensors"
         self.record = path / "training.json"  # only of a run that has ended
         self.evaluation = path / "evaluation.json"

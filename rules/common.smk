@@ -107,6 +107,11 @@ def asked(resource, usual):
     return of_attempt
 
 
+def processes_of(wildcards, resources):
+    """The option that shares a run among processes, where it is given more than one GPU."""
+    return ["--processes", str(resources.gpu)] if resources.gpu > 1 else []
+
+
 # The models of each ablation, filled in by the files in rules/ablations.
 ABLATIONS = {}
 NAMED_ABLATIONS = config.get("ablations", [])

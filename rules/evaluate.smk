@@ -21,9 +21,10 @@ rule evaluate:
         iterations=PLAN.evaluation["iterations"],
         examples=PLAN.evaluation["examples"],
         benchmarks=benchmark_options,
+        processes=processes_of,
         run=subpath(output[0], parent=True),
     message:
         "evaluate {wildcards.label} on {wildcards.task}, seed {wildcards.seed}"
     shell:
         "python -m asura evaluate {params.run:q} --iterations {params.iterations:q} --examples {params.examples:q}"
-        " {params.benchmarks:q} --threads {threads} > {log:q} 2>&1"
+        " {params.benchmarks:q} {params.processes:q} --threads {threads} > {log:q} 2>&1"

@@ -21,7 +21,9 @@ rule train:
     params:
         out=subpath(output.record, parent=True),
         start=start_folder,
+        processes=processes_of,
     message:
         "train {wildcards.label} on {wildcards.task}, seed {wildcards.seed}"
     shell:
-        "python -m asura train {input.run:q} --out {params.out:q} {params.start:q} --threads {threads} > {log:q} 2>&1"
+        "python -m asura train {input.run:q} --out {params.out:q} {params.start:q} {params.processes:q}"
+        " --threads {threads} > {log:q} 2>&1"

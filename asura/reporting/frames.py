@@ -130,7 +130,7 @@ def score_range(results: Results, task: str) -> tuple[float, float]:
     return float(np.nanmin([run["chance"], lowest])), 1.0 if not highest <= HIGH else highest
 
 
-def failed_by_model(results: Results) -> dict[tuple[str, str], dict[str, int]]:
+def failures_by_model(results: Results) -> dict[tuple[str, str], dict[str, int]]:
     """(task, label) to the number of its runs that failed, by failure: divergence, and others that occur anywhere."""
     status = results.runs["status"]
     told = [failure for failure in FAILURES if failure == "diverged" or (status == failure).any()]

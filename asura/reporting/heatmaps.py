@@ -15,7 +15,7 @@ from asura.reporting.frames import (
     NOT_RECURSIVE,
     STUDY_MODEL,
     Results,
-    failed_by_model,
+    failures_by_model,
     family,
     headline_by_model,
     members,
@@ -33,7 +33,7 @@ SIGNS = {"diverged": "†", "out of memory": "‡"}
 @styled
 def grid(results: Results) -> Figure:
     """Mean score at every n and i, for each recursive family and each of its controls."""
-    table, scores, failed = members(results), headline_by_model(results), failed_by_model(results)
+    table, scores, failed = members(results), headline_by_model(results), failures_by_model(results)
     cells = table[(table["label"] == table["cell"]) & (table["architecture"] != NOT_RECURSIVE)]
     table = table[table["cell"].isin(cells["label"])]
     if not any(key in scores for key in zip(table["task"], table["label"], strict=True)):

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from asura.reporting.frames import (
     NOT_RECURSIVE,
     Results,
-    failed_by_model,
+    failures_by_model,
     headline_by_model,
     members,
 )
@@ -94,7 +94,7 @@ def _score_panels(
     results: Results, table: pd.DataFrame, decorate: Callable[[Axes], None], numbered: bool, width: float
 ) -> Figure:
     """Score against the column `x`: tasks are rows, n of the cell columns, a reference is in every column."""
-    scores, failed, look = headline_by_model(results), failed_by_model(results), styles(results)
+    scores, failed, look = headline_by_model(results), failures_by_model(results), styles(results)
     if not any(key in scores for key in zip(table["task"], table["label"], strict=True)):
         return empty_figure(NOT_SCORED)
     table = table.assign(reference=_is_reference(table))

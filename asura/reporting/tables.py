@@ -1,6 +1,6 @@
 """Tables of a study: functions from Results to frames of raw numbers, which are formatted on writing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from asura.reporting.frames import (
     HEADLINE_SPLIT,
     STUDY_MODEL,
     Results,
-    failed_by_model,
+    failures_by_model,
     headline,
     headline_by_model,
     members,
@@ -31,14 +31,14 @@ MATCHED = {
 
 def comparison(results: Results) -> pd.DataFrame:
     """Every cell and its controls: score over seeds, and the cell minus the control paired by seed."""
-    scores, failed = headline_by_model(results), failed_by_model(results)
+    scores, failed = headline_by_model(results), failures_by_model(results)
     none = pd.Series(dtype=float)
     rows = []
     for member in members(results).itertuples():
         own = scores.get((member.task, member.label), none)
         row = {"task": member.task, "cell": member.cell, "role": member.role, "model": member.label}
         row |= with_interval("score", mean_interval(own))
-        row |= {"seeds": own.size, **as_columns(failed[member.task, member.label])}
+        row |= {"seeds": own.size, **failed[member.task, member.label]}
         is_control = member.role not in (ASURA, STUDY_MODEL)
         cell = scores.get((member.task, member.cell), none) if is_control else none
         difference = paired_difference(cell, own)
@@ -47,11 +47,6 @@ def comparison(results: Results) -> pd.DataFrame:
         row |= {name: getattr(member, name) for name in [*COST, "chance"]}
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def as_columns(failed: Mapping[str, int]) -> dict[str, int]:
-    """The number of runs that failed, under the names of columns."""
-    return {failure.replace(" ", "_"): count for failure, count in failed.items()}
 
 
 def with_interval(name: str, interval: tuple[float, ...]) -> dict[str, float]:

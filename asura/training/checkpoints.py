@@ -24,13 +24,13 @@ def save(folder: RunFolder, checkpoint: Checkpoint) -> None:
     """Write the newest checkpoint, and keep the one before it. Raises OSError, and then both are as they were."""
     *note, tensors = checkpoint
     named = dict(zip(Checkpoint._fields, note, strict=False))
-    save_tensors(folder.checkpoint, tensors, named, keep=folder.previous)
+    save_tensors(folder.checkpoint, tensors, named, keep=folder.earlier_checkpoint)
 
 
 def last(folder: RunFolder, run: str, quiet: bool = False) -> Checkpoint | None:
     """The newest whole checkpoint of a run; those that are damaged are removed, and named in a line unless `quiet`."""
     damaged, found = [], None
-    for path in (folder.checkpoint, folder.previous):
+    for path in (folder.checkpoint, folder.earlier_checkpoint):
         if found is None and path.exists():
             try:
                 tensors, note = load_tensors(path)
@@ -50,4 +50,4 @@ def last(folder: RunFolder, run: str, quiet: bool = False) -> Checkpoint | None:
 def remove(folder: RunFolder) -> None:
     """Remove both."""
     folder.checkpoint.unlink(missing_ok=True)
-    folder.previous.unlink(missing_ok=True)
+    folder.earlier_checkpoint.unlink(missing_ok=True)

@@ -22,12 +22,12 @@ from tqdm import tqdm
 from asura.corpora.folders import corpus_folder
 from asura.errors import UserError
 from asura.files import checksum, naming, remove_leftovers, write_sealed, write_text, write_whole
-from asura.provenance import provenance
 from asura.runs import Run, RunFolder, digest
 from asura.training import checkpoints
 from asura.training.checkpoints import Checkpoint
 from asura.training.devices import describe, is_out_of_memory, prepare
 from asura.training.processes import Alone, joined
+from asura.training.provenance import provenance
 from asura.training.tensors import load_tensors, save_tensors
 from asura.training.trainer import Metrics, Trainer
 
@@ -51,10 +51,11 @@ def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None
 
     `start_from` is the folder of the trained run whose weights are the first ones, where the run asks for one.
 
-    A checkpoint of other settings, left by a run that was changed since, is not gone on from. A run that diverges, or
-    whose memory does not suffice, ends so, and so does one that starts from it. Raises UserError for a folder of
-    another run, Stopped on a signal, OSError where nothing can be written, and what torch does where memory does not
-    suffice to one of several processes; what was saved before stays.
+    A checkpoint of other settings, left by a run that was changed since, is not gone on from, nor one that is damaged:
+    the one before it is, or else training begins anew. A run that diverges, or whose memory does not suffice, ends so,
+    and so does one that starts from it. Raises UserError for a folder of another run, Stopped on a signal, OSError
+    where nothing can be written, and what torch raises where one of several processes runs out of memory; what was
+    saved before stays.
     """
     path.mkdir(parents=True, exist_ok=True)
     folder = RunFolder(path)

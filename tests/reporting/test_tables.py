@@ -27,10 +27,10 @@ def test_runs_out_of_memory_have_a_column_where_there_are_any(results: Results, 
     short = build([("asura", 1, 2)], diverged=(), out_of_memory=[("asura-n1-i2", 1)])
     for table in (comparison(short), ablation_table(short)):
         first = table.iloc[0]
-        assert (first["seeds"], first["diverged"], first["out_of_memory"]) == (2, 0, 1)
-        assert not table["out_of_memory"].iloc[1:].any()
+        assert (first["seeds"], first["diverged"], first["out of memory"]) == (2, 0, 1)
+        assert not table["out of memory"].iloc[1:].any()
         assert "out of memory" in for_people(table)
-    assert "out_of_memory" not in comparison(results) and "out_of_memory" not in ablation_table(results)
+    assert "out of memory" not in comparison(results) and "out of memory" not in ablation_table(results)
 
 
 def test_the_comparison_equals_a_slow_one(results: Results):

@@ -1,0 +1,127 @@
+"""Whether the results of a study are what its runs say: everything that can be computed again is, and compared."""
+
+import base64
+import json
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from asura.errors import UserError
+from asura.files import SEAL, checksum, read_json
+from asura.planning import Plan, load, make, reported
+from asura.reporting.ablations import write_ablation
+from asura.reporting.beside_published import beside_published
+from asura.reporting.collect import collect, read_results, write_results
+from asura.reporting.figures import write_figures
+from asura.reporting.tables import write_table, write_tables
+from asura.runs import RunFolder, digest, read_run
+from asura.training.tensors import load_tensors
+
+COMPARED = (".csv", ".md", ".tex", ".html", ".svg")
+"""Files that are made again; what is drawn in .png and .pdf is what is drawn in .svg, which the report holds."""
+
+
+def verify(study: Path) -> Iterator[str]:
+    """Check one thing after the other, and say of each that it holds. Raises UserError, naming the first that does not.
+
+    Of trainings it is checked that settings, weights, metrics and records belong together: whether training would lead
+    to these weights again, and whether the seconds and the memory of a run are right, only running it again can say.
+    """
+    plan, ablations = _plan(study), sorted(path.parent for path in study.glob("ablations/*/table.csv"))
+    yield f"plan.json is the plan of study.json: {len(plan.models)} models, {len(plan.runs)} runs"
+    runs = {folder: run for each in [*map(_plan, ablations), plan] for folder, run in each.runs.items()}
+    scores = sum(_run(study, folder, content, plan) for folder, content in runs.items())
+    yield f"{len(runs)} runs: settings, weights, metrics and records belong together, and {scores} scores to them"
+    with tempfile.TemporaryDirectory() as name:
+        again = Path(name)
+        write_results(collect(study), again / "tidy")
+        yield f"{_same(again / 'tidy', study / 'tidy')} tidy frames follow from the runs"
+        found = read_results(again / "tidy")
+        write_tables(found, again / "tables")
+        if paper := read_json(study / "study.json").get("published"):
+            write_table(beside_published(found, paper), again / "tables" / "published", None)
+        write_figures(found, again / "figures")
+        for part in ("tables", "figures"):
+            yield f"{_same(again / part, study / part)} files of {part} follow from the frames"
+        for folder in ablations:
+            write_ablation(collect(study, plan_folder=folder), again / folder.name)
+            _same(again / folder.name, folder)
+            yield f"table and figures of the ablation {folder.name} follow from its runs"
+    yield f"report.html holds {_embedded(study, plan.study)} tables and figures as they stand beside it, and no others"
+
+
+def _plan(folder: Path) -> Plan:
+    """The plan of a study or an ablation, which must be what this code plans of the settings beside it."""
+    path = folder / "plan.json"
+    plan = load(path)
+    expected = reported(make(read_json(folder / "study.json")), {model["task"] for model in plan.models})
+    if json.loads(json.dumps(expected._replace(digest=plan.digest))) != json.loads(json.dumps(plan)):
+        raise UserError(f"{path}: it is not the plan of study.json; run the workflow, which writes it anew")
+    return plan
+
+
+def _run(study: Path, name: str, content: dict[str, Any], plan: Plan) -> int:
+    """Check the folder of a run; returns the number of its scores."""
+    folder = RunFolder(study / name)
+    if read_json(folder.run) != content:
+        raise UserError(f"{folder.run}: it is not the run of plan.json")
+    run, record, evaluation = read_run(folder.run), folder.read_record(), folder.read_evaluation()
+    for path, sealed in ((folder.record, record), (folder.evaluation, evaluation)):
+        if SEAL not in sealed:
+            raise UserError(f"{path}: it has no checksum of itself")
+    if record["run"] != digest(run, record["start"]):
+        raise UserError(f"{folder.record}: it is of other settings than {folder.run.name}")
+    if run.start_from and record["start"] != RunFolder(study / run.start_from).read_record()["weights"]:
+        raise UserError(f"{folder.record}: it started from other weights than those of {run.start_from}")
+    for path, key in ((folder.weights, "weights"), (folder.metrics, "metrics"), (folder.tokenizer, "tokenizer")):
+        if record[key] != (checksum(path) if path.is_file() else None):
+            raise UserError(f"{path}: missing, or without the checksum in {folder.record.name}")
+    if load_tensors(folder.weights)[1]["run"] != record["run"]:
+        raise UserError(f"{folder.weights}: it holds the weights of another run")
+    on_benchmarks = any(model["benchmarks"] for model in plan.models if model["task"] == run.task_name)
+    asked = {key: plan.evaluation[key] for key in ("iterations", "examples")}
+    asked |= {"weights": record["weights"], "benchmarks": plan.evaluation["benchmarks"] if on_benchmarks else []}
+    if any(evaluation["made_of"][key] != value for key, value in asked.items()):
+        raise UserError(f"{folder.evaluation}: it is of other weights, or was asked otherwise, than plan.json says")
+    return len(evaluation["rows"])
+
+
+def _same(again: Path, there: Path) -> int:
+    """Compare each file of a folder with that of another. Raises UserError for the first that differs."""
+    paths = sorted(path for path in again.iterdir() if path.suffix in COMPARED)
+    for path in paths:
+        other = there / path.name
+        if not other.is_file() or other.read_bytes() != path.read_bytes():
+            raise UserError(f"{other}: missing, or not what follows from the runs by the packages that are here")
+    return len(paths)
+
+
+def _embedded(study: Path, name: str) -> int:
+    """Number of tables and figures in the report, each of which must be there as it is on the disk."""
+    path = study / "report.html"
+    try:
+        report = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: it cannot be read ({error.strerror})") from None
+    start = re.search(r"var results = (?=\{)", report)  # Snakemake's: each file by its path, as a data URI
+    if not start:
+        raise UserError(f"{path}: it is no report of Snakemake")
+    shown = {key: _content(held) for key, held in json.JSONDecoder().raw_decode(report, start.end())[0].items()}
+    named = read_json(study / "study.json").get("ablations", [])
+    folders = [study / "tables", study / "figures", *(study / "ablations" / ablation for ablation in named)]
+    beside = {f"results/{name}/{file.relative_to(study).as_posix()}": file for file in _shown(folders)}
+    for key in sorted(beside.keys() | shown.keys()):
+        if key not in beside or shown.get(key) != beside[key].read_bytes():
+            raise UserError(f"{path}: {key} is missing from it, or not as it stands beside it")
+    return len(beside)
+
+
+def _shown(folders: Iterable[Path]) -> Iterator[Path]:
+    for folder in folders:
+        yield from (path for path in folder.iterdir() if path.suffix in (".html", ".svg"))
+
+
+def _content(held: dict[str, Any]) -> bytes:
+    return base64.b64decode(held["data_uri"].partition("base64,")[2])
