@@ -1,39 +1,23 @@
 import json
 import os
-import pickle
-import platform
 import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import torch
 
 from asura.errors import UserError
-from asura.files import checksum
-from asura.runs import Run, RunFolder, digest
+from asura.runs import RunFolder, digest
 from asura.training import loop
 from asura.training.loop import Stopped, train
 from asura.training.tensors import load_tensors
 from asura.training.trainer import Trainer
 from tests.conftest import ROOT, tiny_run
-
-
-def metrics_of(path: Path) -> list[dict]:
-    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
-
-
-def start(run: Run, path: Path) -> subprocess.Popen:
-    """Train in a process of its own."""
-    path.mkdir(exist_ok=True)
-    (path / "run.json").write_text(run.model_dump_json())
-    command = [sys.executable, "-m", "asura", "train", path / "run.json", "--out", path]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+from tests.training.trainings import Always, metrics_of, same_end, start, stopped_after
 
 
 def test_a_run_leaves_weights_metrics_and_a_record(tmp_path):
@@ -86,11 +70,6 @@ def test_a_signal_saves_and_leaves_and_the_run_goes_on_to_the_same_bits(tmp_path
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
-def same_end(one: Path, other: Path) -> None:
-    assert (one / "weights.safetensors").read_bytes() == (other / "weights.safetensors").read_bytes()
-    assert metrics_of(one) == metrics_of(other)
-
-
 def test_a_run_killed_at_random_moments_ends_with_the_same_bits(tmp_path):
     run = tiny_run({"steps": 400, "checkpoint_steps": 1, "log_steps": 7})
     assert start(run, tmp_path / "straight").wait() == 0
@@ -135,158 +114,6 @@ def test_a_diverging_run_stops_and_is_a_result(tmp_path, monkeypatch):
     assert train(tiny_run(), tmp_path) == record
 
 
-def cut_short(content: bytes) -> bytes:
-    return content[: len(content) // 2]
-
-
-def flipped(content: bytes) -> bytes:
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-
-
-def emptied(_: bytes) -> bytes:
-    return b""
-
-
-def pickled(_: bytes) -> bytes:
-    return pickle.dumps(Bomb())
-
-
-class Bomb:
-    def __reduce__(self) -> tuple:
-        return os.mkdir, ("exploded",)
-
-
-@pytest.mark.parametrize("harm", [cut_short, flipped, emptied, pickled])
-@pytest.mark.parametrize("both", [False, True], ids=["the newest", "both"])
-def test_from_a_damaged_checkpoint_training_goes_back_to_the_one_before_or_begins_anew(
-    tmp_path, monkeypatch, capsys, harm, both
-):
-    monkeypatch.chdir(tmp_path)
-    straight = train(tiny_run(), tmp_path / "straight")
-    folder = RunFolder(tmp_path / "run")
-    interrupt_at(11, monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        train(tiny_run(), folder.path)
-    monkeypatch.undo()
-    monkeypatch.chdir(tmp_path)
-    for path in [folder.checkpoint, folder.earlier_checkpoint][: 1 + both]:
-        path.write_bytes(harm(path.read_bytes()))
-    record = train(tiny_run(), folder.path)
-    assert steps_of(record) == ([0] if both else [0, 4])  # there were checkpoints at 4 and at 8
-    assert record["weights"] == straight["weights"] and record["metrics"] == straight["metrics"]
-    (said,) = capsys.readouterr().err.splitlines()
-    assert said.endswith("damaged; training begins anew" if both else "damaged; training goes on from step 4")
-    assert not (tmp_path / "exploded").exists()
-
-
-def steps_of(record: dict) -> list[int]:
-    return [session["step"] for session in record["sessions"]]
-
-
-def test_a_damaged_checkpoint_does_not_take_the_place_of_the_whole_one_before_it(tmp_path, monkeypatch):
-    folder = RunFolder(tmp_path)
-    stopped_after(11, tmp_path, monkeypatch)
-    assert load_tensors(folder.earlier_checkpoint)[1]["step"] == 8
-    folder.checkpoint.write_bytes(b"")
-    stopped_after(9, tmp_path, monkeypatch)
-    steps = [load_tensors(path)[1]["step"] for path in (folder.checkpoint, folder.earlier_checkpoint)]
-    assert steps == [9, 8] and steps_of(train(tiny_run(), tmp_path)) == [0, 8, 9]
-
-
-def test_weights_dressed_as_a_checkpoint_are_passed_over(tmp_path, capsys):
-    folder = RunFolder(tmp_path)
-    record = train(tiny_run(), tmp_path)
-    folder.record.unlink()
-    folder.weights.replace(folder.checkpoint)
-    assert train(tiny_run(), tmp_path)["weights"] == record["weights"]
-    assert capsys.readouterr().err.count("damaged; training begins anew\n") == 1
-
-
-@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(flipped(path.read_bytes()))])
-def test_a_result_without_its_weights_is_said_and_made_again(tmp_path, capsys, harm):
-    folder = RunFolder(tmp_path)
-    record = train(tiny_run(), tmp_path)
-    harm(folder.weights)
-    assert train(tiny_run(), tmp_path)["weights"] == record["weights"] == checksum(folder.weights)
-    (said,) = capsys.readouterr().err.splitlines()
-    assert "weights.safetensors: missing or damaged; the run is trained again" in said
-
-
-def test_what_was_being_written_by_a_process_that_is_gone_is_removed(tmp_path):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    names = [f".checkpoint.safetensors.{host}.{pid}" for host in (platform.node(), "other") for pid in (dead.pid, 1)]
-    for name in names:
-        (tmp_path / name).write_bytes(b"half")
-    train(tiny_run(), tmp_path)
-    assert {path.name for path in tmp_path.glob(".*")} == set(names[1:])
-
-
-def interrupt_at(step: int, monkeypatch) -> None:
-    original = Trainer.advance
-
-    def advance(trainer: Trainer) -> None:
-        if trainer.step == step:
-            raise KeyboardInterrupt
-        original(trainer)
-
-    monkeypatch.setattr(Trainer, "advance", advance)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory"),
-        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
-        MemoryError(),
-    ],
-    ids=["accelerator", "torch on the CPU", "Python"],
-)
-def test_a_run_that_runs_out_of_memory_is_a_result(tmp_path, monkeypatch, error):
-    original = Trainer.advance
-
-    def advance(trainer: Trainer) -> None:
-        if trainer.step == 6:
-            raise error
-        original(trainer)
-
-    monkeypatch.setattr(Trainer, "advance", advance)
-    record = train(tiny_run(), tmp_path)
-    assert (record["status"], record["step"]) == ("out of memory", 7)
-    assert train(tiny_run(), tmp_path) == record and load_tensors(RunFolder(tmp_path).weights)[0] == {}
-    monkeypatch.undo()
-    RunFolder(tmp_path).record.unlink()  # with more memory it goes on
-    assert steps_of(train(tiny_run(), tmp_path)) == [0, 4]
-    train(tiny_run(), tmp_path / "straight")
-    same_end(tmp_path, tmp_path / "straight")
-
-
-def test_a_model_that_memory_cannot_hold_is_a_result_and_so_is_what_starts_from_it(tmp_path, monkeypatch):
-    def build(*_: object) -> None:
-        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
-
-    with monkeypatch.context() as patched:
-        patched.setattr("asura.training.trainer.build", build)
-        record = train(tiny_run(), tmp_path / "first")
-    assert (record["status"], record["step"]) == ("out of memory", 0)
-    assert RunFolder(tmp_path / "first").read_metrics() == []
-    second = tiny_run().model_copy(update={"start_from": "first"})
-    record = train(second, tmp_path / "second", start_from=tmp_path / "first")
-    assert (record["status"], record["step"]) == ("out of memory", 0)
-    assert record["start"] == checksum(RunFolder(tmp_path / "first").weights)
-
-
-def test_another_error_of_torch_is_no_result(tmp_path, monkeypatch):
-    def advance(_: Trainer) -> None:
-        raise RuntimeError("shapes do not fit")
-
-    monkeypatch.setattr(Trainer, "advance", advance)
-    with pytest.raises(RuntimeError, match="shapes"):
-        train(tiny_run(), tmp_path)
-    assert not RunFolder(tmp_path).record.exists()
-
-
 def test_a_record_says_what_made_the_run_in_each_session(tmp_path, monkeypatch):
     git = shutil.which("git") or "git"
     stopped_after(5, tmp_path, monkeypatch)
@@ -305,7 +132,7 @@ def test_a_record_says_what_made_the_run_in_each_session(tmp_path, monkeypatch):
 
 def test_a_checkpoint_of_other_settings_is_not_gone_on_from(tmp_path, monkeypatch):
     received = [signal.SIGTERM]
-    monkeypatch.setattr(loop, "_signals", lambda: _always(received))
+    monkeypatch.setattr(loop, "_signals", lambda: Always(received))
     with pytest.raises(Stopped):
         train(tiny_run(), tmp_path)
     received.clear()
@@ -313,23 +140,6 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(tmp_path, monkeypatc
     monkeypatch.undo()
     train(tiny_run({"learning_rate": 0.1}), tmp_path / "fresh")
     same_end(tmp_path, tmp_path / "fresh")
-
-
-def stopped_after(steps: int, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train the tiny run for some steps, from where it stands to where a signal stops it."""
-    received: list[int] = []
-    original = Trainer.advance
-
-    def advance(trainer: Trainer) -> None:
-        original(trainer)
-        if trainer.step >= steps:
-            received.append(signal.SIGTERM)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(loop, "_signals", lambda: _always(received))
-        patched.setattr(Trainer, "advance", advance)
-        with pytest.raises(Stopped):
-            train(tiny_run(), path)
 
 
 def test_of_two_trainings_of_a_run_neither_takes_metrics_from_the_other(tmp_path, monkeypatch):
@@ -377,13 +187,3 @@ def test_a_result_of_other_settings_does_not_stand(tmp_path, monkeypatch):
     monkeypatch.undo()
     train(changed, tmp_path / "straight")
     same_end(tmp_path / "run", tmp_path / "straight")
-
-
-class _always:
-    def __init__(self, received: list[int]) -> None:
-        self.received = received
-
-    def __enter__(self) -> list[int]:
-        return self.received
-
-    def __exit__(self, *_: object) -> None: ...
