@@ -1,0 +1,63 @@
+"""A study whose trainings last some seconds, the workflow that runs it, and what it must come to."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from asura.files import checksum
+from asura.runs import RunFolder
+from tests.workflow.conftest import copy_workflow, write
+
+STUDY = {
+    "name": "faults",
+    "seeds": [0, 1, 2],
+    "tasks": {"phop": {"hops": 1, "alphabet": 3, "length": 8}},
+    "models": {"asura": {"n": 1, "i": [1, 2]}},
+    "width": 8,
+    "heads": 2,
+    "training": {"steps": 1500, "batch": 4, "log_steps": 50, "checkpoint_steps": 100},
+    "evaluation": {"examples": 50},
+}
+RUNS = 6
+FRAMES = "results/faults/tidy/scores.csv"
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen:
+    """Snakemake in a copy of the workflow, which goes on while a test does something to it."""
+    write(copy_workflow(folder), STUDY)
+    command = [sys.executable, "-m", "snakemake", FRAMES, "--cores", "2", "--configfile", "study.yaml", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    with (folder / "snakemake.log").open("w") as log:
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+
+
+def frames(folder: Path) -> dict[str, str]:
+    """Checksums of what the study measured, times left out."""
+    return {name: checksum(folder / "results/faults/tidy" / f"{name}.csv") for name in ("scores", "curves", "runs")}
+
+
+def records(folder: Path) -> list[Path]:
+    """The records of trainings that have ended."""
+    return list(folder.glob("results/faults/runs/*/*/*/training.json"))
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def trainings(folder: Path) -> dict[psutil.Process, RunFolder]:
+    """The processes that train in a copy of the workflow, with the run of each."""
+    found = {}
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        command = process.info["cmdline"] or []
+        if process.info["cwd"] == str(folder) and command[1:4] == ["-m", "asura", "train"]:
+            found[process] = RunFolder(folder / command[command.index("--out") + 1])
+    return found
