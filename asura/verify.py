@@ -71,7 +71,7 @@ def _run(study: Path, name: str, content: dict[str, Any], plan: Plan) -> int:
     for path, sealed in ((folder.record, record), (folder.evaluation, evaluation)):
         if SEAL not in sealed:
             raise UserError(f"{path}: it has no checksum of itself")
-    if record["run"] != digest(run, record["start"]):
+    if record["run"] != digest(run, record.get("start")):
         raise UserError(f"{folder.record}: it is of other settings than {folder.run.name}")
     if run.start_from and record["start"] != RunFolder(study / run.start_from).read_record()["weights"]:
         raise UserError(f"{folder.record}: it started from other weights than those of {run.start_from}")

@@ -31,7 +31,7 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1) -> dict[str, 
     """
     folder = RunFolder(path)
     run, record = read_run(folder.run), folder.read_record()
-    if record["run"] != digest(run, record["start"]):
+    if record["run"] != digest(run, record.get("start")):
         raise UserError(f"{folder.record}: it is of other settings than {folder.run.name}; train the run again")
     made_of = {"weights": record["weights"], **evaluation.model_dump(mode="json")}
     if folder.evaluation.is_file():

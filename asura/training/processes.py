@@ -201,6 +201,13 @@ class Several(Alone):
             for parameter in [p for p in optimiser.state if names[p] not in states]:
                 del optimiser.state[parameter]
 
+    def leave(self) -> None:
+        """Part from the other processes."""
+        if self._replica:
+            # Were DDP the last to hold the group, its end would wait for threads that wait for it: for ever.
+            self._replica.reducer = self._replica.logger = None
+        dist.destroy_process_group()
+
 
 class _LossOf(nn.Module):
     """A model's loss as a forward pass, which is what DDP watches."""
@@ -237,10 +244,11 @@ def joined() -> Iterator[Alone]:
         torch.accelerator.set_device_index(int(os.environ["LOCAL_RANK"]))
         backend = f"cpu:gloo,{accelerator.type}:{dist.get_default_backend_for_device(accelerator)}"
     dist.init_process_group(backend)
+    processes = Several(dist.get_rank(), dist.get_world_size())
     try:
-        yield Several(dist.get_rank(), dist.get_world_size())
+        yield processes
     finally:
-        dist.destroy_process_group()
+        processes.leave()
 
 
 def launch(count: int) -> int:

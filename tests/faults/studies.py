@@ -15,15 +15,15 @@ from tests.workflow.conftest import copy_workflow, write
 
 STUDY = {
     "name": "faults",
-    "seeds": [0, 1, 2],
+    "seeds": [0, 1],
     "tasks": {"phop": {"hops": 1, "alphabet": 3, "length": 8}},
     "models": {"asura": {"n": 1, "i": [1, 2]}},
     "width": 8,
     "heads": 2,
-    "training": {"steps": 1500, "batch": 4, "log_steps": 50, "checkpoint_steps": 100},
+    "training": {"steps": 4000, "batch": 4, "log_steps": 50, "checkpoint_steps": 100},
     "evaluation": {"examples": 50},
 }
-RUNS = 6
+RUNS = 4
 FRAMES = "results/faults/tidy/scores.csv"
 
 

@@ -53,7 +53,7 @@ def test_every_ablation_can_be_planned_and_holds_more_than_one_model(folder: Pat
     result = call(folder, "--dry-run")
     assert result.returncode == 0, result.stderr
     plans = list((folder / "results" / "tiny" / "ablations").glob("*/plan.json"))
-    assert len(plans) == 12
+    assert len(plans) == 11
 
 
 def test_an_ablation_without_a_file_is_refused(folder: Path):
