@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -26,9 +27,14 @@ def write(folder: Path, study: dict) -> Path:
 
 
 def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", "study.yaml"]
+    options = ("--cores", "2", "--configfile", "study.yaml")
+    return snakemake(folder, *arguments, *options, capture_output=True, text=True)
+
+
+def snakemake(folder: Path, *arguments: str, **settings: Any) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snakemake", *arguments]
     environment = os.environ | {"PYTHONPATH": str(folder)}  # the copy's package, not the one that is installed
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=folder, env=environment, check=False, **settings)
 
 
 def copy_workflow(folder: Path) -> Path:
