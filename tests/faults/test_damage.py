@@ -14,6 +14,7 @@ from asura.runs import RunFolder
 from asura.training.loop import train
 from asura.training.tensors import load_tensors
 from tests.conftest import tiny_run
+from tests.faults.conftest import Tell
 from tests.training.trainings import interrupt_at, steps_of, stopped_after
 
 
@@ -42,8 +43,10 @@ class Bomb:
 @pytest.mark.parametrize("harm", [cut_short, flipped, emptied, pickled])
 @pytest.mark.parametrize("both", [False, True], ids=["the newest", "both"])
 def test_from_a_damaged_checkpoint_training_goes_back_to_the_one_before_or_begins_anew(
-    tmp_path, monkeypatch, capsys, harm, both
+    tmp_path, monkeypatch, capsys, harm, both, fault: Tell
 ):
+    what = "goes on from the one before it, or, if that is damaged too, begins anew; nothing is unpickled"
+    fault("a checkpoint cut short, flipped, emptied, or a pickle in its place", f"one line; {what}")
     monkeypatch.chdir(tmp_path)
     straight = train(tiny_run(), tmp_path / "straight")
     folder = RunFolder(tmp_path / "run")
@@ -82,7 +85,8 @@ def test_weights_dressed_as_a_checkpoint_are_passed_over(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(flipped(path.read_bytes()))])
-def test_a_result_without_its_weights_is_said_and_made_again(tmp_path, capsys, harm):
+def test_a_result_without_its_weights_is_said_and_made_again(tmp_path, capsys, harm, fault: Tell):
+    fault("the weights of a finished run missing or flipped", "one line; the run is trained again")
     folder = RunFolder(tmp_path)
     record = train(tiny_run(), tmp_path)
     harm(folder.weights)

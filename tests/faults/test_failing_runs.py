@@ -6,6 +6,7 @@ import pytest
 from asura.verify import verify
 from tests.conftest import TINY
 from tests.faults.conftest import Tell
+from tests.faults.test_out_of_memory import FAULT
 from tests.workflow.conftest import call, copy_workflow, write
 
 pytestmark = pytest.mark.faults
@@ -18,8 +19,8 @@ STUDY = TINY | {
 
 
 def test_runs_that_diverge_or_run_out_of_memory_are_results(tmp_path, fault: Tell):
-    fault("a run that diverges (its learning rate explodes)", "recorded, counted in the tables; the rest goes on")
-    fault("a run for which memory does not suffice", "recorded, counted in the tables; the rest goes on", 2)
+    fault("a run that diverges: its learning rate explodes", FAULT[1])
+    fault(*FAULT, times=2)
     write(copy_workflow(tmp_path), STUDY)
     done = call(tmp_path)
     assert done.returncode == 0, done.stderr

@@ -9,7 +9,10 @@ from asura.training.loop import train
 from asura.training.tensors import load_tensors
 from asura.training.trainer import Trainer
 from tests.conftest import tiny_run
+from tests.faults.conftest import Tell
 from tests.training.trainings import same_end, steps_of
+
+FAULT = ("memory that does not suffice to a run", "recorded as that, counted in the tables; the rest goes on")
 
 
 @pytest.mark.parametrize(
@@ -21,7 +24,8 @@ from tests.training.trainings import same_end, steps_of
     ],
     ids=["accelerator", "torch on the CPU", "Python"],
 )
-def test_a_run_that_runs_out_of_memory_is_a_result(tmp_path, monkeypatch, error):
+def test_a_run_that_runs_out_of_memory_is_a_result(tmp_path, monkeypatch, error, fault: Tell):
+    fault(*FAULT)
     original = Trainer.advance
 
     def advance(trainer: Trainer) -> None:
@@ -40,7 +44,9 @@ def test_a_run_that_runs_out_of_memory_is_a_result(tmp_path, monkeypatch, error)
     same_end(tmp_path, tmp_path / "straight")
 
 
-def test_a_model_that_memory_cannot_hold_is_a_result_and_so_is_what_starts_from_it(tmp_path, monkeypatch):
+def test_a_model_that_memory_cannot_hold_is_a_result_and_so_is_what_starts_from_it(tmp_path, monkeypatch, fault: Tell):
+    fault(*FAULT)
+
     def build(*_: object) -> None:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
 
