@@ -23,7 +23,8 @@ def test_five_hundred_runs_are_each_made_once(tmp_path: Path, fault: Tell):
     cores = os.cpu_count() or 1
     begun = time.monotonic()
     with (tmp_path / "log").open("w") as log:
-        done = snakemake(tmp_path, "results/tiny/tidy/scores.csv", "--cores", str(cores), stdout=log, stderr=log)
+        options = ("--cores", str(cores), "--configfile", "study.yaml")
+        done = snakemake(tmp_path, "results/tiny/tidy/scores.csv", *options, stdout=log, stderr=log)
     seconds = (time.monotonic() - begun) * cores
     said = (tmp_path / "log").read_text()
     assert done.returncode == 0, said
