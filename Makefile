@@ -13,7 +13,7 @@ test: $(ENVIRONMENT)
 	.venv/bin/python -m pytest --numprocesses auto --dist loadfile
 
 faults: $(ENVIRONMENT)
-	.venv/bin/python -m pytest -m "cluster or faults" tests/faults tests/cluster
+	.venv/bin/python -m pytest -m "" tests/faults tests/cluster
 
 bench: $(ENVIRONMENT)
 	.venv/bin/python benchmarks/steps.py

@@ -42,3 +42,4 @@ rule all:
     default_target: True
     input:
         f"{STUDY}/report.html",
+        every_run,

@@ -262,3 +262,9 @@ def main() -> None:
         sys.exit(f"asura: {error}" if _is_first() else 1)
     except OSError as error:
         sys.exit(f"asura: {error.filename}: {error.strerror}" if error.filename else f"asura: {error}")
+    except (MemoryError, RuntimeError) as error:
+        from asura.training.devices import is_out_of_memory
+
+        if not is_out_of_memory(error):
+            raise
+        sys.exit(f"asura: out of memory: {' '.join(str(error).split())}")

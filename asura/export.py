@@ -9,7 +9,6 @@ import yaml
 from tabulate import tabulate
 
 from asura.evaluation.evaluate import load_trained
-from asura.files import read_json
 from asura.matching import cost
 from asura.models.model import Model
 from asura.pretrained import Config, Pretrained, write
@@ -53,7 +52,7 @@ logits = model(tokens)  # (B, T) int64 -> (B, T, {vocabulary})
 def export(path: Path, to: Path) -> None:
     """Write the model of a trained run to a folder.
 
-    Raises UserError where the run has not ended or has diverged, and OSError where nothing can be written.
+    Raises UserError where the run has not ended, or has failed, and OSError where nothing can be written.
     """
     folder = RunFolder(path)
     run, model = load_trained(path, torch.device("cpu"))
@@ -82,7 +81,7 @@ def model_card(folder: RunFolder, run: Run, model: Model) -> str:
         flops=counted.flops / length,
         tokens=run.tokens,
         hours=record["seconds"] / 3600,
-        device=record["device"],
+        device=record["sessions"][-1]["device"],
         training=_as_yaml(run.model_dump(mode="json", include=TRAINED_BY)),
         evaluation=_evaluation(folder, run, record["weights"]),
         vocabulary=run.task.vocabulary,
@@ -95,7 +94,7 @@ def _as_yaml(content: dict[str, Any]) -> str:
 
 def _evaluation(folder: RunFolder, run: Run, weights: str) -> str:
     """The rows of these weights at the trained number of iterations, as a table."""
-    done = read_json(folder.evaluation) if folder.evaluation.is_file() else {"made_of": {}}
+    done = folder.read_evaluation() if folder.evaluation.is_file() else {"made_of": {}}
     if done["made_of"].get("weights") != weights:
         return "It has not been evaluated."
     floors = done.get("floors", {})

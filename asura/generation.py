@@ -30,7 +30,7 @@ def generate(
     """A text and its continuation by the model of a trained run: `tokens` of them, or less where the text ends.
 
     The model reads as many of the last tokens as it was trained on, at `iterations` (as trained if None). Raises
-    UserError for a run that has not ended, has diverged or is no language model, and for what cannot be sampled.
+    UserError for a run that has not ended, has failed or is no language model, and for what cannot be sampled.
     """
     if not 0 <= temperature < math.inf:
         raise UserError(f"temperature: found {temperature}; it must be 0, which is greedy, or a number above")

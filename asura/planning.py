@@ -174,12 +174,12 @@ def prepare_ablation(
             if architecture not in ("controls", "tasks")
         }
         own = {**shared, "tasks": tasks, "models": filled, "controls": models.get("controls", [])}
-        plan = _kept(own, folder) or _reported(make(own), models.get("tasks", list(tasks)))
+        plan = _kept(own, folder) or reported(make(own), models.get("tasks", list(tasks)))
     _keep(plan, own, folder, study)
     return folder, plan
 
 
-def _reported(plan: Plan, tasks: Collection[str]) -> Plan:
+def reported(plan: Plan, tasks: Collection[str]) -> Plan:
     """The plan with the models and roles of some tasks only; runs of the others may be what theirs start from."""
     models, roles = ([row for row in rows if row["task"] in tasks] for rows in (plan.models, plan.roles))
     return plan._replace(models=models, roles=roles)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 
 from asura.errors import UserError
-from asura.files import read_json
+from asura.files import read_json, read_sealed
 from asura.models import AnyArchitecture
 from asura.tasks import TASKS, Task
 from asura.tasks.base import LARGEST
@@ -107,8 +107,8 @@ class RunFolder:
         self.path = path
         self.run = path / "run.json"
         self.metrics = path / "metrics.jsonl"  # grows while training
-        self.checkpoint = path / "checkpoint.safetensors"  # only of a run that has not ended
-        self.earlier_checkpoint = path / "checkpoint.earlier.safetensors"
+        self.checkpoint = path / "checkpoint.safetensors"  # only of a run that has not ended, or ran out of memory
+        self.earlier_checkpoint = path / "checkpoint.earlier.safetensors"  # the one before it
         self.weights = path / "weights.safetensors"
         self.record = path / "training.json"  # only of a run that has ended
         self.evaluation = path / "evaluation.json"
@@ -118,7 +118,11 @@ class RunFolder:
         """What training left. Raises UserError where it has not ended."""
         if not self.record.is_file():
             raise UserError(f"{self.record}: no such file; the run has not been trained to its end")
-        return read_json(self.record)
+        return read_sealed(self.record)
+
+    def read_evaluation(self) -> dict[str, Any]:
+        """What evaluation left. Raises UserError where it is missing or damaged."""
+        return read_sealed(self.evaluation)
 
     def read_record_of(self, run: "Run") -> dict[str, Any]:
         """The record, which must be of these settings. Raises UserError."""

@@ -2,33 +2,38 @@
 
 import base64
 import json
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from asura.errors import UserError
-from asura.evaluation.evaluate import rows_checksum
-from asura.files import checksum, read_json
-from asura.planning import Plan, load, make
-from asura.reporting.ablations import ablation_table
+from asura.files import SEAL, checksum, read_json
+from asura.planning import Plan, load, make, reported
+from asura.reporting.ablations import write_ablation
 from asura.reporting.beside_published import beside_published
 from asura.reporting.collect import collect, read_results, write_results
+from asura.reporting.figures import write_figures
 from asura.reporting.tables import write_table, write_tables
 from asura.runs import RunFolder, read_run
 from asura.training.tensors import load_tensors
+
+COMPARED = (".csv", ".md", ".tex", ".html", ".svg")
+"""Files that are made again; what is drawn in .png and .pdf is what is drawn in .svg, which the report holds."""
 
 
 def verify(study: Path) -> Iterator[str]:
     """Check one thing after the other, and say of each that it holds. Raises UserError, naming the first that does not.
 
-    Of trainings it is checked that weights, metrics and records belong together; whether training would lead to these
-    weights again, only training again can say.
+    Of trainings it is checked that settings, weights, metrics and records belong together: whether training would lead
+    to these weights again, and whether the seconds and the memory of a run are right, only running it again can say.
     """
-    plan = _plan(study)
+    plan, ablations = _plan(study), sorted(path.parent for path in study.glob("ablations/*/table.csv"))
     yield f"plan.json is the plan of study.json: {len(plan.models)} models, {len(plan.runs)} runs"
-    for folder, content in plan.runs.items():
-        _run(RunFolder(study / folder), content)
-    yield f"{len(plan.runs)} runs: settings, weights, metrics and scores belong together"
+    runs = {folder: run for each in [*map(_plan, ablations), plan] for folder, run in each.runs.items()}
+    scores = sum(_run(study, folder, content, plan) for folder, content in runs.items())
+    yield f"{len(runs)} runs: settings, weights, metrics and records belong together, and {scores} scores to them"
     with tempfile.TemporaryDirectory() as name:
         again = Path(name)
         write_results(collect(study), again / "tidy")
@@ -37,60 +42,84 @@ def verify(study: Path) -> Iterator[str]:
         write_tables(found, again / "tables")
         if paper := read_json(study / "study.json").get("published"):
             write_table(beside_published(found, paper), again / "tables" / "published", None)
-        yield f"{_same(again / 'tables', study / 'tables')} files of tables follow from the frames"
-        for folder in sorted(path.parent for path in study.glob("ablations/*/table.csv")):
-            for run, content in load(folder / "plan.json").runs.items():
-                _run(RunFolder(study / run), content)
-            write_table(ablation_table(collect(study, plan_folder=folder)), again / folder.name / "table", None)
+        write_figures(found, again / "figures")
+        for part in ("tables", "figures"):
+            yield f"{_same(again / part, study / part)} files of {part} follow from the frames"
+        for folder in ablations:
+            write_ablation(collect(study, plan_folder=folder), again / folder.name)
             _same(again / folder.name, folder)
-            yield f"the table of the ablation {folder.name} follows from its runs"
-    yield f"report.html holds {_embedded(study)} tables and figures as they stand beside it"
+            yield f"table and figures of the ablation {folder.name} follow from its runs"
+    yield f"report.html holds {_embedded(study, plan.study)} tables and figures as they stand beside it, and no others"
 
 
-def _plan(study: Path) -> Plan:
-    path = study / "plan.json"
+def _plan(folder: Path) -> Plan:
+    """The plan of a study or an ablation, which must be what this code plans of the settings beside it."""
+    path = folder / "plan.json"
     plan = load(path)
-    expected = make(read_json(study / "study.json"))._replace(digest=plan.digest)
-    if json.loads(json.dumps(expected)) != json.loads(json.dumps(plan)):
+    expected = reported(make(read_json(folder / "study.json")), {model["task"] for model in plan.models})
+    if json.loads(json.dumps(expected._replace(digest=plan.digest))) != json.loads(json.dumps(plan)):
         raise UserError(f"{path}: it is not the plan of study.json; run the workflow, which writes it anew")
     return plan
 
 
-def _run(folder: RunFolder, content: dict) -> None:
+def _run(study: Path, name: str, content: dict[str, Any], plan: Plan) -> int:
+    """Check the folder of a run; returns the number of its scores."""
+    folder = RunFolder(study / name)
     if read_json(folder.run) != content:
         raise UserError(f"{folder.run}: it is not the run of plan.json")
-    record = folder.read_record_of(read_run(folder.run))
-    for path, name in ((folder.weights, "weights"), (folder.metrics, "metrics")):
-        if not path.is_file() or checksum(path) != record.get(name):
+    run = read_run(folder.run)
+    record, evaluation = folder.read_record_of(run), folder.read_evaluation()
+    for path, sealed in ((folder.record, record), (folder.evaluation, evaluation)):
+        if SEAL not in sealed:
+            raise UserError(f"{path}: it has no checksum of itself")
+    if run.start_from and record["start"] != RunFolder(study / run.start_from).read_record()["weights"]:
+        raise UserError(f"{folder.record}: it started from other weights than those of {run.start_from}")
+    for path, key in ((folder.weights, "weights"), (folder.metrics, "metrics"), (folder.tokenizer, "tokenizer")):
+        if record[key] != (checksum(path) if path.is_file() else None):
             raise UserError(f"{path}: missing, or without the checksum in {folder.record.name}")
-    load_tensors(folder.weights)
-    evaluation = read_json(folder.evaluation)
-    if evaluation.get("made_of", {}).get("weights") != record["weights"]:
-        raise UserError(f"{folder.evaluation}: it is of other weights than those beside it")
-    if evaluation.get("sha256") != rows_checksum(evaluation):
-        raise UserError(f"{folder.evaluation}: its rows do not have the checksum they were written with")
+    if load_tensors(folder.weights)[1]["run"] != record["run"]:
+        raise UserError(f"{folder.weights}: it holds the weights of another run")
+    asked = {key: plan.evaluation[key] for key in ("iterations", "examples")}
+    asked |= {"weights": record["weights"], "benchmarks": plan.benchmarks_of(run.task_name)}
+    if any(evaluation["made_of"][key] != value for key, value in asked.items()):
+        raise UserError(f"{folder.evaluation}: it is of other weights, or was asked otherwise, than plan.json says")
+    return len(evaluation["rows"])
 
 
 def _same(again: Path, there: Path) -> int:
     """Compare each file of a folder with that of another. Raises UserError for the first that differs."""
-    paths = sorted(again.iterdir())
+    paths = sorted(path for path in again.iterdir() if path.suffix in COMPARED)
     for path in paths:
         other = there / path.name
         if not other.is_file() or other.read_bytes() != path.read_bytes():
-            raise UserError(f"{other}: missing, or not what follows from the runs")
+            raise UserError(f"{other}: missing, or not what follows from the runs by the packages that are here")
     return len(paths)
 
 
-def _embedded(study: Path) -> int:
+def _embedded(study: Path, name: str) -> int:
     """Number of tables and figures in the report, each of which must be there as it is on the disk."""
     path = study / "report.html"
     try:
         report = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path}: it cannot be read ({error.strerror})") from None
-    shown = [*study.glob("tables/*.html"), *study.glob("figures/*.svg")]
-    shown += [*study.glob("ablations/*/*.html"), *study.glob("ablations/*/*.svg")]
-    for each in shown:
-        if base64.b64encode(each.read_bytes()).decode() not in report:
-            raise UserError(f"{path}: it does not hold {each.relative_to(study)} as that stands there")
-    return len(shown)
+    start = re.search(r"var results = (?=\{)", report)  # Snakemake's: each file by its path, as a data URI
+    if not start:
+        raise UserError(f"{path}: it is no report of Snakemake")
+    shown = {key: _content(held) for key, held in json.JSONDecoder().raw_decode(report, start.end())[0].items()}
+    named = read_json(study / "study.json").get("ablations", [])
+    folders = [study / "tables", study / "figures", *(study / "ablations" / ablation for ablation in named)]
+    beside = {f"results/{name}/{file.relative_to(study).as_posix()}": file for file in _shown(folders)}
+    for key in sorted(beside.keys() | shown.keys()):
+        if key not in beside or shown.get(key) != beside[key].read_bytes():
+            raise UserError(f"{path}: {key} is missing from it, or not as it stands beside it")
+    return len(beside)
+
+
+def _shown(folders: Iterable[Path]) -> Iterator[Path]:
+    for folder in folders:
+        yield from (path for path in folder.iterdir() if path.suffix in (".html", ".svg"))
+
+
+def _content(held: dict[str, Any]) -> bytes:
+    return base64.b64decode(held["data_uri"].partition("base64,")[2])

@@ -74,7 +74,7 @@ def default_study() -> None:
         print("\nThe default study has not been run here: no share of it to tell.")
         return
     records = [json.loads(path.read_text()) for path in study.rglob("training.json")]
-    started = min(datetime.fromisoformat(record["started"]) for record in records).timestamp()
+    started = min(datetime.fromisoformat(record["sessions"][0]["time"]) for record in records).timestamp()
     wall = (study / "report.html").stat().st_mtime - started
     training = sum(record["seconds"] for record in records)
     cores = os.cpu_count() or 1

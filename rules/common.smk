@@ -124,10 +124,20 @@ def ablation_results(name):
 
 def ablation_runs(wildcards):
     """The plan of an ablation, and what its runs leave."""
+    return runs_of_ablation(wildcards.ablation)
+
+
+def runs_of_ablation(ablation):
     with refusing():
-        folder, plan = prepare_ablation(config, RESULTS, wildcards.ablation, ABLATIONS[wildcards.ablation])
+        folder, plan = prepare_ablation(config, RESULTS, ablation, ABLATIONS[ablation])
     names = ("training.json", "evaluation.json")
     return [f"{folder}/plan.json"] + [f"{STUDY}/{run}/{name}" for run in plan.runs for name in names]
+
+
+def every_run(wildcards):
+    """What the runs of the study and its ablations leave: asked for by itself, a run that was deleted runs again."""
+    runs = of_every_run("training.json") + of_every_run("evaluation.json")
+    return runs + sum(map(runs_of_ablation, NAMED_ABLATIONS), [])
 
 
 def check_ablations():

@@ -6,6 +6,7 @@ import torch
 from asura.corpora.tokenizers import load
 from asura.errors import UserError
 from asura.evaluation.evaluate import load_trained
+from asura.files import write_sealed
 from asura.generation import choose, continuation, generate
 from asura.models import ARCHITECTURES, build
 from asura.runs import RunFolder
@@ -94,8 +95,8 @@ def test_what_cannot_be_continued_is_said_in_one_line(folder, tmp_path):
     with pytest.raises(UserError, match=r"none/run\.json: no such file"):
         generate(tmp_path / "none", "the", 1)
     diverged = RunFolder(shutil.copytree(folder.path, tmp_path / "diverged"))
-    diverged.record.write_text(folder.record.read_text().replace('"finished"', '"diverged"'))
-    with pytest.raises(UserError, match="its training diverged at step 200"):
+    write_sealed(diverged.record, folder.read_record() | {"status": "diverged"})
+    with pytest.raises(UserError, match="its training ended at step 200, diverged"):
         generate(diverged.path, "the", 1)
     folder.tokenizer.write_text("{")
     with pytest.raises(UserError, match=r"tokenizer\.json: it is no tokenizer"):

@@ -14,6 +14,7 @@ from asura import build
 from asura.errors import UserError
 from asura.evaluation.evaluate import evaluate, load_trained
 from asura.export import export
+from asura.files import write_sealed
 from asura.hub import HubModel
 from asura.models import ARCHITECTURES
 from asura.pretrained import Config, Pretrained, read, write
@@ -109,9 +110,8 @@ def test_the_card_has_the_scores_at_the_trained_iterations_of_these_weights(fold
     assert [line[-1] for line in found[1:]] == [chance[r["split"]] if r["metric"] == "accuracy" else "" for r in rows]
     values = [[row["split"], "2", row["metric"], f"{row['value']:.4g}"] for row in rows]
     assert [line[:4] for line in found[1:]] == values and len(rows) == 3 * 2
-    stale = json.loads(folder.evaluation.read_text())
-    stale["made_of"]["weights"] = "others"
-    folder.evaluation.write_text(json.dumps(stale))
+    stale = folder.read_evaluation()
+    write_sealed(folder.evaluation, stale | {"made_of": stale["made_of"] | {"weights": "others"}})
     export(folder.path, tmp_path / "x")
     assert "It has not been evaluated." in (tmp_path / "x" / "README.md").read_text()
 
@@ -130,8 +130,8 @@ def test_the_card_has_the_floor_of_a_benchmark_beside_its_score(folder, tmp_path
 def test_runs_without_a_model_to_take_are_refused(folder, tmp_path):
     with pytest.raises(UserError, match=r"run\.json: no such file"):
         export(tmp_path / "none", tmp_path / "x")
-    folder.record.write_text(folder.record.read_text().replace('"finished"', '"diverged"'))
-    with pytest.raises(UserError, match="its training diverged at step 12"):
+    write_sealed(folder.record, folder.read_record() | {"status": "diverged"})
+    with pytest.raises(UserError, match="its training ended at step 12, diverged"):
         export(folder.path, tmp_path / "x")
     folder.record.unlink()
     with pytest.raises(UserError, match="not been trained to its end"):

@@ -1,8 +1,6 @@
 """Evaluating the folder of a run: from weights to evaluation.json."""
 
-import json
 from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ from asura.corpora.folders import data_folder
 from asura.errors import UserError
 from asura.evaluation.accuracy import task_rows
 from asura.evaluation.likelihood import text_rows
-from asura.files import checksum, read_json, write_text
+from asura.files import checksum, read_json, write_sealed
 from asura.models import build
 from asura.models.model import Model
 from asura.runs import Run, RunFolder, read_run
@@ -26,7 +24,7 @@ TIMES = {"trained": 1, "up_to_twice": 2, "up_to_four_times": 4}
 
 
 def evaluate(path: Path, evaluation: Evaluation, threads: int = 1) -> dict[str, Any]:
-    """Evaluate a trained run, or leave it alone if that has been done; a diverged run has no rows.
+    """Evaluate a trained run, or leave it alone if that has been done; one that failed has no rows.
 
     Raises UserError where the folder holds no trained run, or one of other settings, or its weights are damaged, and
     OSError where nothing can be written.
@@ -36,21 +34,15 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1) -> dict[str, 
     record = folder.read_record_of(run)
     made_of = {"weights": record["weights"], **evaluation.model_dump(mode="json")}
     if folder.evaluation.is_file():
-        done = read_json(folder.evaluation)
+        done = folder.read_evaluation()
         if done.get("made_of") == made_of:
             return done
     with joined() as processes:
         device = prepare(threads)
         rows = list(_rows(folder, run, evaluation, device, processes)) if record["status"] == "finished" else []
         result = {"made_of": made_of, "device": device.type, "rows": rows, "floors": _floors(run, evaluation)}
-        result["sha256"] = rows_checksum(result)
-        processes.write(lambda: write_text(folder.evaluation, json.dumps(result, indent=1) + "\n"))
-    return result
-
-
-def rows_checksum(result: dict[str, Any]) -> str:
-    """SHA-256 of what was measured, which stands beside it."""
-    return sha256(json.dumps([result.get("rows"), result.get("floors")], sort_keys=True).encode()).hexdigest()
+        processes.write(lambda: write_sealed(folder.evaluation, result))
+    return folder.read_evaluation()
 
 
 def _rows(
@@ -89,11 +81,12 @@ def _floors(run: Run, evaluation: Evaluation) -> dict[str, dict[str, float]]:
 
 
 def load_trained(path: Path, device: torch.device) -> tuple[Run, Model]:
-    """A trained run and its model. Raises UserError where training has not ended, or has diverged."""
+    """A trained run and its model. Raises UserError where training has not ended well."""
     folder = RunFolder(path)
     run, record = read_run(folder.run), folder.read_record()
     if record["status"] != "finished":
-        raise UserError(f"{path}: its training {record['status']} at step {record['step']}; give one that finished")
+        how = f"its training ended at step {record['step']}, {record['status']}"
+        raise UserError(f"{path}: {how}; give one that finished")
     return run, load_model(folder, run, device)
 
 

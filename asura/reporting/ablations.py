@@ -23,7 +23,7 @@ from asura.reporting.tables import with_interval, write_table
 
 def ablation_table(results: Results) -> pd.DataFrame:
     """One row for each model: its score over seeds, and the difference from the first model paired by seed."""
-    scores, failures = headline_by_model(results), failures_by_model(results)
+    scores, failed = headline_by_model(results), failures_by_model(results)
     none = pd.Series(dtype=float)
     rows = []
     for task, models in _models(results).groupby("task", sort=False):
@@ -32,7 +32,7 @@ def ablation_table(results: Results) -> pd.DataFrame:
             own = scores.get((task, model.label), none)
             difference = paired_difference(own, scores.get((task, first), none) if model.label != first else none)
             row = {"task": task, "model": family(model.label), **with_interval("score", mean_interval(own))}
-            row |= {"seeds": own.size, **failures[task, model.label]}
+            row |= {"seeds": own.size, **failed[task, model.label]}
             row |= {**with_interval("difference", difference), "p": difference.p, "pairs": difference.pairs}
             rows.append(row | {name: getattr(model, name) for name in [*COST, "chance"]})
     return pd.DataFrame(rows)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from asura.errors import UserError
 from asura.evaluation.benchmarks import BENCHMARKS
-from asura.files import read_json, write_whole
+from asura.files import write_whole
 from asura.planning import load
 from asura.reporting.frames import COLUMNS, HEADLINE_SPLIT, Results, tidy
 from asura.runs import RunFolder
@@ -91,12 +91,12 @@ def _is_evaluated(folder: RunFolder) -> bool:
 
 
 def _is_of_these_weights(folder: RunFolder) -> bool:
-    made_of = read_json(folder.evaluation).get("made_of", {})
+    made_of = folder.read_evaluation().get("made_of", {})
     return made_of.get("weights") == folder.read_record()["weights"]
 
 
 def _evaluation(folder: RunFolder) -> dict[str, Any]:
-    content = read_json(folder.evaluation)
+    content = folder.read_evaluation()
     if not _is_of_these_weights(folder):
         raise UserError(f"{folder.evaluation}: it is of other weights than those beside it; delete it")
     return content

@@ -5,16 +5,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from asura.reporting.frames import NOT_RECURSIVE, Results, members, primary_scores, splits_of
+from asura.reporting.frames import FAILURES, NOT_RECURSIVE, Results, members, primary_scores, splits_of
 from asura.reporting.statistics import mean_interval
 from asura.reporting.style import (
     CHANCE,
+    FAILURE_MARKS,
     NOT_SCORED,
     SEEDS,
     Style,
-    diverged_handles,
     draw_chance,
     empty_figure,
+    failure_handles,
     handles_of,
     hide,
     legend,
@@ -95,9 +96,8 @@ def learning_curves(results: Results) -> Figure:
         return empty_figure("No learning curve has been recorded.")
     table, look = members(results), styles(results)
     table = table[table["label"].isin(curves["label"])]
-    runs = results.runs.set_index(["task", "label", "seed"])
-    failed = curves.set_index(["task", "label", "seed"]).index.isin(runs.index[runs["status"] == "diverged"])
-    curves = curves.assign(diverged=failed)
+    key = ["task", "label", "seed"]
+    curves = curves.merge(results.runs[[*key, "status"]], on=key)
     cells = list(table["cell"].unique())
 
     figure, grid = panels(len(rows), len(cells), sharey="row", sharex="col")
@@ -117,17 +117,19 @@ def learning_curves(results: Results) -> Figure:
                 draw_chance(axes, run["chance"])
         row[0].set_ylabel(f"{plain(task)}\n{quantity}")
     drawn = {name: style for name, style in look.items() if name in set(table["series"])}
-    legend(figure, [*handles_of(drawn), CHANCE, *diverged_handles(results)])
+    legend(figure, [*handles_of(drawn), CHANCE, *failure_handles(results)])
     return figure
 
 
 def _mean_over_seeds(axes: Axes, curve: pd.DataFrame, quantity: str, style: Style) -> None:
-    """Mean of the finished seeds in a band from lowest to highest; a diverged seed ends in a cross."""
+    """Mean of the seeds that have not failed in a band from lowest to highest; one that has ends in its mark."""
     colour = style.colour
-    seeds = curve[~curve["diverged"]].groupby("tokens")[quantity].agg(["mean", "min", "max"])
+    failed = curve["status"].isin(FAILURES)
+    seeds = curve[~failed].groupby("tokens")[quantity].agg(["mean", "min", "max"])
     axes.plot(seeds.index, seeds["mean"], color=colour, linewidth=1.2, gid="mean")
     axes.fill_between(seeds.index, seeds["min"], seeds["max"], color=colour, alpha=0.2, linewidth=0)
     axes.plot(seeds.index[-1:], seeds["mean"][-1:], style.marker, color=colour, markeredgecolor="white")
-    for _, seed in curve[curve["diverged"]].groupby("seed"):
+    for _, seed in curve[failed].groupby("seed"):
         axes.plot(seed["tokens"], seed[quantity], color=colour, linewidth=0.6, alpha=0.6)
-        axes.plot(seed["tokens"].iloc[-1], seed[quantity].iloc[-1], "x", color=colour, markersize=5)
+        mark = FAILURE_MARKS[seed["status"].iloc[-1]]
+        axes.plot(seed["tokens"].iloc[-1], seed[quantity].iloc[-1], mark, color=colour, markersize=5)

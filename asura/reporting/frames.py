@@ -13,6 +13,7 @@ CONTROLS = ["iso_param", "iso_flop", "iso_both", "iso_recursion"]  # in the orde
 NOT_RECURSIVE = "vanilla"
 HEADLINE_SPLIT = "test"
 LESS_IS_BETTER = ("bits_per_byte", "perplexity")  # of all other metrics the most is 1
+FAILURES = ("diverged", "out of memory")  # what a run may end as, other than finished
 HIGH = 0.6  # a score from which on an axis reaches to 1
 
 COLUMNS: dict[str, dict[str, str]] = {
@@ -28,8 +29,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "training_flops": "float64",
         "tokens": "int64",
         "effective_depth": "int64",
-        "status": "str",  # finished, diverged, out of memory or missing
-        "step": "int64",  # steps done; of a run that failed, the step it failed at
+        "status": "str",  # finished, missing, or one of FAILURES
+        "step": "int64",  # steps done; of a run that failed, the step it failed at, and 0 where it could not begin
         "metric": "str",  # the task's primary metric
         "chance": "float64",  # of that metric
         "order": "int64",  # of the models in the study
@@ -129,21 +130,13 @@ def score_range(results: Results, task: str) -> tuple[float, float]:
     return float(np.nanmin([run["chance"], lowest])), 1.0 if not highest <= HIGH else highest
 
 
-def diverged_by_model(results: Results) -> dict[tuple[str, str], int]:
-    """(task, label) to the number of its runs that diverged."""
-    return _by_model(results, "diverged")
-
-
 def failures_by_model(results: Results) -> dict[tuple[str, str], dict[str, int]]:
-    """(task, label) to the number of its runs that diverged, and that ran out of memory where any of the study did."""
-    counts = {name: _by_model(results, name) for name in ("diverged", "out of memory")}
-    shown = [name for name, by_model in counts.items() if name == "diverged" or any(by_model.values())]
-    return {key: {name: counts[name][key] for name in shown} for key in counts["diverged"]}
-
-
-def _by_model(results: Results, status: str) -> dict[tuple[str, str], int]:
-    found = results.runs["status"] == status
-    return found.groupby([results.runs["task"], results.runs["label"]]).sum().astype(int).to_dict()
+    """(task, label) to the number of its runs that failed, by failure: divergence, and others that occur anywhere."""
+    status = results.runs["status"]
+    told = [failure for failure in FAILURES if failure == "diverged" or (status == failure).any()]
+    failed = pd.DataFrame({failure: status == failure for failure in told})
+    counts = failed.groupby([results.runs["task"], results.runs["label"]]).sum()
+    return dict(zip(counts.index, counts.to_dict("records"), strict=True))
 
 
 def members(results: Results) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """Figures that show a score over two settings as a heat map."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -13,7 +15,7 @@ from asura.reporting.frames import (
     NOT_RECURSIVE,
     STUDY_MODEL,
     Results,
-    diverged_by_model,
+    failures_by_model,
     family,
     headline_by_model,
     members,
@@ -25,12 +27,13 @@ from asura.reporting.style import NOT_SCORED, empty_figure, panels, plain, style
 
 COLOURS = sns.color_palette("cividis", as_cmap=True)
 BLANK = "0.92"
+SIGNS = {"diverged": "†", "out of memory": "‡"}
 
 
 @styled
 def grid(results: Results) -> Figure:
     """Mean score at every n and i, for each recursive family and each of its controls."""
-    table, scores, diverged = members(results), headline_by_model(results), diverged_by_model(results)
+    table, scores, failed = members(results), headline_by_model(results), failures_by_model(results)
     cells = table[(table["label"] == table["cell"]) & (table["architecture"] != NOT_RECURSIVE)]
     table = table[table["cell"].isin(cells["label"])]
     if not any(key in scores for key in zip(table["task"], table["label"], strict=True)):
@@ -51,7 +54,7 @@ def grid(results: Results) -> Figure:
                 mean, _, high, _ = mean_interval(scores.get((task, member.label), []))
                 place = member.cell_n, member.cell_i
                 means.loc[place] = mean
-                texts.loc[place] = _annotation(mean, high, bool(diverged[task, member.label]))
+                texts.loc[place] = _annotation(mean, high, failed[task, member.label])
             _heat_map(axes, means, texts, score_range(results, task))
             axes.set_title(plain(of_family if role == ASURA else role))
             axes.set(xlabel="iterations $i$", ylabel=f"{plain(task)}\nblocks $n$")
@@ -112,9 +115,10 @@ def _heat_map(axes: Axes, means: pd.DataFrame, texts: pd.DataFrame, ends: tuple[
     axes.tick_params(axis="y", rotation=0)
 
 
-def _annotation(mean: float, high: float, diverged: bool) -> str:
+def _annotation(mean: float, high: float, failed: Mapping[str, int]) -> str:
     interval = "" if np.isnan(high) else f"\n±{high - mean:.2f}"
-    return f"{mean:.2f}{'†' if diverged else ''}{interval}"
+    signs = "".join(SIGNS[failure] for failure, count in failed.items() if count)
+    return f"{mean:.2f}{signs}{interval}"
 
 
 def _finish(figure: Figure, axes_grid: np.ndarray, results: Results, tasks: list[str]) -> None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from asura.reporting.frames import (
     NOT_RECURSIVE,
     Results,
-    diverged_by_model,
+    failures_by_model,
     headline_by_model,
     members,
 )
@@ -24,10 +24,10 @@ from asura.reporting.style import (
     SEEDS,
     SIZE,
     Style,
-    diverged_handles,
-    draw_diverged,
+    draw_failures,
     draw_means,
     empty_figure,
+    failure_handles,
     handles_of,
     legend,
     line_handles,
@@ -94,7 +94,7 @@ def _score_panels(
     results: Results, table: pd.DataFrame, decorate: Callable[[Axes], None], numbered: bool, width: float
 ) -> Figure:
     """Score against the column `x`: tasks are rows, n of the cell columns, a reference is in every column."""
-    scores, diverged, look = headline_by_model(results), diverged_by_model(results), styles(results)
+    scores, failed, look = headline_by_model(results), failures_by_model(results), styles(results)
     if not any(key in scores for key in zip(table["task"], table["label"], strict=True)):
         return empty_figure(NOT_SCORED)
     table = table.assign(reference=_is_reference(table))
@@ -116,8 +116,8 @@ def _score_panels(
                 samples = [(m.x, values.to_numpy()) for m, values in points]
                 size = NUMBERED if numbered else SIZE
                 draw_means(axes, samples, look[series], line_styles.get(family, "-"), size)
-                failed = [m.x for m in line.itertuples() if diverged[task, m.label]]
-                draw_diverged(axes, failed, look[series])
+                for member in line.itertuples():
+                    draw_failures(axes, member.x, failed[task, member.label], look[series])
                 if numbered:
                     _number(axes, points, look[series])
             decorate(axes)
@@ -128,7 +128,7 @@ def _score_panels(
     drawn = {name: style for name, style in look.items() if name in set(table["series"])}
     lines = of_cells.groupby("cell_family")["cell_i"].nunique()
     cells = line_handles({f"{name} and controls": line_styles[name] for name in families if lines[name] > 1})
-    legend(figure, [*handles_of(drawn), *cells, CHANCE, SEEDS, *diverged_handles(results)])
+    legend(figure, [*handles_of(drawn), *cells, CHANCE, SEEDS, *failure_handles(results)])
     return figure
 
 

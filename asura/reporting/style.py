@@ -1,6 +1,7 @@
 """How figures look: a colour and a marker for each series, panels, legends, and files with the same bytes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import offset_copy
 
+from asura.files import write_whole
 from asura.reporting.frames import CONTROLS, LESS_IS_BETTER, Results, members, score_range
 from asura.reporting.statistics import mean_interval
 
@@ -33,7 +35,12 @@ PANEL_WIDTH, PANEL_HEIGHT, LEGEND_WIDTH, LEGEND_LINE = 2.5, 2.3, 1.7, 0.16  # in
 SIZE = 6.0  # points, of a marker
 NUMBERED = 9.0  # points, of a marker that holds a number
 LINE_STYLES = ["-", "--", ":", "-."]
+FAILURE_MARKS = {"diverged": "x", "out of memory": "+"}
 NOT_SCORED = "No finished run has a score to draw here."
+
+
+FORMS = {"png": {"dpi": 200}, "svg": {"metadata": {"Date": None}}, "pdf": {"metadata": {"CreationDate": None}}}
+"""Of a figure's files, what they are written with; without dates, the same data give the same bytes."""
 
 
 class Style(NamedTuple):
@@ -154,10 +161,11 @@ def numbered_marker(axes: Axes, x: float, y: float, text: str, style: Style) -> 
     )
 
 
-def draw_diverged(axes: Axes, places: Iterable[float], style: Style) -> None:
-    """A cross at the foot of the panel for each model that has diverged runs."""
-    for x in places:
-        axes.plot(x, 0.03, "x", color=style.colour, markersize=5, transform=axes.get_xaxis_transform())
+def draw_failures(axes: Axes, x: float, failed: Mapping[str, int], style: Style) -> None:
+    """A mark at the foot of the panel for each way in which runs of a model have failed."""
+    look = {"color": style.colour, "markersize": 5, "transform": axes.get_xaxis_transform()}
+    for failure in (failure for failure, count in failed.items() if count):
+        axes.plot(x, 0.03, FAILURE_MARKS[failure], **look)
 
 
 def draw_chance(axes: Axes, chance: float) -> None:
@@ -201,10 +209,11 @@ CHANCE = Line2D([], [], color="0.35", linestyle=":", label="chance")
 SEEDS = Line2D([], [], color="0.35", linestyle="none", marker="o", markersize=2.5, label="one seed")
 
 
-def diverged_handles(results: Results) -> list[Artist]:
-    """The legend entry of diverged runs, if there are any."""
-    handle = Line2D([], [], color="0.35", linestyle="none", marker="x", markersize=5, label="diverged")
-    return [handle] if (results.runs["status"] == "diverged").any() else []
+def failure_handles(results: Results) -> list[Artist]:
+    """The legend entries of the failures that occur."""
+    look = {"color": "0.35", "linestyle": "none", "markersize": 5}
+    marks = {failure: mark for failure, mark in FAILURE_MARKS.items() if (results.runs["status"] == failure).any()}
+    return [Line2D([], [], marker=mark, label=failure, **look) for failure, mark in marks.items()]
 
 
 def handles_of(series: dict[str, Style]) -> list[Artist]:
@@ -230,12 +239,10 @@ def legend(figure: Figure, handles: list[Artist]) -> None:
 
 def write_figure(figure: Figure, path_stem: Path, note: str | None) -> None:
     """Write .png, .svg and .pdf, with `note` over the figure; the same data give the same bytes."""
-    path_stem.parent.mkdir(parents=True, exist_ok=True)
     if note:
         figure.suptitle(note.replace("$", r"\$"), color="firebrick", fontweight="bold", fontsize=10)
         for each in figure.legends:
             each.set_title(" ", {"size": 12})  # a blank line, which the note may cover
-    with mpl.rc_context(LOOK):
-        figure.savefig(f"{path_stem}.png", dpi=200)
-        figure.savefig(f"{path_stem}.svg", metadata={"Date": None})
-        figure.savefig(f"{path_stem}.pdf", metadata={"CreationDate": None})
+    for form, settings in FORMS.items():
+        with mpl.rc_context(LOOK):
+            write_whole(Path(f"{path_stem}.{form}"), partial(figure.savefig, format=form, **settings))

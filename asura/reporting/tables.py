@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from asura.files import write_text
 from asura.reporting.frames import (
     ASURA,
     COST,
@@ -30,15 +31,14 @@ MATCHED = {
 
 def comparison(results: Results) -> pd.DataFrame:
     """Every cell and its controls: score over seeds, and the cell minus the control paired by seed."""
-    scores, failures = headline_by_model(results), failures_by_model(results)
+    scores, failed = headline_by_model(results), failures_by_model(results)
     none = pd.Series(dtype=float)
     rows = []
     for member in members(results).itertuples():
         own = scores.get((member.task, member.label), none)
         row = {"task": member.task, "cell": member.cell, "role": member.role, "model": member.label}
         row |= with_interval("score", mean_interval(own))
-        row["seeds"] = own.size
-        row |= failures[member.task, member.label]
+        row |= {"seeds": own.size, **failed[member.task, member.label]}
         is_control = member.role not in (ASURA, STUDY_MODEL)
         cell = scores.get((member.task, member.cell), none) if is_control else none
         difference = paired_difference(cell, own)
@@ -166,25 +166,24 @@ def _cell(value: object, form: Callable[[float], str]) -> str:
 
 def write_table(table: pd.DataFrame, path_stem: Path, note: str | None) -> None:
     """Write the raw numbers as .csv, and the table for people, with `note` above it, as .md, .tex and .html."""
-    path_stem.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(f"{path_stem}.csv", index=False)
+    write_text(Path(f"{path_stem}.csv"), table.to_csv(index=False))
     text = for_people(table)
     is_text = [pd.api.types.is_string_dtype(table[name]) for name in _shown(table)]
 
     alignment = ["left" if left else "right" for left in is_text]
     markdown = text.to_markdown(index=False, disable_numparse=True, colalign=alignment) if len(text) else ""
     above = f"**{note}**\n\n" if note else ""
-    Path(f"{path_stem}.md").write_text(f"{above}{markdown or '*no rows*'}\n", encoding="utf-8")
+    write_text(Path(f"{path_stem}.md"), f"{above}{markdown or '*no rows*'}\n")
 
     column_format = "".join("l" if left else "r" for left in is_text)
     latex = text.to_latex(index=False, escape=True, column_format=column_format)
     above = f"\\emph{{{note.translate(LATEX)}}}\\par\n" if note else ""
-    Path(f"{path_stem}.tex").write_text(above + latex, encoding="utf-8")
+    write_text(Path(f"{path_stem}.tex"), above + latex)
 
     above = f"<p><b>{escape(note)}</b></p>\n" if note else ""
     styled = text.style.hide(axis="index").format(escape="html").set_table_styles(HTML)
     html = styled.to_html(doctype_html=True, table_uuid=path_stem.name)
-    Path(f"{path_stem}.html").write_text(html.replace("<body>", f"<body>\n{above}"), encoding="utf-8")
+    write_text(Path(f"{path_stem}.html"), html.replace("<body>", f"<body>\n{above}"))
 
 
 HTML = [

@@ -41,3 +41,11 @@ def autocast(training: Training, device: torch.device) -> AbstractContextManager
     if training.precision == "bfloat16" or (training.precision == "auto" and device.type == "cuda"):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory has run out, of the device or of this process; some backends of torch have no error for it."""
+    said = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in said)
+    )

@@ -6,12 +6,12 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
-from shutil import copyfile
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -19,9 +19,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from asura.errors import UserError
-from asura.files import checksum, write_text, write_whole
+from asura.files import checksum, naming, remove_leftovers, write_sealed, write_text, write_whole
 from asura.runs import Run, RunFolder, digest
-from asura.training.devices import describe, prepare
+from asura.training import checkpoints
+from asura.training.checkpoints import Checkpoint
+from asura.training.devices import describe, is_out_of_memory, prepare
 from asura.training.processes import Alone, joined
 from asura.training.provenance import provenance
 from asura.training.tensors import load_tensors, save_tensors
@@ -29,6 +31,9 @@ from asura.training.trainer import Metrics, Trainer
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 """What a cluster sends before it takes a machine away."""
+
+OUT_OF_MEMORY = "out of memory"
+"""Status of a run whose memory did not suffice; it ends as one that diverged does, since it would do so again."""
 
 
 class Stopped(Exception):
@@ -45,15 +50,18 @@ def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None
     `start_from` is the folder of the trained run whose weights are the first ones, where the run asks for one.
 
     A checkpoint of other settings, left by a run that was changed since, is not gone on from, nor one that is damaged:
-    the one before it is, or else training begins anew. Raises Stopped on a signal, and OSError where nothing can be
-    written; what was saved before stays.
+    the one before it is, or else training begins anew. A run that diverges, or whose memory does not suffice, ends so,
+    and so does one that starts from it. Raises UserError for a folder of another run, Stopped on a signal, OSError
+    where nothing can be written, and what torch raises where one of several processes runs out of memory; what was
+    saved before stays.
     """
     path.mkdir(parents=True, exist_ok=True)
     folder = RunFolder(path)
     start = _start(run, start_from)
     identity = digest(run, start.read_record()["weights"] if start else None)
-    if folder.record.is_file():
-        return _ended(identity, folder)
+    if record := _result(identity, folder):
+        return record
+    remove_leftovers(path)
     with joined() as processes, _signals() as received:
         device = prepare(threads)
         return _Session(run, identity, start, folder, device, threads, processes).go(received)
@@ -67,13 +75,18 @@ def _start(run: Run, start_from: Path | None) -> RunFolder | None:
     return RunFolder(start_from)
 
 
-def _ended(identity: str, folder: RunFolder) -> dict[str, Any]:
+def _result(identity: str, folder: RunFolder) -> dict[str, Any] | None:
+    """The record of a run that has ended, if its weights are whole. Raises UserError for that of another run."""
+    if not folder.record.is_file():
+        return None
     record = folder.read_record()
     if record.get("run") != identity:
         raise UserError(f"{folder.path}: it holds a trained run with other settings; give another folder")
-    if not folder.weights.is_file() or record.get("weights") != checksum(folder.weights):
-        raise UserError(f"{folder.weights}: missing or damaged; delete {folder.record.name} beside it to train again")
-    return record
+    if folder.weights.is_file() and record.get("weights") == checksum(folder.weights):
+        return record
+    print(f"asura: {folder.weights}: missing or damaged; the run is trained again", file=sys.stderr, flush=True)
+    folder.record.unlink(missing_ok=True)
+    return None
 
 
 class _Session:
@@ -91,63 +104,69 @@ class _Session:
     ) -> None:
         self.run, self.identity, self.folder, self.device, self.threads = run, identity, folder, device, threads
         self.processes = processes
-        self.trainer = Trainer(run, device, processes)
-        self.start = start.read_record()["weights"] if start else None
-        if start:
-            self.trainer.start_from(load_tensors(start.weights)[0])
-        if run.task.reads:
-            processes.write(self._keep_tokenizer)
-        self.record: dict[str, Any] = {"started": _now(), "resumed_at": [], "seconds": 0.0}
+        self.start, self.prior = start, start.read_record() if start else None
+        self.record: dict[str, Any] = {"sessions": [], "seconds": 0.0}
         self.metrics = b""  # as far as this training has come; the file may be that of another training of the run
+        self.step = 0  # that is being taken
         self.begun = self.saved = time.monotonic()
-        for path in (folder.checkpoint, folder.earlier_checkpoint):
-            if path.exists() and self._restored(path):
-                break
-        processes.write(lambda: write_text(folder.metrics, self.metrics.decode()))
-
-    def _restored(self, path: Path) -> bool:
-        """Go on from a checkpoint, unless it is of other settings, or damaged, which is said."""
-        try:
-            tensors, note = load_tensors(path)
-        except UserError as error:
-            if self.processes.first:
-                print(f"asura: {error}; going on from what was saved before", file=sys.stderr)
-            return False
-        if note["run"] != self.identity:
-            return False
-        self.trainer.restore(tensors, note["step"])
-        self.record = note["record"]
-        self.record["resumed_at"].append(self.trainer.step)
-        self.metrics = tensors["metrics"].numpy().tobytes()
-        return True
 
     def go(self, received: list[int]) -> dict[str, Any]:
+        try:
+            if self.prior and self.prior["status"] != "finished":
+                self._note_session()
+                return self._end(self.prior["status"], {})
+            self._begin()
+            return self._train(received)
+        except (MemoryError, RuntimeError) as error:
+            if self.processes.count > 1 or not is_out_of_memory(error):
+                raise
+            return self._end(OUT_OF_MEMORY, {})
+
+    def _begin(self) -> None:
+        """Make the model, and take up the last checkpoint, if there is one."""
+        checkpoint = checkpoints.last(self.folder, self.identity, quiet=not self.processes.first)
+        if checkpoint:
+            self.step, self.record = checkpoint.step, checkpoint.record
+            self.metrics = checkpoint.tensors["metrics"].numpy().tobytes()
+        self._note_session()
+        if self.run.task.reads:
+            self.processes.write(self._keep_tokenizer)
+        self.trainer = Trainer(self.run, self.device, self.processes)
+        if checkpoint:
+            self.trainer.restore(checkpoint.tensors, checkpoint.step)
+        elif self.start:
+            self.trainer.start_from(load_tensors(self.start.weights)[0])
+        self.processes.write(lambda: write_text(self.folder.metrics, self.metrics.decode()))
+
+    def _note_session(self) -> None:
+        """What this session is, in the record."""
+        about = {"device": describe(self.device), "threads": self.threads, "processes": self.processes.count}
+        self.record["sessions"].append({"step": self.step, "time": _now(), **about, **provenance()})
+
+    def _train(self, received: list[int]) -> dict[str, Any]:
         trainer, training = self.trainer, self.run.training
         hidden = None if self.processes.first else True  # None: where nobody looks
         bar = tqdm(total=training.steps, initial=trainer.step, desc=self.run.label, unit="step", disable=hidden)
         with self.folder.metrics.open("ab", buffering=0) as log, bar:
             while not trainer.done:
-                try:
-                    trainer.advance()
-                except (RuntimeError, MemoryError) as error:
-                    if not _is_out_of_memory(error):
-                        raise
-                    return self._end("out of memory", trainer.step + 1)
+                self.step = trainer.step + 1
+                trainer.advance()
                 bar.update()
                 if trainer.step % training.log_steps == 0 or trainer.done:
                     metrics = trainer.measure()
                     line = _line(metrics)
-                    self.processes.write(partial(log.write, line))
+                    self.processes.write(partial(_append, log, line))
                     self.metrics += line
                     trainer.forget()
                     if metrics.diverged_at is not None:
-                        return self._end("diverged", metrics.diverged_at)
+                        self.step = metrics.diverged_at
+                        return self._end("diverged", trainer.weights())
                 signalled, due = self.processes.largest(received[0] if received else 0, self._is_due())
                 if signalled or due:
                     self._save()
                 if signalled:
                     raise Stopped(signalled, trainer.step)
-        return self._end("finished", trainer.step)
+        return self._end("finished", trainer.weights())
 
     def _is_due(self) -> bool:
         training = self.run.training
@@ -156,50 +175,38 @@ class _Session:
         return time.monotonic() - self.saved > 60 * training.checkpoint_minutes
 
     def _save(self) -> None:
-        note = {"run": self.identity, "step": self.trainer.step, "record": self._timed()}
         metrics = torch.from_numpy(np.frombuffer(self.metrics, np.uint8).copy())
         state = self.trainer.state() | {"metrics": metrics}
-        self.processes.write(lambda: self._write_checkpoint(state, note))
+        checkpoint = Checkpoint(self.identity, self.trainer.step, self._timed(), state)
+        self.processes.write(lambda: checkpoints.save(self.folder, checkpoint))
         self.saved = time.monotonic()
 
-    def _write_checkpoint(self, state: Mapping[str, Tensor], note: dict[str, Any]) -> None:
-        """The one before stays beside it, to be gone on from where this one is damaged later."""
-        with suppress(FileNotFoundError):
-            self.folder.checkpoint.replace(self.folder.earlier_checkpoint)
-        save_tensors(self.folder.checkpoint, state, note)
-
-    def _end(self, status: str, step: int) -> dict[str, Any]:
-        weights = self.trainer.weights()
-        self.processes.write(lambda: self._write_end(weights, status, step))
+    def _end(self, status: str, weights: Mapping[str, Tensor]) -> dict[str, Any]:
+        self.processes.write(lambda: self._write_end(status, weights))
         return self.folder.read_record()
 
-    def _write_end(self, weights: Mapping[str, Tensor], status: str, step: int) -> None:
+    def _write_end(self, status: str, weights: Mapping[str, Tensor]) -> None:
         """The result, unless another training of this run, as a cluster may leave one running, has ended first."""
-        if self.folder.record.is_file() and self.folder.read_record().get("run") == self.identity:
-            _ended(self.identity, self.folder)
-        else:
-            self._write_result(weights, status, step)
-        for path in (self.folder.checkpoint, self.folder.earlier_checkpoint):
-            path.unlink(missing_ok=True)
+        if not self.folder.record.is_file() or self.folder.read_record().get("run") != self.identity:
+            self._write_result(status, weights)
+        if status != OUT_OF_MEMORY:  # whose record may be deleted, to go on with more memory
+            checkpoints.remove(self.folder)
 
-    def _write_result(self, weights: Mapping[str, Tensor], status: str, step: int) -> None:
+    def _write_result(self, status: str, weights: Mapping[str, Tensor]) -> None:
         save_tensors(self.folder.weights, weights, {"run": self.identity})
         write_text(self.folder.metrics, self.metrics.decode())
         record = {
             "status": status,
-            "step": step,
+            "step": self.step,
             "run": self.identity,
-            "start": self.start,
+            "start": self.prior["weights"] if self.prior else None,
             "weights": checksum(self.folder.weights),
-            "metrics": checksum(self.folder.metrics),
+            "metrics": sha256(self.metrics).hexdigest(),
+            "tokenizer": checksum(self.folder.tokenizer) if self.folder.tokenizer.is_file() else None,
             **self._timed(),
             "ended": _now(),
-            "device": describe(self.device),
-            "threads": self.threads,
-            "processes": self.processes.count,
-            **provenance(),
         }
-        write_text(self.folder.record, json.dumps(record, indent=1) + "\n")
+        write_sealed(self.folder.record, record)
 
     def _keep_tokenizer(self) -> None:
         """Beside the weights, so that the folder is all that generation needs."""
@@ -207,7 +214,7 @@ class _Session:
 
         source = self.run.task.reads.folder / "tokenizer.json"
         load(source, self.run.task.vocabulary)
-        write_whole(self.folder.tokenizer, lambda aside: copyfile(source, aside))
+        write_whole(self.folder.tokenizer, lambda aside: aside.write_bytes(source.read_bytes()))
 
     def _timed(self) -> dict[str, Any]:
         return {**self.record, "seconds": self.record["seconds"] + time.monotonic() - self.begun}
@@ -225,9 +232,9 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    """Of an accelerator, of Python, or of torch's allocator on the CPU, which has no exception of its own."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+def _append(log: BinaryIO, line: bytes) -> None:
+    with naming(Path(log.name)):
+        log.write(line)
 
 
 def _line(metrics: Metrics) -> bytes:

@@ -6,29 +6,31 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from asura import __version__
+import asura
 
 PACKAGES = ("torch", "numpy", "safetensors", "pydantic", "tokenizers", "torchdeq")
+SECONDS = 10
+"""Time that git is given; a file system may be slow."""
 
 
 def provenance() -> dict[str, Any]:
-    """Versions of what computes; the commit of this package's checkout and whether it was clean, where there is one."""
-    versions = {"asura": __version__, "python": platform.python_version()}
+    """Versions of what computes; the commit of the checkout, and whether this package is as it is there, or null."""
+    versions = {"asura": asura.__version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
             versions[name] = None
-    if _git("ls-files", "--error-unmatch", __file__) is None:  # not from a checkout, whatever stands around it
+    if _git("ls-files", "--error-unmatch", "__init__.py") is None:  # not from a checkout, whatever stands around it
         return {"versions": versions, "commit": None, "clean": None}
-    status = _git("status", "--porcelain", "--untracked-files=no")
-    return {"versions": versions, "commit": _git("rev-parse", "HEAD"), "clean": not status}
+    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--", ".")
+    return {"versions": versions, "commit": commit, "clean": None if changes is None else not changes}
 
 
 def _git(*arguments: str) -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    command = ["git", "-C", str(Path(asura.__file__).parent), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

@@ -12,11 +12,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from asura.errors import UserError
-from asura.files import write_whole
+from asura.files import DELETE, write_whole
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
-    """Write tensors with a note (plain data) and a checksum of both, whole or not at all. Raises OSError."""
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any], keep: Path | None = None) -> None:
+    """Write tensors with a note (plain data) and a checksum of both, whole or not at all. Raises OSError.
+
+    What stood at `path` until then is renamed to `keep`, where that is given.
+    """
     ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     # One key: safetensors writes several in an order that differs from call to call, and so would the file.
     metadata = {"asura": json.dumps({"note": note, "sha256": _checksum(ready, note)})}
@@ -27,10 +30,10 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, A
         except SafetensorError as error:
             raise OSError(f"{path}: it cannot be written ({error})") from None
 
-    write_whole(path, write)
+    write_whole(path, write, keep)
 
 
-def load_tensors(path: Path, remedy: str = "delete it to compute it again") -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_tensors(path: Path, remedy: str = DELETE) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_tensors` wrote. Raises UserError, which names the remedy, where it is not whole."""
     try:
         with safe_open(path, "pt") as file:

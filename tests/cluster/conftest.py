@@ -45,7 +45,7 @@ class Workflow:
     def start(self, *arguments: str) -> subprocess.Popen:
         """Run the study through the profile, polling sooner than a real cluster would like."""
         options = ["--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "2"]
-        command = [sys.executable, "-m", "snakemake", *options, "--configfile", "study.yaml", *arguments]
+        command = [sys.executable, "-m", "snakemake", *arguments, *options, "--configfile", "study.yaml"]
         environment = self.slurm.environment | {"PYTHONPATH": str(self.folder)}
         with (self.folder / "snakemake.log").open("a") as log:
             return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)

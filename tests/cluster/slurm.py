@@ -20,7 +20,7 @@ GPUS = ("/dev/null", "/dev/zero")
 """Nothing opens them."""
 CPUS = 4
 MEMORY_MB = 32_000
-PATIENCE = 60
+PATIENCE = 180
 """Seconds in which a daemon or a node must have done what it was asked."""
 
 CONFIGURATION = """\

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from asura.files import read_json
 from asura.runs import RunFolder
 from tests.cluster.conftest import LONG, Workflow, run_here
 from tests.cluster.slurm import Slurm
@@ -52,7 +51,7 @@ def test_a_cancelled_training_is_submitted_again_with_more_and_goes_on(workflow,
     workflow.slurm.ask("scancel", job)
     workflow.end_well(in_training)
     assert attempts(workflow, "State", "MinMemory") == [["CANCELLED", "700M"], ["COMPLETED", "1400M"]]
-    assert read_json(run_of(workflow).record)["resumed_at"]
+    assert run_of(workflow).read_record()["sessions"][1]["step"] > 0
     assert workflow.frames() == undisturbed
 
 
@@ -61,7 +60,7 @@ def test_a_training_that_runs_out_of_time_is_given_more_and_goes_on(workflow, in
     training.suspend()  # until SLURM wakes it to tell it that its time is up
     workflow.end_well(in_training)
     assert attempts(workflow, "State", "TimeLimit") == [["TIMEOUT", "1:00"], ["COMPLETED", "2:00"]]
-    assert read_json(run_of(workflow).record)["resumed_at"]
+    assert run_of(workflow).read_record()["sessions"][1]["step"] > 0
     assert workflow.frames() == undisturbed
 
 
@@ -72,7 +71,7 @@ def test_a_node_that_goes_down_and_comes_back_takes_its_training_up_again(workfl
     assert slurm.node_state().startswith("down")
     slurm.ask("scontrol", "update", f"nodename={slurm.host}", "state=resume")
     workflow.end_well(in_training)
-    assert read_json(run_of(workflow).record)["resumed_at"]
+    assert run_of(workflow).read_record()["sessions"][1]["step"] > 0
     assert workflow.frames() == undisturbed
 
 
@@ -81,7 +80,7 @@ def test_a_controller_that_is_restarted_loses_no_job(workflow, in_training, undi
     workflow.slurm.start_controller()
     workflow.end_well(in_training)
     assert attempts(workflow, "State") == [["COMPLETED"]]
-    assert read_json(run_of(workflow).record)["resumed_at"] == []
+    assert len(run_of(workflow).read_record()["sessions"]) == 1
     assert workflow.frames() == undisturbed
 
 

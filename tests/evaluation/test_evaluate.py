@@ -1,10 +1,9 @@
-import json
-
 import pytest
 import torch
 
 from asura.errors import UserError
 from asura.evaluation.evaluate import evaluate
+from asura.files import write_sealed
 from asura.runs import RunFolder, digest
 from asura.study import Evaluation
 from asura.training.loop import train
@@ -78,6 +77,6 @@ def test_a_training_of_other_settings_is_refused(folder):
 def test_weights_of_another_architecture_are_refused(folder):
     wider = tiny_run(width=16)
     folder.run.write_text(wider.model_dump_json())
-    folder.record.write_text(json.dumps(folder.read_record() | {"run": digest(wider)}))
+    write_sealed(folder.record, folder.read_record() | {"run": digest(wider)})
     with pytest.raises(UserError, match="its tensors are not those of"):
         evaluate(folder.path, FEW)

@@ -108,6 +108,7 @@ def build_results(
     seeds: Iterable[int] = (0, 1, 2),
     tasks: Iterable[str] = ("phop",),
     diverged: Iterable[tuple[str, int]] = (DIVERGED,),
+    out_of_memory: Iterable[tuple[str, int]] = (),
 ) -> Results:
     random = np.random.default_rng(0)
     models, roles = models_and_roles(cells)
@@ -116,13 +117,15 @@ def build_results(
         for order, settings in enumerate(models):
             for seed in seeds:
                 label, n, i = settings["label"], settings["n"], settings["i"]
-                fails = (label, seed) in diverged
+                fails = (label, seed) in [*diverged, *out_of_memory]
                 key = {"task": task, "label": label, "seed": seed}
                 steps = settings["tokens"] // (BATCH * LENGTH)
                 runs.append(
                     settings
                     | key
-                    | {"status": "diverged" if fails else "finished", "step": 350 if fails else steps}
+                    | {"status": "finished", "step": 350 if fails else steps}
+                    | ({"status": "diverged"} if (label, seed) in diverged else {})
+                    | ({"status": "out of memory"} if (label, seed) in out_of_memory else {})
                     | {"metric": "accuracy", "chance": CHANCE, "order": order}
                 )
                 final = min(1.0, settings["score"] + random.normal(0, 0.012))

@@ -170,6 +170,19 @@ def test_learning_curves_are_means_of_the_finished_seeds(results: Results, drawn
         assert ends == ([350 * BATCH * LENGTH] if cell == DIVERGED[0] else [])
 
 
+def test_each_failure_has_its_own_mark(build: Callable):
+    failing = {"diverged": [("asura-n1-i2", 1)], "out_of_memory": [("asura-n1-i2", 0), ("universal-n1-i2", 0)]}
+    study = build([("asura", 1, 2)], **failing)
+    for name in [*SCORES, "learning_curves"]:
+        figure = FIGURES[name](study)
+        assert list(legend_colours(figure))[-2:] == ["diverged", "out of memory"]
+        marks = [line.get_marker() for line in figure.axes[0].lines if line.get_marker() in ("x", "+")]
+        assert sorted(marks) == ["+", "+", "x"]
+    texts = [text.get_text() for axes in FIGURES["grid"](study).axes for text in axes.texts]
+    assert [text for text in texts if "†" in text] == [text for text in texts if "†‡" in text] != []
+    assert len([text for text in texts if "‡" in text]) == 2
+
+
 @pytest.mark.parametrize("name", ["score_against_flops", "grid", "learning_curves"])
 def test_the_same_data_give_the_same_bytes(name: str, build: Callable, tmp_path: Path):
     small = build([("asura", 1, 2)], seeds=(0, 1), diverged=[("asura-n1-i2", 1)])

@@ -5,7 +5,7 @@ import pytest
 from asura.reporting.frames import (
     COLUMNS,
     Results,
-    diverged_by_model,
+    failures_by_model,
     family,
     headline,
     headline_by_model,
@@ -119,6 +119,13 @@ def test_a_diverged_run_has_no_score_and_is_counted(results: Results):
     label, seed = DIVERGED
     assert list(headline_by_model(results)["phop", label].index) == [0, 2]
     assert seed not in primary_scores(results).query("label == @label")["seed"].values
-    counts = diverged_by_model(results)
-    assert counts.pop(("phop", label)) == 1
-    assert set(counts.values()) == {0}
+    counts = failures_by_model(results)
+    assert counts.pop(("phop", label)) == {"diverged": 1}
+    assert all(count == {"diverged": 0} for count in counts.values())
+
+
+def test_runs_out_of_memory_are_counted_beside_those_that_diverged_where_there_are_any(build):
+    failing = {"diverged": [("asura-n1-i2", 0), ("asura-n1-i2", 2)], "out_of_memory": [("asura-n1-i2", 1)]}
+    counts = failures_by_model(build([("asura", 1, 2)], **failing))
+    assert counts.pop(("phop", "asura-n1-i2")) == {"diverged": 2, "out of memory": 1}
+    assert all(count == {"diverged": 0, "out of memory": 0} for count in counts.values())

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from asura.reporting.ablations import ablation_table
 from asura.reporting.frames import Results, tidy
 from asura.reporting.tables import TABLES, comparison, for_people, matching, resources, runs, write_table, write_tables
 from tests.reporting.conftest import DIVERGED, SPLITS, cells_and_controls, headline_scores, mean_and_bounds
@@ -20,6 +21,16 @@ def p_of(differences: list[float]) -> float:
     mean, low, high = mean_and_bounds(differences)
     t = abs(mean) / ((high - low) / 2 / {2: 12.706205, 3: 4.302653}[len(differences)])
     return 1 - (t / math.sqrt(t * t + 2) if len(differences) == 3 else 2 / math.pi * math.atan(t))
+
+
+def test_runs_out_of_memory_have_a_column_where_there_are_any(results: Results, build):
+    short = build([("asura", 1, 2)], diverged=(), out_of_memory=[("asura-n1-i2", 1)])
+    for table in (comparison(short), ablation_table(short)):
+        first = table.iloc[0]
+        assert (first["seeds"], first["diverged"], first["out of memory"]) == (2, 0, 1)
+        assert not table["out of memory"].iloc[1:].any()
+        assert "out of memory" in for_people(table)
+    assert "out of memory" not in comparison(results) and "out of memory" not in ablation_table(results)
 
 
 def test_the_comparison_equals_a_slow_one(results: Results):

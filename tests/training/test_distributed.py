@@ -73,7 +73,7 @@ def test_any_number_of_processes_trains_alike(models, settings, counts, toleranc
     for count in counts:
         several = trained(run, tmp_path / str(count), count)
         alike(several, alone, tolerance)
-        assert several.read_record()["processes"] == count
+        assert several.read_record()["sessions"][0]["processes"] == count
 
 
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
@@ -89,8 +89,9 @@ def test_a_run_that_two_processes_saved_when_told_to_leave_one_takes_up(parallel
     assert process.returncode == 128 + signal.SIGTERM
     assert error.count("stopped by SIGTERM; saved after step") == 1
     alike(trained(run, folder.path, 1), trained(run, tmp_path / "straight", 1), 1e-2)
-    (step,) = folder.read_record()["resumed_at"]
-    assert 10 <= step < 150
+    first, second = folder.read_record()["sessions"]
+    assert first["processes"] == 2 and second["processes"] == 1
+    assert 10 <= second["step"] < 150
 
 
 def test_two_processes_evaluate_to_the_numbers_of_one(tmp_path):

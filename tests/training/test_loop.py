@@ -1,35 +1,23 @@
 import json
 import os
-import pickle
 import random
+import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import torch
 
 from asura.errors import UserError
-from asura.runs import Run, RunFolder, digest
+from asura.runs import RunFolder, digest
 from asura.training import loop
 from asura.training.loop import Stopped, train
 from asura.training.tensors import load_tensors
 from asura.training.trainer import Trainer
 from tests.conftest import ROOT, tiny_run
-
-
-def metrics_of(path: Path) -> list[dict]:
-    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
-
-
-def start(run: Run, path: Path) -> subprocess.Popen:
-    """Train in a process of its own."""
-    path.mkdir(exist_ok=True)
-    (path / "run.json").write_text(run.model_dump_json())
-    command = [sys.executable, "-m", "asura", "train", path / "run.json", "--out", path]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+from tests.training.trainings import Always, metrics_of, same_end, start, stopped_after
 
 
 def test_a_run_leaves_weights_metrics_and_a_record(tmp_path):
@@ -77,14 +65,9 @@ def test_a_signal_saves_and_leaves_and_the_run_goes_on_to_the_same_bits(tmp_path
     with pytest.raises(Stopped, match="SIGTERM; saved after step 7"):
         train(tiny_run(), tmp_path / "resumed")
     record = train(tiny_run(), tmp_path / "resumed")
-    assert record["resumed_at"] == [7] and steps == list(range(12))
+    assert [session["step"] for session in record["sessions"]] == [0, 7] and steps == list(range(12))
     same_end(tmp_path / "resumed", tmp_path / "straight")
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-
-
-def same_end(one: Path, other: Path) -> None:
-    assert (one / "weights.safetensors").read_bytes() == (other / "weights.safetensors").read_bytes()
-    assert metrics_of(one) == metrics_of(other)
 
 
 def test_a_run_killed_at_random_moments_ends_with_the_same_bits(tmp_path):
@@ -131,105 +114,25 @@ def test_a_diverging_run_stops_and_is_a_result(tmp_path, monkeypatch):
     assert train(tiny_run(), tmp_path) == record
 
 
-def cut_short(content: bytes) -> bytes:
-    return content[: len(content) // 2]
-
-
-def flipped(content: bytes) -> bytes:
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-
-
-def emptied(_: bytes) -> bytes:
-    return b""
-
-
-def pickled(_: bytes) -> bytes:
-    return pickle.dumps(Bomb())
-
-
-class Bomb:
-    def __reduce__(self) -> tuple:
-        return os.mkdir, ("exploded",)
-
-
-@pytest.mark.parametrize("harm", [cut_short, flipped, emptied, pickled])
-@pytest.mark.parametrize("both", [False, True], ids=["the newest", "both"])
-def test_from_a_damaged_checkpoint_training_goes_back_to_the_one_before_or_begins_anew(
-    tmp_path, monkeypatch, capsys, harm, both
-):
-    monkeypatch.chdir(tmp_path)
-    straight = train(tiny_run(), tmp_path / "straight")
-    folder = RunFolder(tmp_path / "run")
-    interrupt_at(11, monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        train(tiny_run(), folder.path)
-    monkeypatch.undo()
-    monkeypatch.chdir(tmp_path)
-    for path in [folder.checkpoint, folder.earlier_checkpoint][: 1 + both]:
-        path.write_bytes(harm(path.read_bytes()))
-    record = train(tiny_run(), folder.path)
-    assert record["resumed_at"] == ([] if both else [4])  # there were checkpoints at 4 and at 8
-    assert record["weights"] == straight["weights"] and record["metrics"] == straight["metrics"]
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1 + both and all("going on from what was saved before" in line for line in said)
-    assert not (tmp_path / "exploded").exists()
-
-
-def interrupt_at(step: int, monkeypatch) -> None:
-    original = Trainer.advance
-
-    def advance(trainer: Trainer) -> None:
-        if trainer.step == step:
-            raise KeyboardInterrupt
-        original(trainer)
-
-    monkeypatch.setattr(Trainer, "advance", advance)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory"),
-        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
-        MemoryError(),
-    ],
-    ids=["accelerator", "torch on the CPU", "Python"],
-)
-def test_a_run_that_runs_out_of_memory_is_a_result(tmp_path, monkeypatch, error):
-    original = Trainer.advance
-
-    def advance(trainer: Trainer) -> None:
-        if trainer.step == 6:
-            raise error
-        original(trainer)
-
-    monkeypatch.setattr(Trainer, "advance", advance)
-    record = train(tiny_run(), tmp_path)
-    assert (record["status"], record["step"]) == ("out of memory", 7)
-
-
-def test_another_error_of_torch_is_no_result(tmp_path, monkeypatch):
-    def advance(_: Trainer) -> None:
-        raise RuntimeError("shapes do not fit")
-
-    monkeypatch.setattr(Trainer, "advance", advance)
-    with pytest.raises(RuntimeError, match="shapes"):
-        train(tiny_run(), tmp_path)
-    assert not RunFolder(tmp_path).record.exists()
-
-
-def test_a_record_says_what_made_the_run(tmp_path):
-    record = train(tiny_run(), tmp_path)
-    assert record["versions"].keys() >= {"asura", "python", "torch", "numpy", "safetensors"}
-    checkout = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=ROOT)
-    assert record["commit"] == (checkout.stdout.strip() or None)
-    assert record["clean"] in (True, False, None)
+def test_a_record_says_what_made_the_run_in_each_session(tmp_path, monkeypatch):
+    git = shutil.which("git") or "git"
+    stopped_after(5, tmp_path, monkeypatch)
+    monkeypatch.setenv("PATH", str(tmp_path))  # without git
+    sessions = train(tiny_run(), tmp_path)["sessions"]
+    for session in sessions:
+        assert session["versions"].keys() >= {"asura", "python", "torch", "numpy", "safetensors"}
+        assert (session["threads"], session["processes"]) == (1, 1) and session["device"]
+        assert datetime.now(UTC) - datetime.fromisoformat(session["time"]) < timedelta(minutes=5)
+    assert [session["step"] for session in sessions] == [0, 5]
+    checkout = subprocess.run([git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert sessions[0]["commit"] == (checkout.stdout.strip() or None)
+    assert sessions[0]["clean"] in (True, False, None)
+    assert sessions[1]["commit"] is sessions[1]["clean"] is None
 
 
 def test_a_checkpoint_of_other_settings_is_not_gone_on_from(tmp_path, monkeypatch):
     received = [signal.SIGTERM]
-    monkeypatch.setattr(loop, "_signals", lambda: _always(received))
+    monkeypatch.setattr(loop, "_signals", lambda: Always(received))
     with pytest.raises(Stopped):
         train(tiny_run(), tmp_path)
     received.clear()
@@ -237,23 +140,6 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(tmp_path, monkeypatc
     monkeypatch.undo()
     train(tiny_run({"learning_rate": 0.1}), tmp_path / "fresh")
     same_end(tmp_path, tmp_path / "fresh")
-
-
-def stopped_after(steps: int, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train the tiny run for some steps, from where it stands to where a signal stops it."""
-    received: list[int] = []
-    original = Trainer.advance
-
-    def advance(trainer: Trainer) -> None:
-        original(trainer)
-        if trainer.step >= steps:
-            received.append(signal.SIGTERM)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(loop, "_signals", lambda: _always(received))
-        patched.setattr(Trainer, "advance", advance)
-        with pytest.raises(Stopped):
-            train(tiny_run(), path)
 
 
 def test_of_two_trainings_of_a_run_neither_takes_metrics_from_the_other(tmp_path, monkeypatch):
@@ -301,13 +187,3 @@ def test_a_result_of_other_settings_does_not_stand(tmp_path, monkeypatch):
     monkeypatch.undo()
     train(changed, tmp_path / "straight")
     same_end(tmp_path / "run", tmp_path / "straight")
-
-
-class _always:
-    def __init__(self, received: list[int]) -> None:
-        self.received = received
-
-    def __enter__(self) -> list[int]:
-        return self.received
-
-    def __exit__(self, *_: object) -> None: ...

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import yaml
 
+from asura.runs import RunFolder
 from tests.conftest import ROOT, TINY
 
 STUDY = TINY | {
@@ -27,12 +29,18 @@ def write(folder: Path, study: dict) -> Path:
 
 
 def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", "study.yaml"]
+    options = ("--cores", "2", "--configfile", "study.yaml")
+    return snakemake(folder, *arguments, *options, capture_output=True, text=True)
+
+
+def snakemake(folder: Path, *arguments: str, **settings: Any) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snakemake", *arguments]
     environment = os.environ | {"PYTHONPATH": str(folder)}  # the copy's package, not the one that is installed
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=folder, env=environment, check=False, **settings)
 
 
 def copy_workflow(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
     for name in ("Snakefile", "rules", "profiles", "asura", "environment.yml"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
@@ -69,13 +77,14 @@ def succeed(folder: Path, *arguments: str) -> None:
     assert result.returncode == 0, result.stderr
 
 
-def trainings(folder: Path) -> list[psutil.Process]:
-    """Processes that train in this copy of the workflow, less the shells and Snakemakes around them."""
-    found = psutil.process_iter(["cmdline", "cwd"])
-    return [p for p in found if p.info["cwd"] == str(folder) and (p.info["cmdline"] or [])[1:4] == TRAIN]
-
-
-TRAIN = ["-m", "asura", "train"]
+def trainings(folder: Path) -> dict[psutil.Process, RunFolder]:
+    """The processes that train in a copy of the workflow, less the shells around them, with the run of each."""
+    found = {}
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        command = process.info["cmdline"] or []
+        if process.info["cwd"] == str(folder) and command[1:4] == ["-m", "asura", "train"]:
+            found[process] = RunFolder(folder / command[command.index("--out") + 1])
+    return found
 
 
 def runs_trained(changed: set[str]) -> set[str]:

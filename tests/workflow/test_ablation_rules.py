@@ -4,7 +4,10 @@ import re
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
+from asura.errors import UserError
+from asura.verify import verify
 from tests.conftest import ROOT
 from tests.workflow.conftest import STUDY, call, changed_by, runs_trained, succeed, write
 
@@ -34,6 +37,12 @@ def test_a_named_ablation_is_part_of_the_study_and_trains_nothing_twice(folder: 
     assert trained == {"asura-n1-i2+iteration_norm=shared", "asura-n1-i2+iteration_norm=none"}
     report = (folder / "results" / "tiny" / "report.html").read_text(encoding="utf-8")
     assert "iteration_norm" in report and "Ablations" in report
+    results = folder / "results" / "tiny"
+    assert "table and figures of the ablation iteration_norm follow from its runs" in list(verify(results))
+    table_file = results / "ablations" / "iteration_norm" / "table.csv"
+    table_file.write_text(table_file.read_text().replace("0.", "1.", 1))
+    with pytest.raises(UserError, match=r"iteration_norm/table\.csv: missing, or not what follows"):
+        list(verify(results))
 
 
 def test_every_ablation_can_be_planned_and_holds_more_than_one_model(folder: Path):

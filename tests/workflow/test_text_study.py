@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from asura.verify import verify
 from tests.conftest import TEXTS, TINY
 from tests.workflow.conftest import changed_by, runs_trained, succeed, write
 
@@ -45,3 +46,5 @@ def test_text_is_tokenised_once_and_its_runs_come_before_those_that_start_from_t
     time = (corpus / "train.npy").stat().st_mtime_ns
     assert changed_by(folder, lambda: succeed(folder)) == set()
     assert (corpus / "train.npy").stat().st_mtime_ns == time
+    held = list(verify(folder / "results" / "tiny"))
+    assert "table and figures of the ablation pretrained_prior follow from its runs" in held

@@ -1,21 +1,18 @@
 """What a study left is verified, and nothing in it can be changed unnoticed."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import succeed
+from asura.cli import main
+from asura.errors import UserError
+from asura.files import read_sealed, write_sealed
+from asura.verify import verify
 
 RUN = "runs/phop/asura-n1-i2/seed0"
-
-
-def verify(folder: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "asura", "verify", "results/tiny"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 def flip(path: Path) -> None:
@@ -45,33 +42,68 @@ def drop_a_score(path: Path) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n")
 
 
+def ask_less(path: Path) -> None:
+    """Another evaluation, sealed as it should be, that is not the one that the study asks for."""
+    write_sealed(path, read_sealed(path) | {"made_of": read_sealed(path)["made_of"] | {"examples": 10}})
+
+
+def unseal(path: Path) -> None:
+    content = json.loads(path.read_text())
+    del content["sha256"]
+    path.write_text(json.dumps(content))
+
+
 TAMPERED = [
-    (f"{RUN}/weights.safetensors", flip, "weights.safetensors"),
-    (f"{RUN}/evaluation.json", raise_a_score, "evaluation.json"),
-    (f"{RUN}/evaluation.json", drop_a_score, "evaluation.json"),
-    (f"{RUN}/metrics.jsonl", replace("0.", "1."), "metrics.jsonl"),
-    (f"{RUN}/run.json", replace('"batch": 4', '"batch": 5'), "run.json"),
-    (f"{RUN}/training.json", replace("finished", "diverged"), "tidy/"),
-    ("plan.json", replace('"asura"', '"deq"'), "plan.json"),
-    ("study.json", replace('"steps": 12', '"steps": 13'), "plan.json"),
-    ("tidy/scores.csv", replace("0.", "1."), "tidy/scores.csv"),
-    ("tables/comparison.csv", replace("0.", "1."), "tables/comparison.csv"),
-    ("tables/comparison.html", replace("0.", "1."), "tables/comparison.html"),
-    ("report.html", replace("data:text/html;charset=utf8;filename=comparison.html;base64,PCFE", "PCFF"), "report.html"),
-    (f"{RUN}/weights.safetensors", Path.unlink, "weights.safetensors"),
+    (f"{RUN}/weights.safetensors", flip, "weights.safetensors: missing, or without the checksum"),
+    (f"{RUN}/weights.safetensors", Path.unlink, "weights.safetensors: missing"),
+    (f"{RUN}/evaluation.json", raise_a_score, "evaluation.json: its content does not have the checksum"),
+    (f"{RUN}/evaluation.json", drop_a_score, "evaluation.json: its content does not have the checksum"),
+    (f"{RUN}/evaluation.json", ask_less, "evaluation.json: it is of other weights, or was asked otherwise"),
+    (f"{RUN}/evaluation.json", unseal, "evaluation.json: it has no checksum of itself"),
+    (f"{RUN}/metrics.jsonl", replace("0.", "1."), "metrics.jsonl: missing, or without the checksum"),
+    (f"{RUN}/run.json", replace('"batch": 4', '"batch": 5'), "run.json: it is not the run of plan.json"),
+    (f"{RUN}/training.json", replace("finished", "diverged"), "training.json: its content does not have the checksum"),
+    ("plan.json", replace('"asura"', '"deq"'), "plan.json: it is not the plan of study.json"),
+    ("study.json", replace('"steps": 12', '"steps": 13'), "plan.json: it is not the plan of study.json"),
+    ("tidy/scores.csv", replace("0.", "1."), "tidy/scores.csv: missing, or not what follows"),
+    ("tidy/resources.csv", replace("train", "evaluate"), "tidy/resources.csv: missing, or not what follows"),
+    ("tables/comparison.csv", replace("0.", "1."), "tables/comparison.csv: missing, or not what follows"),
+    ("tables/runs.md", replace("finished", "diverged"), "tables/runs.md: missing, or not what follows"),
+    ("tables/comparison.html", replace("0.", "1."), "tables/comparison.html: missing, or not what follows"),
+    ("figures/grid.svg", replace("path", "part"), "figures/grid.svg: missing, or not what follows"),
+    ("report.html", replace("comparison.html;base64,PCFE", "comparison.html;base64,PCFF"), "report.html: results/tiny"),
+    ("report.html", replace('"results/tiny/figures/grid.svg"', '"results/tiny/figures/gird.svg"'), "report.html: "),
 ]
 
 
-@pytest.mark.parametrize(("name", "tamper", "said"), TAMPERED, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(
+    ("name", "tamper", "said"), TAMPERED, ids=[f"{name.split('/')[-1]}-{k}" for k, (name, *_) in enumerate(TAMPERED)]
+)
 def test_what_was_changed_is_named(folder: Path, name: str, tamper: Callable[[Path], None], said: str):
     tamper(folder / "results" / "tiny" / name)
-    done = verify(folder)
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1 and said in done.stderr and "Traceback" not in done.stderr
+    with pytest.raises(UserError, match=said):
+        list(verify(folder / "results" / "tiny"))
 
 
-def test_a_study_that_nobody_touched_holds(folder: Path):
-    succeed(folder)
-    done = verify(folder)
-    assert done.returncode == 0, done.stderr
-    assert "tidy frames follow from the runs" in done.stdout and "report.html holds" in done.stdout
+def test_a_study_that_nobody_touched_holds_and_the_command_says_what(finished: Path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["asura", "verify", str(finished / "results" / "tiny")])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "plan.json is the plan of study.json: 3 models, 3 runs",
+        "3 runs: settings, weights, metrics and records belong together, and 30 scores to them",
+        "5 tidy frames follow from the runs",
+        "16 files of tables follow from the frames",
+        "7 files of figures follow from the frames",
+        "report.html holds 11 tables and figures as they stand beside it, and no others",
+    ]
+
+
+def test_the_command_ends_with_one_line_at_the_first_thing_that_does_not_hold(folder: Path, monkeypatch, capsys):
+    flip(folder / "results" / "tiny" / RUN / "weights.safetensors")
+    monkeypatch.setattr(sys, "argv", ["asura", "verify", str(folder / "results" / "tiny")])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert "weights.safetensors" in end.value.code and "\n" not in end.value.code
+    assert len(capsys.readouterr().out.splitlines()) == 1

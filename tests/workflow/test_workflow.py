@@ -80,6 +80,16 @@ def test_the_code_of_a_figure_redraws_figures_alone(folder: Path):
     assert not any(path.startswith("logs/tables") for path in changed)
 
 
+@pytest.mark.parametrize("lost", ["", "training.json", "evaluation.json"], ids=["the folder", "training", "evaluation"])
+def test_a_run_of_which_something_was_deleted_is_made_again(folder: Path, lost: str):
+    run = folder / "results" / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0"
+    scores = (folder / "results" / "tiny" / "tidy" / "scores.csv").read_bytes()
+    (run / lost).unlink() if lost else shutil.rmtree(run)
+    changed = changed_by(folder, lambda: succeed(folder))
+    assert runs_trained(changed) == (set() if lost == "evaluation.json" else {"runs/phop/asura-n1-i2/seed0"})
+    assert (folder / "results" / "tiny" / "tidy" / "scores.csv").read_bytes() == scores
+
+
 def test_partial_results_are_drawn_and_marked(folder: Path):
     run = next((folder / "results" / "tiny" / "runs" / "phop").glob("asura*")) / "seed0"
     (run / "training.json").unlink()

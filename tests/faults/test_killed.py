@@ -1,0 +1,120 @@
+"""Trainings and Snakemakes that are killed or told to leave: the study ends as one that nothing happened to."""
+
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from asura.runs import RunFolder
+from asura.training.loop import train
+from tests.conftest import tiny_run
+from tests.faults.conftest import Tell
+from tests.faults.studies import FRAMES, RUNS, STUDY, frames, records, start, wait_for
+from tests.training.trainings import same_end
+from tests.training.trainings import start as start_training
+from tests.workflow.conftest import call, copy_workflow, trainings, write
+
+pytestmark = pytest.mark.faults
+KILLS = 20
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = copy_workflow(tmp_path_factory.mktemp("undisturbed"))
+    write(folder, STUDY)
+    assert call(folder, FRAMES).returncode == 0
+    return frames(folder)
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[subprocess.Popen]:
+    """Snakemake in the middle of its trainings, one of which has ended."""
+    process = start(tmp_path)
+    wait_for(lambda: records(tmp_path))
+    yield process
+    process.kill()
+    process.wait()
+    for training in trainings(tmp_path):
+        training.wait()
+
+
+def test_a_training_killed_at_random_moments_ends_with_the_same_bits(tmp_path: Path, fault: Tell):
+    fault("a training killed (SIGKILL) at a random moment", "goes on from its last checkpoint: same bits", KILLS)
+    run = tiny_run({"steps": 4000, "checkpoint_steps": 1, "log_steps": 50})
+    train(run, tmp_path / "straight")
+    folder = RunFolder(tmp_path / "killed")
+    moments = random.Random(0)
+    while_writing = 0
+    for _ in range(KILLS):
+        before = folder.checkpoint.stat().st_mtime_ns if folder.checkpoint.exists() else 0
+        process = start_training(run, folder.path)
+        wait_for(lambda before=before: folder.checkpoint.exists() and folder.checkpoint.stat().st_mtime_ns > before)
+        time.sleep(moments.random() / 4)
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        while_writing += any(folder.path.glob(".checkpoint.safetensors.*"))
+    assert while_writing, "no checkpoint was being written when the training was killed"
+    assert len(train(run, folder.path)["sessions"]) == KILLS + 1
+    same_end(folder.path, tmp_path / "straight")
+    left = {path.name for path in folder.path.iterdir()} - {folder.run.name}
+    assert left == {path.name for path in (tmp_path / "straight").iterdir()}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_training_that_is_told_to_leave_is_taken_up_again_by_itself(
+    tmp_path: Path, running: subprocess.Popen, undisturbed: dict[str, str], number: int, fault: Tell
+):
+    fault("SIGTERM or SIGUSR1", "saves and leaves within 10 s; Snakemake takes the job up again by itself")
+    wait_for(lambda: any(run.checkpoint.exists() for run in trainings(tmp_path).values()))
+    training, run = next((each, run) for each, run in trainings(tmp_path).items() if run.checkpoint.exists())
+    training.send_signal(number)
+    training.wait(10)
+    assert running.wait() == 0, (tmp_path / "snakemake.log").read_text()
+    assert [session["step"] > 0 for session in run.read_record()["sessions"]] == [False, True]
+    assert frames(tmp_path) == undisturbed
+
+
+def test_a_snakemake_that_was_killed_runs_what_was_unfinished(
+    tmp_path: Path, running: subprocess.Popen, undisturbed: dict[str, str], fault: Tell
+):
+    fault("Snakemake itself killed", "after `--unlock`, what was unfinished runs, and nothing else")
+    wait_for(lambda: any(run.checkpoint.exists() for run in trainings(tmp_path).values()))
+    running.kill()
+    running.wait()
+    for training in trainings(tmp_path):
+        training.wait()
+    finished = {path: path.stat().st_mtime_ns for path in records(tmp_path)}
+    assert call(tmp_path, "--unlock").returncode == 0
+    done = call(tmp_path, FRAMES)
+    assert done.returncode == 0, done.stderr
+    again = [path for path, time_ns in finished.items() if path.stat().st_mtime_ns != time_ns]
+    assert len(again) <= 2  # those that ended while there was no Snakemake to take note
+    assert len(records(tmp_path)) == RUNS and frames(tmp_path) == undisturbed
+
+
+def test_the_second_of_two_snakemakes_is_told_so(
+    tmp_path: Path, running: subprocess.Popen, undisturbed: dict[str, str], fault: Tell
+):
+    fault("two Snakemakes on one study", "the second is told that the directory is locked, and how to unlock it")
+    second = call(tmp_path, FRAMES)
+    assert second.returncode != 0 and "Traceback" not in second.stderr
+    assert "Directory cannot be locked" in second.stderr and "--unlock" in second.stderr
+    assert running.wait() == 0
+    assert frames(tmp_path) == undisturbed
+
+
+def test_of_two_trainings_of_one_run_at_once_one_result_stands(tmp_path: Path, fault: Tell):
+    fault("two trainings of one run at once", "neither harms the other; the result of the first to end stands", 3)
+    run = tiny_run({"steps": 600, "checkpoint_steps": 1, "log_steps": 7})
+    train(run, tmp_path / "straight")
+    for k in range(3):
+        both = [start_training(run, tmp_path / str(k)) for _ in range(2)]
+        outputs = [process.communicate() for process in both]
+        assert [process.returncode for process in both] == [0, 0], outputs
+        same_end(tmp_path / str(k), tmp_path / "straight")
+        assert not list((tmp_path / str(k)).glob("*checkpoint*"))

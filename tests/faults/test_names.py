@@ -1,0 +1,58 @@
+"""What a study file says is never a command: names that a shell would run are refused, and files may bear any."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from asura.errors import UserError
+from asura.planning import prepare
+from tests.conftest import TEXTS, TINY
+from tests.faults.conftest import Tell
+from tests.workflow.conftest import copy_workflow, snakemake, write
+
+PHOP = TINY["tasks"]["phop"]
+NAMES = ["$(touch x)", "`touch x`", "x; touch x", "'; touch x; '", '" touch x "', "../x", "a b"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda name: {"name": name},
+        lambda name: {"tasks": {name: {"task": "phop", **PHOP}}},
+        lambda name: {"tasks": {"phop": {"task": name}}},
+        lambda name: {"models": {name: {"n": 1}}},
+        lambda name: {"models": {"asura": {"n": 1, "i": 2, "long_skip": name}}},
+        lambda name: {"models": {"asura": {"n": 1, "i": 2, "training": {"start_from": name}}}},
+        lambda name: {"controls": [name]},
+        lambda name: {"evaluation": {"benchmarks": [name]}},
+        lambda name: {"evaluation": {"iterations": name}},
+        lambda name: {"published": name},
+    ],
+)
+def test_a_name_that_is_none_is_refused_and_nothing_is_written(
+    tmp_path: Path, monkeypatch, name: str, place, fault: Tell
+):
+    fault("a study file with `$(…)`, quotes, `;` or `../` for a name", "refused in one line; no shell sees it")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError):
+        prepare(TINY | place(name), Path("results"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.faults
+def test_files_may_bear_any_name(tmp_path: Path, monkeypatch, fault: Tell):
+    fault("folders, study file and texts with such names", "they are files like others; no shell runs them")
+    odd = 'it\'s a $(touch sprung) "`touch sprung`" & b'
+    folder = tmp_path / odd
+    folder.mkdir()
+    monkeypatch.setenv("ASURA_DATA", str(tmp_path / f"data {odd}"))
+    (folder / f"texts {odd}.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
+    corpus = {"source": "files", "paths": [f"texts {odd}.jsonl"], "vocabulary": 320}
+    write(copy_workflow(folder), TINY | {"tasks": {"text": {"corpus": corpus, "length": 16}}})
+    shutil.move(folder / "study.yaml", folder / f"{odd}.yaml")
+    done = snakemake(folder, "--cores", "2", "--configfile", f"{odd}.yaml", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.rglob("sprung"))
