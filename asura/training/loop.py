@@ -133,6 +133,7 @@ class _Session:
                 except (RuntimeError, MemoryError) as error:
                     if not _is_out_of_memory(error):
                         raise
+                    self.processes.meet()  # it is the result of the run where all of them are
                     return self._end("out of memory", trainer.step + 1)
                 bar.update()
                 if trainer.step % training.log_steps == 0 or trainer.done:

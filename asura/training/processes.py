@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -31,6 +32,9 @@ States = Mapping[str, Mapping[str, Tensor]]
 
 SECONDS_TO_SAVE = 600
 """Time that processes are given to leave, once a signal has come."""
+
+SECONDS_TO_MEET = 60
+"""Time that a process waits for the others where they may have failed."""
 
 
 class Alone:
@@ -69,6 +73,9 @@ class Alone:
     def largest(self, *numbers: int) -> tuple[int, ...]:
         """Of each number, the largest that a process gave."""
         return numbers
+
+    def meet(self) -> None:
+        """Wait until the others come here too. Raises RuntimeError where one does not."""
 
     def whole(self, tensor: Tensor) -> Tensor:
         """A tensor, put together where it lies in shards."""
@@ -152,6 +159,10 @@ class Several(Alone):
         agreed = torch.tensor(numbers)
         dist.all_reduce(agreed, dist.ReduceOp.MAX)
         return tuple(agreed.tolist())
+
+    def meet(self) -> None:
+        """See `Alone`."""
+        dist.all_reduce(torch.zeros(()), async_op=True).wait(timedelta(seconds=SECONDS_TO_MEET))
 
     def whole(self, tensor: Tensor) -> Tensor:
         """See `Alone`."""
