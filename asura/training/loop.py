@@ -51,9 +51,8 @@ def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None
 
     A checkpoint of other settings, left by a run that was changed since, is not gone on from, nor one that is damaged:
     the one before it is, or else training begins anew. A run that diverges, or whose memory does not suffice, ends so,
-    and so does one that starts from it. Raises UserError for a folder of another run, Stopped on a signal, OSError
-    where nothing can be written, and what torch raises where one of several processes runs out of memory; what was
-    saved before stays.
+    and so does one that starts from it. Raises UserError for a folder of another run, Stopped on a signal, and OSError
+    where nothing can be written; what was saved before stays.
     """
     path.mkdir(parents=True, exist_ok=True)
     folder = RunFolder(path)
@@ -118,9 +117,11 @@ class _Session:
             self._begin()
             return self._train(received)
         except (MemoryError, RuntimeError) as error:
-            if self.processes.count > 1 or not is_out_of_memory(error):
+            if is_out_of_memory(error):
+                self._write_end(OUT_OF_MEMORY, {})  # by whichever process it is: the others may be waiting for it
+            elif self.processes.count == 1 or not self.folder.record.is_file():
                 raise
-            return self._end(OUT_OF_MEMORY, {})
+            return self.folder.read_record()
 
     def _begin(self) -> None:
         """Make the model, and take up the last checkpoint, if there is one."""

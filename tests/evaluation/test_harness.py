@@ -15,6 +15,7 @@ from asura.evaluation.harness import benchmark_rows
 from asura.models import build
 from asura.models.model import Model
 from asura.study import Training
+from asura.training.processes import Alone
 from tests.evaluation.conftest import read
 
 CPU = torch.device("cpu")
@@ -248,6 +249,23 @@ def test_logits_are_held_of_few_positions_at_once(lm, model, monkeypatch):
     again = IteratedLM(model, lm.tokenizer, 3, LENGTH, CPU).loglikelihood([asked(*request) for request in REQUESTS])
     assert same(again, before)
     assert max(seen) == 3 and sum(seen) > 3 * len(REQUESTS)
+
+
+class Half(Alone):
+    """One of two processes, which sees its own sums alone."""
+
+    def __init__(self, index: int) -> None:
+        self.index, self.count = index, 2
+
+
+def test_what_two_processes_answer_adds_up_to_what_one_does(lm, model, monkeypatch):
+    monkeypatch.setattr(adapter, "TOKENS_AT_ONCE", 60)
+    requests = [asked(*request) for request in REQUESTS]
+    halves = [IteratedLM(model, lm.tokenizer, 3, LENGTH, CPU, processes=Half(k)) for k in (0, 1)]
+    shares = torch.tensor([[likelihood for likelihood, _ in half.loglikelihood(requests)] for half in halves])
+    assert (shares != 0).any(1).all() and (shares == 0).any(1).all()
+    expected = [likelihood for likelihood, _ in lm.loglikelihood(requests)]
+    assert shares.sum(0).tolist() == pytest.approx(expected, rel=1e-6)
 
 
 def test_batches_hold_no_more_tokens_than_they_may(monkeypatch):

@@ -1,108 +1,208 @@
 """Several processes give what one gives: losses, weights, checkpoints and evaluations."""
 
-import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
+from typing import Any
 
 import pytest
 import torch
+import torch.multiprocessing
+from pydantic import ValidationError
 
-from asura.runs import Run, RunFolder
-from asura.training.processes import Several
+from asura.errors import UserError
+from asura.evaluation import likelihood
+from asura.evaluation.evaluate import evaluate
+from asura.models import build
+from asura.runs import Run, RunFolder, Training
+from asura.study import Evaluation
+from asura.training.loop import Stopped, train
+from asura.training.processes import Several, joined
 from asura.training.tensors import load_tensors
+from asura.training.trainer import Trainer
 from tests.conftest import tiny_run
 
 FULL = {"asura_full": {"n": 1, "i": 3}}
 DRAWN = {"asura": {"n": 1, "i": 3, "drawn": True, "progressive": 0.5}}
+HALTING = {"universal": {"n": 1, "i": 3, "halting": "act"}}
+NOISE = {"recurrent_depth": {"n": 1, "i": 3, "backpropagate": 2}}
+IMPORTED_ONCE = [
+    "asura.training.loop",
+    "torch.distributed.checkpoint.state_dict",
+    "torch.distributed.fsdp",
+    "torch._dynamo",
+    "tests.conftest",
+]
 
 
-def run_of(models: dict, **training: object) -> Run:
-    return tiny_run({"steps": 20, "batch": 8, "log_steps": 1, "checkpoint_steps": None, **training}, models=models)
+def together(count: int, act: Callable[..., object], *arguments: Any) -> None:
+    """Call `act` in several processes, as torchrun would start them, but from one that has imported torch already."""
+    torch.multiprocessing.get_context("forkserver").set_forkserver_preload(IMPORTED_ONCE)
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "ASURA_DEVICE": "cpu"}
+    torch.multiprocessing.start_processes(
+        _enter, (count, environment, act, arguments), nprocs=count, start_method="forkserver"
+    )
 
 
-def start(command: str, folder: RunFolder, processes: int, *options: str) -> subprocess.Popen:
-    """A command of several processes, on the CPU."""
-    arguments = [sys.executable, "-m", "asura", command, *options, "--processes", str(processes)]
-    environment = os.environ | {"ASURA_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
-    pipe = subprocess.PIPE
-    return subprocess.Popen(arguments, env=environment, stdout=pipe, stderr=pipe, text=True, cwd=folder.path)
+def _enter(rank: int, count: int, environment: dict, act: Callable[..., object], arguments: tuple) -> None:
+    ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
+    os.environ |= environment | {name: str(value) for name, value in ranks.items()}
+    act(*arguments)
 
 
-def training(run: Run, path: Path, processes: int) -> subprocess.Popen:
-    path.mkdir(exist_ok=True)
+def is_last() -> bool:
+    return int(os.environ["RANK"]) == int(os.environ["WORLD_SIZE"]) - 1
+
+
+def run_of(models: dict, **changes: Any) -> Run:
+    training = {"steps": 20, "batch": 8, "log_steps": 1, "checkpoint_steps": None, **changes}
+    return tiny_run(training, models=models)
+
+
+def trained(run: Run, path: Path, count: int) -> RunFolder:
+    if count == 1:
+        train(run, path)
+    else:
+        together(count, train, run, path)
     folder = RunFolder(path)
-    folder.run.write_text(run.model_dump_json())
-    return start("train", folder, processes, str(folder.run), "--out", str(path))
+    assert folder.read_record()["sessions"][-1]["processes"] == count
+    return folder
 
 
-def trained(run: Run, path: Path, processes: int) -> RunFolder:
-    out, error = (process := training(run, path, processes)).communicate(timeout=120)
-    assert process.returncode == 0, out + error
-    return RunFolder(path)
+def weights_of(folder: RunFolder) -> dict[str, torch.Tensor]:
+    return load_tensors(folder.weights)[0]
 
 
-def alike(found: RunFolder, expected: RunFolder, tolerance: float) -> None:
+def alike(found: RunFolder, expected: RunFolder, tolerance: float = 1e-4) -> None:
     rows, others = found.read_metrics(), expected.read_metrics()
     assert len(rows) == len(others)
     for row, other in zip(rows, others, strict=True):
         assert row.pop("diverged_at") is other.pop("diverged_at") is None
         assert row == pytest.approx(other, rel=tolerance, abs=tolerance)
-    weights, _ = load_tensors(found.weights)
-    for name, tensor in load_tensors(expected.weights)[0].items():
-        assert torch.allclose(weights[name], tensor, atol=10 * tolerance), name
+    for name, tensor in weights_of(expected).items():
+        assert torch.allclose(weights_of(found)[name], tensor, atol=10 * tolerance), name
 
 
 @pytest.mark.parametrize(
-    ("models", "settings", "counts", "tolerance"),
+    ("models", "training", "counts", "tolerance"),
     [
         (FULL, {}, (2, 4), 1e-4),
-        (FULL, {"parallel": "fsdp"}, (2,), 1e-4),
-        (FULL, {"optimiser": "muon", "accumulate": 2}, (2,), 1e-2),
+        (FULL, {"parallel": "fsdp"}, (2, 4), 1e-4),
+        (FULL, {"optimiser": "muon", "accumulate": 2}, (2,), 1e-2),  # whose updates are rounded to bfloat16
+        (FULL, {"optimiser": "muon", "parallel": "fsdp"}, (2,), 1e-2),
+        (FULL, {"optimiser": "adafactor", "accumulate": 4}, (2,), 1e-4),
         (DRAWN, {"accumulate": 2}, (2,), 1e-4),
-        ({"recurrent_depth": {"n": 1, "i": 3, "backpropagate": 2}}, {}, (2,), 1e-4),
+        (DRAWN, {"parallel": "fsdp", "accumulate": 2, "activation_checkpointing": True}, (2,), 1e-4),
+        (NOISE, {}, (2,), 1e-4),
+        (HALTING, {"z_loss": 1e-3}, (2,), 1e-4),
     ],
     ids=str,
 )
-def test_any_number_of_processes_trains_alike(models, settings, counts, tolerance, tmp_path):
-    run = run_of(models, **settings)
+def test_any_number_of_processes_trains_alike(models, training, counts, tolerance, tmp_path):
+    run = run_of(models, **training)
     alone = trained(run, tmp_path / "1", 1)
     for count in counts:
-        several = trained(run, tmp_path / str(count), count)
-        alike(several, alone, tolerance)
-        assert several.read_record()["sessions"][0]["processes"] == count
+        alike(trained(run, tmp_path / str(count), count), alone, tolerance)
 
 
-@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
-def test_a_run_that_two_processes_saved_when_told_to_leave_one_takes_up(parallel, tmp_path):
-    run = run_of(FULL, parallel=parallel, steps=150, checkpoint_steps=10)
-    process = training(run, tmp_path / "run", 2)
-    folder = RunFolder(tmp_path / "run")
-    while not folder.checkpoint.exists():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
-    assert error.count("stopped by SIGTERM; saved after step") == 1
-    alike(trained(run, folder.path, 1), trained(run, tmp_path / "straight", 1), 1e-2)
-    first, second = folder.read_record()["sessions"]
-    assert first["processes"] == 2 and second["processes"] == 1
-    assert 10 <= second["step"] < 150
+def stop(run: Run, path: Path, step: int) -> None:
+    """Train until a signal reaches the last process alone, while it takes a step."""
+
+    def advance(trainer: Trainer) -> None:
+        original(trainer)
+        if trainer.step == step and is_last():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    original, Trainer.advance = Trainer.advance, advance
+    with pytest.raises(Stopped, match=f"SIGTERM; saved after step {step},"):
+        train(run, path)
 
 
-def test_two_processes_evaluate_to_the_numbers_of_one(tmp_path):
-    folder = trained(run_of(FULL), tmp_path / "run", 1)
-    rows = []
-    for count in (1, 2):
-        folder.evaluation.unlink(missing_ok=True)
-        process = start("evaluate", folder, count, str(folder.path), "--examples", "2000")
-        assert process.wait(timeout=120) == 0, process.communicate()
-        rows.append(json.loads(folder.evaluation.read_text())["rows"])
-    assert rows[0] == rows[1]
+@pytest.mark.parametrize(
+    ("models", "training", "counts"),
+    [
+        (FULL, {}, (1, 4)),
+        (FULL, {"parallel": "fsdp", "log_steps": 5}, (1, 2)),
+        (DRAWN, {"optimiser": "adafactor"}, (1, 2)),
+    ],
+    ids=str,
+)
+def test_what_two_processes_saved_any_number_takes_up(models, training, counts, tmp_path):
+    run = run_of(models, **training)
+    straight = trained(run, tmp_path / "straight", 2)
+    together(2, stop, run, tmp_path / "saved", 2)
+    for count in counts:
+        resumed = trained(run, copytree(tmp_path / "saved", tmp_path / str(count)), count)
+        assert [session["step"] for session in resumed.read_record()["sessions"]] == [0, 2]
+        alike(resumed, straight)
+        if count == 2:
+            assert all(torch.equal(weights_of(resumed)[name], w) for name, w in weights_of(straight).items())
+
+
+def run_out_of_memory(run: Run, path: Path, everywhere: bool) -> None:
+    def advance(trainer: Trainer) -> None:
+        if trainer.step == 2 and (everywhere or is_last()):
+            raise torch.OutOfMemoryError("out of memory")
+        original(trainer)
+
+    original, Trainer.advance = Trainer.advance, advance
+    assert train(run, path)["status"] == "out of memory"
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_where_a_process_is_out_of_memory_the_run_ends_so_on_all(everywhere, tmp_path):
+    together(2, run_out_of_memory, run_of(FULL), tmp_path, everywhere)
+    folder = RunFolder(tmp_path)
+    assert folder.read_record()["step"] == 3 and len(folder.read_metrics()) == 2
+
+
+def fail_to_write() -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    with joined() as processes, pytest.raises(SystemExit if is_last() else OSError):
+        processes.write(full)
+
+
+def test_where_the_first_process_cannot_write_the_others_end_too():
+    together(2, fail_to_write)
+
+
+def test_two_processes_evaluate_a_task_to_the_numbers_of_one(tmp_path):
+    run = run_of(HALTING)
+    folder = trained(run, tmp_path, 1)
+    folder.run.write_text(run.model_dump_json())
+    asked = Evaluation(examples=2500)  # more than are computed at once
+    alone = evaluate(tmp_path, asked)
+    folder.evaluation.unlink()
+    together(2, evaluate, tmp_path, asked)
+    assert folder.evaluation.is_file() and evaluate(tmp_path, asked) == alone
+
+
+def evaluate_in_small_batches(path: Path, asked: Evaluation) -> None:
+    likelihood.LOGITS_AT_ONCE = 1 << 15
+    evaluate(path, asked)
+
+
+def test_two_processes_evaluate_a_text_to_the_numbers_of_one(corpus, tmp_path):
+    task = {"text": {"corpus": corpus, "length": 16}}
+    run = tiny_run({"steps": 1}, models={"asura": {"n": 1, "i": 2}}, tasks=task)
+    folder = trained(run, tmp_path / "run", 1)
+    folder.run.write_text(run.model_dump_json())
+    evaluate_in_small_batches(folder.path, Evaluation())
+    alone = folder.evaluation.read_text()
+    folder.evaluation.unlink()
+    together(2, evaluate_in_small_batches, folder.path, Evaluation())
+    assert folder.evaluation.read_text() == alone
 
 
 def test_the_shares_of_a_batch_are_the_batch():
@@ -110,13 +210,42 @@ def test_the_shares_of_a_batch_are_the_batch():
     for count in (1, 2, 4):
         shares = [Several(index, count).rows(batch, 3) for index in range(count)]
         parts = zip(*(share.chunk(3) for share in shares), strict=True)
-        together = [torch.cat(part).flatten().tolist() for part in parts]
-        assert together == [part.flatten().tolist() for part in batch.chunk(3)]
+        whole = [torch.cat(part).flatten().tolist() for part in parts]
+        assert whole == [part.flatten().tolist() for part in batch.chunk(3)]
 
 
-def test_a_batch_that_processes_do_not_divide_is_refused_in_one_line(tmp_path):
-    process = training(run_of(FULL, batch=9), tmp_path / "run", 2)
+def test_what_cannot_be_shared_is_refused():
+    model = build({"architecture": "ndr", "n": 1, "i": 2, "width": 8, "heads": 2}, 5)
+    with pytest.raises(UserError, match=r"batch: found 9 for 2 processes and accumulate 3; .* a multiple of 6"):
+        Several(0, 2).loss_of(model, Training(steps=1, batch=9, accumulate=3))
+    with pytest.raises(UserError, match=r"parallel: fsdp cannot shard routers\.0\.attention\.match_bias.* use ddp"):
+        Several(0, 2).loss_of(model, Training(steps=1, parallel="fsdp"))
+    with pytest.raises(ValidationError, match="adafactor"):
+        Training(steps=1, parallel="fsdp", optimiser="adafactor")
+
+
+def test_a_command_of_several_processes_leaves_when_told_to_and_one_process_goes_on(tmp_path):
+    run = run_of(FULL, steps=200, checkpoint_steps=10)
+    (tmp_path / "run.json").write_text(run.model_dump_json())
+    command = [sys.executable, "-m", "asura", "train", tmp_path / "run.json", "--out", tmp_path, "--processes", "2"]
+    pipe, environment = subprocess.PIPE, os.environ | {"ASURA_DEVICE": "cpu"}
+    process = subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
+    while not RunFolder(tmp_path).checkpoint.exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.terminate()
     _, error = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert error.strip().splitlines()[-1].startswith("asura: training.batch: found 9 for 2 processes")
-    assert "Traceback" not in error
+    assert process.returncode == 128 + signal.SIGTERM
+    assert error.count("\n") == 1 and "stopped by SIGTERM; saved after step" in error
+    resumed = trained(run, tmp_path, 1)
+    first, second = resumed.read_record()["sessions"]
+    assert (first["processes"], second["processes"]) == (2, 1) and 10 <= second["step"] < 200
+    alike(resumed, trained(run, tmp_path / "straight", 1), 1e-2)
+
+
+def test_a_command_of_several_processes_refuses_in_one_line(tmp_path):
+    (tmp_path / "run.json").write_text(run_of(FULL, batch=9).model_dump_json())
+    command = [sys.executable, "-m", "asura", "train", tmp_path / "run.json", "--out", tmp_path, "--processes", "2"]
+    result = subprocess.run(command, env=os.environ | {"ASURA_DEVICE": "cpu"}, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.startswith("asura: training.batch: found 9 for 2") and result.stderr.count("\n") == 1
