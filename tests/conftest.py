@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -33,6 +34,9 @@ TINY = {
 }
 
 
+Tell = Callable[..., None]
+FAULTS_HEAD = "| fault | what happens | times tried | held |\n|---|---|---:|---|"
+"""Of the table that the suite of faults ends with."""
 TEXTS = [f"Text {k} of {k * k}: the cat sat on the mat, and {'then ' * (k % 9)}the dog ran." for k in range(300)]
 
 
@@ -63,3 +67,29 @@ def trained_folder(path: Path, run: Run) -> RunFolder:
     train(run, path)
     (path / "run.json").write_text(run.model_dump_json())
     return RunFolder(path)
+
+
+@pytest.fixture
+def fault(request: pytest.FixtureRequest) -> Tell:
+    """Says which fault a test tries, what then happens, and how many times; what several tests try is one row."""
+
+    def tell(name: str, happens: str, times: int = 1) -> None:
+        request.node.user_properties.append(("fault", (name, happens, times)))
+
+    return tell
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """End with a table of the faults that were tried, if any were."""
+    rows: dict[tuple[str, str], list[int]] = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            told = [value for key, value in report.user_properties if key == "fault" and report.when == "call"]
+            for name, happens, times in told:
+                tried = rows.setdefault((name, happens), [0, 0])
+                tried[0] += times
+                tried[1] += times * (outcome == "passed")
+    if rows:
+        terminalreporter.write_line(FAULTS_HEAD)
+    for (name, happens), (tried, held) in rows.items():
+        terminalreporter.write_line(f"| {name} | {happens} | {tried} | {'yes' if held == tried else held} |")

@@ -10,10 +10,14 @@ import pytest
 from asura.runs import RunFolder
 from tests.cluster.conftest import LONG, Workflow, run_here
 from tests.cluster.slurm import Slurm
-from tests.conftest import TINY
+from tests.conftest import TINY, Tell
 from tests.workflow.conftest import trainings
 
 pytestmark = pytest.mark.cluster
+TAKEN_AWAY = (
+    "on SLURM: a job cancelled, out of time, or on a node that goes down",
+    "it is submitted again, asks for more, and goes on from its last checkpoint: same tables",
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +50,8 @@ def attempts(workflow: Workflow, *fields: str) -> list[list[str]]:
     return [rest for folder, comment, *rest in jobs if folder == str(workflow.folder) and "rule_train" in comment]
 
 
-def test_a_cancelled_training_is_submitted_again_with_more_and_goes_on(workflow, in_training, undisturbed):
+def test_a_cancelled_training_is_submitted_again_with_more_and_goes_on(workflow, in_training, undisturbed, fault: Tell):
+    fault(*TAKEN_AWAY)
     ((job,),) = attempts(workflow, "JobID")
     workflow.slurm.ask("scancel", job)
     workflow.end_well(in_training)
@@ -55,7 +60,8 @@ def test_a_cancelled_training_is_submitted_again_with_more_and_goes_on(workflow,
     assert workflow.frames() == undisturbed
 
 
-def test_a_training_that_runs_out_of_time_is_given_more_and_goes_on(workflow, in_training, undisturbed):
+def test_a_training_that_runs_out_of_time_is_given_more_and_goes_on(workflow, in_training, undisturbed, fault: Tell):
+    fault(*TAKEN_AWAY)
     (training,) = trainings(workflow.folder)
     training.suspend()  # until SLURM wakes it to tell it that its time is up
     workflow.end_well(in_training)
@@ -64,7 +70,10 @@ def test_a_training_that_runs_out_of_time_is_given_more_and_goes_on(workflow, in
     assert workflow.frames() == undisturbed
 
 
-def test_a_node_that_goes_down_and_comes_back_takes_its_training_up_again(workflow, in_training, undisturbed):
+def test_a_node_that_goes_down_and_comes_back_takes_its_training_up_again(
+    workflow, in_training, undisturbed, fault: Tell
+):
+    fault(*TAKEN_AWAY)
     slurm = workflow.slurm
     slurm.ask("scontrol", "update", f"nodename={slurm.host}", "state=down", "reason=test")
     slurm.wait_for(lambda: not trainings(workflow.folder))
@@ -75,7 +84,8 @@ def test_a_node_that_goes_down_and_comes_back_takes_its_training_up_again(workfl
     assert workflow.frames() == undisturbed
 
 
-def test_a_controller_that_is_restarted_loses_no_job(workflow, in_training, undisturbed):
+def test_a_controller_that_is_restarted_loses_no_job(workflow, in_training, undisturbed, fault: Tell):
+    fault("on SLURM: the controller restarted in mid-study", "no job is lost: same tables")
     workflow.slurm.stop_controller()
     workflow.slurm.start_controller()
     workflow.end_well(in_training)
@@ -84,7 +94,9 @@ def test_a_controller_that_is_restarted_loses_no_job(workflow, in_training, undi
     assert workflow.frames() == undisturbed
 
 
-def test_what_a_killed_snakemake_leaves_running_destroys_nothing(workflow, in_training, undisturbed):
+def test_what_a_killed_snakemake_leaves_running_destroys_nothing(workflow, in_training, undisturbed, fault: Tell):
+    what = "on SLURM: Snakemake killed while its jobs run on, unlocked and started again"
+    fault(what, "the trainings that run twice destroy nothing; one result stands: same tables")
     in_training.send_signal(signal.SIGKILL)
     in_training.wait()
     assert trainings(workflow.folder)

@@ -13,8 +13,7 @@ from asura.files import checksum
 from asura.runs import RunFolder
 from asura.training.loop import train
 from asura.training.tensors import load_tensors
-from tests.conftest import tiny_run
-from tests.faults.conftest import Tell
+from tests.conftest import Tell, tiny_run
 from tests.training.trainings import interrupt_at, steps_of, stopped_after
 
 

@@ -4,8 +4,7 @@ import pandas as pd
 import pytest
 
 from asura.verify import verify
-from tests.conftest import TINY
-from tests.faults.conftest import Tell
+from tests.conftest import TINY, Tell
 from tests.faults.test_out_of_memory import FAULT
 from tests.workflow.conftest import call, copy_workflow, write
 

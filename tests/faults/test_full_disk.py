@@ -13,8 +13,7 @@ from asura.reporting.tables import TABLES
 from asura.runs import Run, RunFolder
 from asura.training.loop import train
 from asura.training.tensors import load_tensors
-from tests.conftest import tiny_run
-from tests.faults.conftest import Tell
+from tests.conftest import Tell, tiny_run
 from tests.reporting.conftest import GRID, build_results
 from tests.training.trainings import same_end, steps_of
 

@@ -11,8 +11,7 @@ import pytest
 
 from asura.runs import RunFolder
 from asura.training.loop import train
-from tests.conftest import tiny_run
-from tests.faults.conftest import Tell
+from tests.conftest import Tell, tiny_run
 from tests.faults.studies import FRAMES, RUNS, STUDY, frames, records, start, wait_for
 from tests.training.trainings import same_end
 from tests.training.trainings import start as start_training

@@ -8,8 +8,7 @@ import pytest
 
 from asura.errors import UserError
 from asura.planning import prepare
-from tests.conftest import TEXTS, TINY
-from tests.faults.conftest import Tell
+from tests.conftest import TEXTS, TINY, Tell
 from tests.workflow.conftest import copy_workflow, snakemake, write
 
 PHOP = TINY["tasks"]["phop"]

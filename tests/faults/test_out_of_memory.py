@@ -8,8 +8,7 @@ from asura.runs import RunFolder
 from asura.training.loop import train
 from asura.training.tensors import load_tensors
 from asura.training.trainer import Trainer
-from tests.conftest import tiny_run
-from tests.faults.conftest import Tell
+from tests.conftest import Tell, tiny_run
 from tests.training.trainings import same_end, steps_of
 
 FAULT = ("memory that does not suffice to a run", "recorded as that, counted in the tables; the rest goes on")
