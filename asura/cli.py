@@ -92,8 +92,7 @@ def train(
 ) -> None:
     """Train one run, or resume it."""
     _spread(processes)
-    from asura.files import write_text
-    from asura.runs import RunFolder, read_run
+    from asura.runs import read_run
     from asura.training.loop import Stopped
     from asura.training.loop import train as train_run
 
@@ -104,17 +103,16 @@ def train(
         if _is_first():
             typer.echo(f"asura: {out}: {stopped}", err=True)
         raise typer.Exit(128 + stopped.number) from None
-    if not _is_first():
-        return
-    if not RunFolder(out).run.exists():
-        write_text(RunFolder(out).run, run.read_text(encoding="utf-8"))
-    typer.echo(f"{out}: {record['status']} at step {record['step']}")
+    if _is_first():
+        typer.echo(f"{out}: {record['status']} at step {record['step']}")
 
 
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained run.")],
-    iterations: Annotated[str, typer.Option(help="Up to which number: trained or up_to_twice.")] = "up_to_twice",
+    iterations: Annotated[
+        str, typer.Option(help="Up to which number: trained, up_to_twice or up_to_four_times.")
+    ] = "up_to_twice",
     examples: Annotated[int, typer.Option(min=1, help="Examples of each split; of a text, windows.")] = 2560,
     benchmarks: Annotated[str, typer.Option(help="Names of benchmarks for a model of text, with commas between.")] = "",
     benchmarks_from: Annotated[str, typer.Option(help="Where their documents are: embedded or hub.")] = "embedded",
@@ -220,16 +218,22 @@ def ablation(
 @app.command()
 def partial(results: StudyResults) -> None:
     """Write tables and figures of what a study has finished so far, marked as partial, to RESULTS/partial."""
+    from asura.reporting.ablations import write_ablation
     from asura.reporting.collect import collect as collect_runs
     from asura.reporting.collect import progress
     from asura.reporting.figures import write_figures
     from asura.reporting.tables import write_tables
 
     so_far = collect_runs(results, partial=True)
-    note = progress(so_far)
-    write_tables(so_far, results / "partial" / "tables", note)
-    write_figures(so_far, results / "partial" / "figures", note)
-    typer.echo(f"{results / 'partial'}: {note}")
+    note, folder = progress(so_far), results / "partial"
+    write_tables(so_far, folder / "tables", note)
+    write_figures(so_far, folder / "figures", note)
+    typer.echo(f"{folder}: {note}")
+    for plan_folder in sorted(path.parent for path in results.glob("ablations/*/plan.json")):
+        so_far = collect_runs(results, partial=True, plan_folder=plan_folder)
+        note, folder = progress(so_far), results / "partial" / "ablations" / plan_folder.name
+        write_ablation(so_far, folder, note)
+        typer.echo(f"{folder}: {note}")
 
 
 @app.command()
@@ -259,7 +263,8 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        sys.exit(f"asura: {error}" if _is_first() else 1)
+        # Each machine says what is wrong there.
+        sys.exit(f"asura: {error}" if os.environ.get("LOCAL_RANK", "0") == "0" else 1)
     except OSError as error:
         sys.exit(f"asura: {error.filename}: {error.strerror}" if error.filename else f"asura: {error}")
     except (MemoryError, RuntimeError) as error:

@@ -77,7 +77,7 @@ def _speed(run: Run) -> tuple[Device, float]:
     flops = counted(model, run.task.vocabulary, run.task.sequence_length).flops
     batch = max(1, min(run.training.batch, int(PROBE_FLOPS / flops)))
     training = run.training.model_copy(update={"batch": batch, "accumulate": 1, "compile": False})
-    task = PHop(alphabet=run.task.vocabulary, length=run.task.sequence_length)  # needs no data to be there
+    task = PHop(alphabet=run.task.vocabulary, length=max(2, run.task.sequence_length))  # needs no data to be there
     trainer = Trainer(run.model_copy(update={"model": model, "training": training, "task": task}), device)
     trainer.advance()
     trainer.measure()

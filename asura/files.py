@@ -83,10 +83,15 @@ def write_text(path: Path, text: str) -> None:
 
 def write_sealed(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     """Write an object to a JSON file, whole, with a checksum of itself; returns what stands there. Raises OSError."""
+    written = sealed(content)
+    write_text(path, json.dumps(written, indent=1) + "\n")
+    return written
+
+
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """An object as it stands in JSON, with a checksum of itself."""
     plain = json.loads(json.dumps({key: value for key, value in content.items() if key != SEAL}))
-    sealed = {**plain, SEAL: _seal(plain)}
-    write_text(path, json.dumps(sealed, indent=1) + "\n")
-    return sealed
+    return {**plain, SEAL: _seal(plain)}
 
 
 def read_sealed(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import product
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from pydantic import ValidationError
 from torch import Tensor
@@ -16,13 +17,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from asura.errors import UserError
 from asura.models import build
-from asura.models.model import LONGEST, Model, Unrolling
+from asura.models.model import LONGEST, SIGMA, Model, Unrolling
 from asura.models.settings import Architecture, Recursive
 from asura.models.universal import UniversalSettings
 from asura.models.vanilla import VanillaSettings
 from asura.runs import Training
 from asura.study import Control, Study, Variant
 from asura.tasks import Task
+from asura.validation import checked
 
 TOLERANCE = 0.02
 """How far a control may be from its target, as a fraction of it."""
@@ -60,18 +62,37 @@ def counted(settings: Architecture, vocabulary: int, length: int) -> Cost:
 def _passes(model: Model, tokens: Tensor) -> Iterator[tuple[int, float]]:
     """FLOPs of passes through the model, and how often the mean step of training takes each.
 
-    The progressive loss draws its iterations; its cost is linear in them, so three of its passes give the mean:
-    of n' ~ U{0..i-1} that is (i - 1) / 2, and of k ~ U{1..i-n'} it is (i + 3) / 4.
+    Cost is linear in the iterations without gradient and in those with it, so where they are drawn, passes give the
+    mean. Of drawn iterations, fewer have a gradient in the mean than of as many fixed ones. The progressive loss draws
+    n' ~ U{0..i-1}, whose mean is (i - 1) / 2, and k ~ U{1..i-n'}, whose mean is (i + 3) / 4.
     """
     settings = model.settings
     progressive = settings.progressive if isinstance(settings, Recursive) else 0.0
     if progressive < 1:
-        yield _flops(model, tokens, *model.unrollings()), 1.0
+        (plain,) = model.unrollings()
+        fewer = 0.0
+        if isinstance(settings, Recursive) and settings.drawn and settings.backpropagate:
+            with_gradient = plain.iterations - plain.without_gradient
+            fewer = with_gradient - mean_with_gradient(settings.i, settings.backpropagate)
+        yield _flops(model, tokens, plain), 1.0 - fewer
+        if fewer:
+            one_less = Unrolling(1.0, plain.iterations, plain.without_gradient + 1)
+            yield _flops(model, tokens, one_less), fewer
     if progressive > 0:
         before, after = (settings.i - 1) / 2, (settings.i + 3) / 4
         yield _flops(model, tokens, Unrolling(1.0, 1, 0)), 1 - before - (after - 1)
         yield _flops(model, tokens, Unrolling(1.0, 2, 1)), before
         yield _flops(model, tokens, Unrolling(1.0, 2, 0)), after - 1
+
+
+def mean_with_gradient(mean: int, most: int) -> float:
+    """E[min(r, most)] of r iterations drawn with this mean (`draw_iterations`), by Gauss-Hermite quadrature."""
+    from scipy.stats import poisson
+
+    points, weights = np.polynomial.hermite_e.hermegauss(64)
+    rates = (mean - 1) * np.exp(SIGMA * points - SIGMA**2 / 2)
+    more = poisson.sf(np.arange(most - 1)[:, None], rates)  # of one more than a Poisson number
+    return float(1 + (more.sum(0) * weights).sum() / weights.sum())
 
 
 def _flops(model: Model, tokens: Tensor, unrolling: Unrolling) -> int:
@@ -149,8 +170,8 @@ def controls(study: Study, cell: Variant) -> Iterator[Match]:
 def _control(control: Control, cell: Variant) -> tuple[Architecture, Training]:
     model, training = cell.model, cell.training
     if control == "iso_recursion":
-        own = {"n": model.n, "i": model.i, "mlp_width": model.mlp_width}
-        return UniversalSettings(**own, **_shape(model)), training
+        own = {"n", "i", "mlp_width", "drawn", "backpropagate", "progressive"}
+        return UniversalSettings(**model.model_dump(include=own), **_shape(model)), training
     if control == "iso_flop":
         return _vanilla(cell, model.effective_depth, "flops"), training
     same_parameters = _vanilla(cell, model.n, "parameters")
@@ -169,7 +190,8 @@ def _vanilla(cell: Variant, n: int, quantity: Literal["parameters", "flops"]) ->
     """The vanilla stack of n blocks whose MLP width makes the quantity that of the cell."""
 
     def at(mlp_width: int | None) -> VanillaSettings:
-        return VanillaSettings(n=n, mlp_width=mlp_width, **_shape(cell.model))
+        settings = {"n": n, "mlp_width": mlp_width, **_shape(cell.model)}
+        return checked(VanillaSettings, settings, f"controls: the vanilla stack of {cell.label}")
 
     models = (at(1), at(2), cell.model)
     one, two, target = (getattr(_on(cell.task.matched_on, model), quantity) for model in models)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from asura import __version__
 from asura.corpora.folders import corpus_folder
 from asura.errors import UserError
-from asura.files import read_json, write_text
+from asura.files import SEAL, read_sealed, sealed, write_text
 from asura.validation import in_file
 
 CODE = ("study.py", "runs.py", "matching.py", "planning.py", "models", "tasks", "corpora")
@@ -196,7 +196,7 @@ def _filled(architecture: str, entry: Mapping[str, Any], ablated: Mapping[str, i
 
 def _keep(plan: Plan, config: Mapping[str, Any], folder: Path, study: Path) -> None:
     _write_json(folder / "study.json", json.loads(_as_json(config)))
-    _write_json(folder / "plan.json", plan._asdict())
+    _write_json(folder / "plan.json", sealed(plan._asdict()))
     for run_folder, run in plan.runs.items():
         _write_json(study / run_folder / "run.json", run)
     for corpus in plan.corpora.values():
@@ -205,9 +205,9 @@ def _keep(plan: Plan, config: Mapping[str, Any], folder: Path, study: Path) -> N
 
 def load(path: Path) -> Plan:
     """Read plan.json. Raises UserError."""
-    content = read_json(path)
+    content = read_sealed(path)
     try:
-        return Plan(**content)
+        return Plan(**{key: value for key, value in content.items() if key != SEAL})
     except TypeError:
         raise UserError(f"{path}: it is no plan of this version; run the workflow, which writes it anew") from None
 
@@ -226,5 +226,5 @@ def _as_json(config: Mapping[str, Any]) -> str:
 
 def _write_json(path: Path, content: Any) -> None:
     text = json.dumps(content, indent=1) + "\n"
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+    if not path.is_file() or path.read_bytes() != text.encode():
         write_text(path, text)

@@ -1,6 +1,7 @@
 """One run: all that is said of it in run.json, and the folder in which it is trained."""
 
 import json
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -16,6 +17,9 @@ from asura.validation import checked, in_file, nearest
 
 FORMAT = 1
 """Version of run.json; raised when a file of an earlier one can no longer be run."""
+
+KEPT_BITS = {"activation_checkpointing", "checkpoint_minutes", "checkpoint_steps"}
+"""Settings of training that may be changed in mid-training: they cost time and memory, and change no bit."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -127,25 +131,23 @@ class RunFolder:
     def read_record_of(self, run: "Run") -> dict[str, Any]:
         """The record, which must be of these settings. Raises UserError."""
         record = self.read_record()
-        if record.get("run") != digest(run, record.get("start")):
+        if not is_record_of(run, record):
             raise UserError(f"{self.record}: it is of other settings than {self.run.name}; train the run again")
         return record
 
+    def is_of(self, run: "Run") -> bool:
+        """Whether run.json is that of a run. Raises UserError where there is none, or it is damaged."""
+        return digest(read_run(self.run)) == digest(run)
+
     def read_metrics(self) -> list[dict[str, Any]]:
-        """The lines of the metrics, less one that was cut short. Raises UserError."""
+        """The lines of the metrics, less a last one that is being written. Raises UserError."""
         try:
-            lines = self.metrics.read_text(encoding="utf-8").splitlines()
+            *lines, _ = self.metrics.read_text(encoding="utf-8").split("\n")
+            return [json.loads(line) for line in lines]
         except OSError as error:
             raise UserError(f"{self.metrics}: it cannot be read ({error.strerror})") from None
-        return [row for row in map(_parsed, lines) if row is not None]
-
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
+        except ValueError as error:
+            raise UserError(f"{self.metrics}: damaged ({error}); delete {self.record.name} to train again") from None
 
 
 def read_run(path: Path) -> Run:
@@ -155,6 +157,12 @@ def read_run(path: Path) -> Run:
         return checked(Run, content, "")
 
 
-def digest(run: Run, start: str | None = None) -> str:
-    """SHA-256 of all that a run is, the checksum of the weights that it starts from among it."""
-    return sha256(f"{run.model_dump_json()}{start or ''}".encode()).hexdigest()
+def is_record_of(run: Run, record: Mapping[str, Any]) -> bool:
+    """Whether what training left is of these settings."""
+    return record.get("run") == digest(run, record.get("start"), record.get("corpus"))
+
+
+def digest(run: Run, start: str | None = None, corpus: str | None = None) -> str:
+    """SHA-256 of all that a run's result follows from: its settings, and checksums of first weights and corpus."""
+    settings = run.model_dump_json(exclude={"training": KEPT_BITS})
+    return sha256(f"{settings}{start or ''}{corpus or ''}".encode()).hexdigest()

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from asura.errors import UserError
 from asura.evaluation.benchmarks import BENCHMARKS
 from asura.models import ARCHITECTURES
+from asura.models.model import LONGEST
 from asura.models.settings import Architecture
 from asura.reporting.published import PAPERS
 from asura.runs import Name, Run, Seed, Training
@@ -202,6 +203,12 @@ class Study(BaseModel):
             model = checked(ARCHITECTURES[preset][0], {**self._shared(task), **point}, where)
             if task.task.reads_its_answers and not model.causal:
                 raise UserError(f"{where}.causal: found false; {task.name} is read by causal models, set it to true")
+            longest = max(split.sequence_length for split in task.task.splits.values())
+            if model.positions == "learned" and longest > LONGEST:
+                raise UserError(
+                    f"{where}.positions: found learned, of which there are {LONGEST}; {task.name} is evaluated in "
+                    f"sequences of {longest}, choose rotary or none"
+                )
             yield self.variant(task, model, training, resources, self._start(training, model, resources))
 
     def _check_start(self, name: str, where: str) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from asura.files import SEAL, checksum, read_json
 from asura.planning import Plan, load, make, reported
 from asura.reporting.ablations import write_ablation
 from asura.reporting.beside_published import beside_published
-from asura.reporting.collect import collect, read_results, write_results
+from asura.reporting.collect import collect, read_evaluation_of, read_results, write_results
 from asura.reporting.figures import write_figures
 from asura.reporting.tables import write_table, write_tables
 from asura.runs import RunFolder, read_run
@@ -29,7 +28,9 @@ def verify(study: Path) -> Iterator[str]:
     Of trainings it is checked that settings, weights, metrics and records belong together: whether training would lead
     to these weights again, and whether the seconds and the memory of a run are right, only running it again can say.
     """
-    plan, ablations = _plan(study), sorted(path.parent for path in study.glob("ablations/*/table.csv"))
+    plan, named = _plan(study), read_json(study / "study.json").get("ablations", [])
+    drawn = {path.parent.name for path in study.glob("ablations/*/table.csv")}
+    ablations = [study / "ablations" / name for name in sorted(drawn.union(named))]
     yield f"plan.json is the plan of study.json: {len(plan.models)} models, {len(plan.runs)} runs"
     runs = {folder: run for each in [*map(_plan, ablations), plan] for folder, run in each.runs.items()}
     scores = sum(_run(study, folder, content, plan) for folder, content in runs.items())
@@ -68,8 +69,8 @@ def _run(study: Path, name: str, content: dict[str, Any], plan: Plan) -> int:
     if read_json(folder.run) != content:
         raise UserError(f"{folder.run}: it is not the run of plan.json")
     run = read_run(folder.run)
-    record, evaluation = folder.read_record_of(run), folder.read_evaluation()
-    for path, sealed in ((folder.record, record), (folder.evaluation, evaluation)):
+    record = folder.read_record_of(run)
+    for path, sealed in ((folder.record, record), (folder.evaluation, folder.read_evaluation())):
         if SEAL not in sealed:
             raise UserError(f"{path}: it has no checksum of itself")
     if run.start_from and record["start"] != RunFolder(study / run.start_from).read_record()["weights"]:
@@ -79,11 +80,7 @@ def _run(study: Path, name: str, content: dict[str, Any], plan: Plan) -> int:
             raise UserError(f"{path}: missing, or without the checksum in {folder.record.name}")
     if load_tensors(folder.weights)[1]["run"] != record["run"]:
         raise UserError(f"{folder.weights}: it holds the weights of another run")
-    asked = {key: plan.evaluation[key] for key in ("iterations", "examples")}
-    asked |= {"weights": record["weights"], "benchmarks": plan.benchmarks_of(run.task_name)}
-    if any(evaluation["made_of"][key] != value for key, value in asked.items()):
-        raise UserError(f"{folder.evaluation}: it is of other weights, or was asked otherwise, than plan.json says")
-    return len(evaluation["rows"])
+    return len(read_evaluation_of(folder, run, plan)["rows"])
 
 
 def _same(again: Path, there: Path) -> int:
@@ -99,14 +96,7 @@ def _same(again: Path, there: Path) -> int:
 def _embedded(study: Path, name: str) -> int:
     """Number of tables and figures in the report, each of which must be there as it is on the disk."""
     path = study / "report.html"
-    try:
-        report = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: it cannot be read ({error.strerror})") from None
-    start = re.search(r"var results = (?=\{)", report)  # Snakemake's: each file by its path, as a data URI
-    if not start:
-        raise UserError(f"{path}: it is no report of Snakemake")
-    shown = {key: _content(held) for key, held in json.JSONDecoder().raw_decode(report, start.end())[0].items()}
+    shown = _held(path)
     named = read_json(study / "study.json").get("ablations", [])
     folders = [study / "tables", study / "figures", *(study / "ablations" / ablation for ablation in named)]
     beside = {f"results/{name}/{file.relative_to(study).as_posix()}": file for file in _shown(folders)}
@@ -121,5 +111,14 @@ def _shown(folders: Iterable[Path]) -> Iterator[Path]:
         yield from (path for path in folder.iterdir() if path.suffix in (".html", ".svg"))
 
 
-def _content(held: dict[str, Any]) -> bytes:
-    return base64.b64decode(held["data_uri"].partition("base64,")[2])
+def _held(path: Path) -> dict[str, bytes]:
+    """The files that a report of Snakemake holds, by their paths."""
+    try:
+        report = path.read_text(encoding="utf-8")
+        start = report.index("var results = {") + len("var results = ")
+        held, _ = json.JSONDecoder().raw_decode(report, start)
+        return {key: base64.b64decode(file["data_uri"].partition("base64,")[2]) for key, file in held.items()}
+    except OSError as error:
+        raise UserError(f"{path}: it cannot be read ({error.strerror})") from None
+    except (ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{path}: it is no report of Snakemake, or damaged ({error})") from None

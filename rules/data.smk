@@ -24,7 +24,7 @@ rule fetch:
 rule corpus:
     input:
         settings=DATA / "corpora" / "{corpus}" / "corpus.json",
-        packages=packages_of_corpus,
+        sources=sources_of_corpus,
     output:
         DATA / "corpora" / "{corpus}" / "manifest.json",
         DATA / "corpora" / "{corpus}" / "tokenizer.json",

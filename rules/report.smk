@@ -1,5 +1,5 @@
 FRAMES = ["runs", "roles", "scores", "curves", "resources"]
-TABLES = ["comparison", "runs", "matching", "resources"] + ["published"] * ("published" in config)
+TABLES = ["comparison", "runs", "matching", "resources"] + ["published"] * bool(config.get("published"))
 FIGURES = [
     "score_against_iterations",
     "grid",
@@ -63,7 +63,7 @@ rule tables:
         "../environment.yml"
     params:
         study=subpath(output[0], ancestor=2),
-        published=["--published", config["published"]] if "published" in config else [],
+        published=["--published", config["published"]] if config.get("published") else [],
     message:
         "write the tables of {STUDY}"
     shell:

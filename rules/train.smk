@@ -4,8 +4,9 @@ rule train:
         data=data_of_run,
         start=start_of_run,
     output:
-        record=f"{RUN}/training.json",
-        weights=f"{RUN}/weights.safetensors",
+        # Not deleted before the job: the command itself knows whether what is there is the result of this run.
+        record=update(f"{RUN}/training.json"),
+        weights=update(f"{RUN}/weights.safetensors"),
     log:
         f"{RUN}/train.log",
     benchmark:

@@ -1,3 +1,4 @@
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -9,10 +10,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from asura.errors import UserError
 from asura.matching import Match, controls, cost, counted
 from asura.models import ARCHITECTURES, build
-from asura.models.model import Unrolling
+from asura.models.model import Unrolling, draw_iterations
 from asura.models.universal import UniversalSettings
 from asura.models.vanilla import VanillaSettings
 from asura.planning import make
+from asura.randomness import generator
 from asura.study import Study, Variant
 from tests.conftest import TINY
 
@@ -237,3 +239,28 @@ def test_the_progressive_loss_costs_the_mean_of_its_passes():
                 model.loss_of(Unrolling(1.0, before + after, before), tokens, tokens).loss.backward()
             costs.append(counter.get_total_flops() / 4 / (4 - before))
     assert counted(settings, 7, 5).flops == round(sum(costs))
+
+
+def test_drawn_iterations_with_a_gradient_through_the_last_cost_the_mean_of_what_is_drawn():
+    settings = ARCHITECTURES["universal"][0](i=6, width=8, heads=2, drawn=True, backpropagate=4)
+    model, tokens = build(settings, 7, device="meta"), torch.zeros(1, 5, dtype=torch.int64, device="meta")
+    draws = generator("draws")
+    drawn = Counter(draw_iterations(6, draws) for _ in range(4000))
+    mean = 0.0
+    for iterations, times in drawn.items():
+        with FlopCounterMode(display=False) as counter:
+            model.loss_of(Unrolling(1.0, iterations, max(0, iterations - 4)), tokens, tokens).loss.backward()
+        mean += counter.get_total_flops() * times / 4000
+    assert counted(settings, 7, 5).flops == pytest.approx(mean, rel=0.02)
+
+
+def test_iso_recursion_is_trained_by_the_rule_of_its_cell():
+    cell = {"n": 1, "i": 4, "drawn": True, "backpropagate": 2, "progressive": 0.5}
+    plan = make(TINY | {"models": {"asura": cell}, "controls": ["iso_recursion"]})
+    (control,) = [run["model"] for run in plan.runs.values() if run["model"]["architecture"] == "universal"]
+    assert control | cell == control
+
+
+def test_a_cell_whose_stack_cannot_be_built_is_refused():
+    with pytest.raises(UserError, match="controls: the vanilla stack of asura-n2000-i1000"):
+        make(TINY | {"models": {"asura": {"n": 2000, "i": 1000}}, "controls": ["iso_flop"]})

@@ -160,3 +160,10 @@ def test_yaml_is_read_as_pyyaml_reads_it(tmp_path):
     text = "a: {b: [1, 2.5, x, null, true]}\nc: &c {d: 1}\ne: *c\n"
     (tmp_path / "x.yaml").write_text(text)
     assert read_yaml(tmp_path / "x.yaml") == yaml.safe_load(text)
+
+
+def test_learned_positions_that_a_split_goes_beyond_are_refused():
+    study = TINY | {"tasks": {"phop": {"hops": 1, "length": 1500}}}
+    make(study)
+    with pytest.raises(UserError, match=r"positions: found learned, of which there are 2048; .* of 3000"):
+        make(study | {"models": {"asura": {"n": 1, "i": 2, "positions": "learned"}}})

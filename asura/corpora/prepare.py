@@ -16,7 +16,7 @@ from asura.corpora.settings import END_OF_TEXT, Corpus
 from asura.corpora.tokenizers import gpt2, load, train_bpe
 from asura.corpora.tokens import ArrayWriter
 from asura.errors import UserError
-from asura.files import checksum, read_json, write_text, write_whole
+from asura.files import checksum, read_json, remove_leftovers, write_text, write_whole
 
 SPLITS = ("train", "test")
 AT_ONCE = 1 << 21
@@ -38,6 +38,7 @@ def prepare_corpus(corpus: Corpus, packages: Path, folder: Path) -> dict[str, An
         if manifest.get("made_of") == made_of:
             return manifest
     folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
     write_whole(folder / "tokenizer.json", lambda aside: _tokenizer(corpus, packages).save(str(aside)))
     tokenizer = load(folder / "tokenizer.json", corpus.tokens)
     arrays = write_tokens(corpus, documents(corpus, packages), tokenizer, folder)

@@ -49,11 +49,6 @@ class Benchmark:
         """The metric that people quote."""
         return next(iter(self.metrics))
 
-    @property
-    def larger_is_better(self) -> bool:
-        """Of the headline."""
-        return self.headline != "perplexity"
-
 
 def _lambada(record: Document) -> Document:
     return {"text": record["request"]["context"] + record["request"]["continuation"]}

@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from asura.corpora.folders import data_folder
+from asura.corpora.folders import data_folder, manifest_checksum
 from asura.errors import UserError
 from asura.evaluation.accuracy import task_rows
 from asura.evaluation.likelihood import text_rows
-from asura.files import checksum, read_json, write_sealed
+from asura.files import checksum, read_json, remove_leftovers, write_sealed
 from asura.models import build
 from asura.models.model import Model
 from asura.runs import Run, RunFolder, read_run
@@ -32,11 +32,14 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1) -> dict[str, 
     folder = RunFolder(path)
     run = read_run(folder.run)
     record = folder.read_record_of(run)
+    if run.task.reads and record["corpus"] != manifest_checksum(run.task.reads.folder):
+        raise UserError(f"{folder.record}: it is of other texts than the corpus has now; train the run again")
     made_of = {"weights": record["weights"], **evaluation.model_dump(mode="json")}
     if folder.evaluation.is_file():
         done = folder.read_evaluation()
         if done.get("made_of") == made_of:
             return done
+    remove_leftovers(path)
     with joined() as processes:
         device = prepare(threads)
         rows = list(_rows(folder, run, evaluation, device, processes)) if record["status"] == "finished" else []
@@ -83,7 +86,8 @@ def _floors(run: Run, evaluation: Evaluation) -> dict[str, dict[str, float]]:
 def load_trained(path: Path, device: torch.device) -> tuple[Run, Model]:
     """A trained run and its model. Raises UserError where training has not ended well."""
     folder = RunFolder(path)
-    run, record = read_run(folder.run), folder.read_record()
+    run = read_run(folder.run)
+    record = folder.read_record_of(run)
     if record["status"] != "finished":
         how = f"its training ended at step {record['step']}, {record['status']}"
         raise UserError(f"{path}: {how}; give one that finished")

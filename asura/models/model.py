@@ -12,6 +12,9 @@ from torch.utils.checkpoint import checkpoint
 from asura.models.settings import Architecture, Recursive
 from asura.tasks.base import IGNORE
 
+SIGMA = 0.5
+"""Of the logarithm of the rate that iterations are drawn at."""
+
 LONGEST = 2048
 """Positions that can be learned."""
 
@@ -223,9 +226,8 @@ class Model(nn.Module):
 
 def draw_iterations(mean: int, generator: Generator | None) -> int:
     """A number of iterations, at least 1, with this mean (`Recursive.drawn`)."""
-    sigma = 0.5
     normal = torch.randn((), generator=generator)
-    rate = (mean - 1) * torch.exp(sigma * normal - sigma**2 / 2)
+    rate = (mean - 1) * torch.exp(SIGMA * normal - SIGMA**2 / 2)
     return 1 + int(torch.poisson(rate, generator=generator))
 
 

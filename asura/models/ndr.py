@@ -29,9 +29,18 @@ def closest_first(match: Tensor) -> Tensor:
     first = (target - distance + 1).clamp(min=0).expand_as(match)
     last = (target + distance - (source > target).long()).clamp(max=length - 1).expand_as(match)
     # The log-probability of no match from `first` to `last`, which leaves out j itself, from a running sum.
-    running = F.pad(F.logsigmoid(-match).cumsum(-1), (1, 0))
+    running = F.pad(_running_sum(F.logsigmoid(-match)), (1, 0))
     nothing_closer = running.gather(-1, last + 1) - running.gather(-1, first)
     return (F.logsigmoid(match) + torch.where(distance > 0, nothing_closer, 0.0)).exp()
+
+
+def _running_sum(x: Tensor) -> Tensor:
+    """Over the last dimension, by doubling: torch's cumsum of floats differs from call to call on CUDA."""
+    reach = 1
+    while reach < x.shape[-1]:
+        x = x + F.pad(x[..., :-reach], (reach, 0))
+        reach *= 2
+    return x
 
 
 class GeometricAttention(nn.Module):

@@ -17,7 +17,17 @@ from asura.reporting.frames import (
     splits_of,
 )
 from asura.reporting.statistics import mean_interval, paired_difference
-from asura.reporting.style import empty_figure, hide, metric_name, padded, panels, plain, styled, write_figure
+from asura.reporting.style import (
+    chance_on,
+    empty_figure,
+    hide,
+    metric_name,
+    padded,
+    panels,
+    plain,
+    styled,
+    write_figure,
+)
 from asura.reporting.tables import with_interval, write_table
 
 
@@ -63,7 +73,7 @@ def ablation_figure(results: Results) -> Figure:
                 axes.plot(values, [place] * len(values), "o", color="C0", alpha=0.4, markersize=3, gid="seeds")
                 axes.errorbar(mean, place, xerr=[[mean - low], [high - mean]], fmt="|", color="black", gid="mean")
             axes.set_yticks(range(len(labels)), [plain(family(label)) for label in labels])
-            axes.axvline(models.loc[models["task"] == task, "chance"].iloc[0], color="0.35", linestyle=":", linewidth=1)
+            axes.axvline(chance_on(results, task, split), color="0.35", linestyle=":", linewidth=1)
             axes.set_title(plain(split))
             axes.grid(axis="x", color="0.9")
             axes.set_xlim(*padded(score_range(results, task)))
@@ -73,11 +83,11 @@ def ablation_figure(results: Results) -> Figure:
     return figure
 
 
-def write_ablation(results: Results, folder: Path) -> None:
-    """Write table, figure, and the scores over iterations at evaluation. Raises OSError."""
-    write_table(ablation_table(results), folder / "table", None)
-    write_figure(ablation_figure(results), folder / "figure", None)
-    write_figure(iterations_at_evaluation(results), folder / "iterations", None)
+def write_ablation(results: Results, folder: Path, note: str | None = None) -> None:
+    """Write table, figure, and the scores over iterations at evaluation, `note` above each. Raises OSError."""
+    write_table(ablation_table(results), folder / "table", note)
+    write_figure(ablation_figure(results), folder / "figure", note)
+    write_figure(iterations_at_evaluation(results), folder / "iterations", note)
 
 
 def _models(results: Results) -> pd.DataFrame:

@@ -8,9 +8,9 @@ import pandas as pd
 from asura.errors import UserError
 from asura.evaluation.benchmarks import BENCHMARKS
 from asura.files import write_whole
-from asura.planning import load
+from asura.planning import Plan, load
 from asura.reporting.frames import COLUMNS, HEADLINE_SPLIT, Results, tidy
-from asura.runs import RunFolder
+from asura.runs import Run, RunFolder, is_record_of
 
 RULES = ("train", "evaluate")
 """The rules whose benchmark files stand in the folder of a run."""
@@ -28,15 +28,25 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
     for role in plan.roles:
         rows["roles"] += _on_benchmarks(role, plan.benchmarks_of(role["task"]))
     floors: dict[str, dict[str, float]] = {}
+    chances: dict[str, dict[str, float]] = {}
     for row in plan.rows():
-        folder = RunFolder(study / "runs" / row["task"] / row["label"] / f"seed{row['seed']}")
+        name = f"runs/{row['task']}/{row['label']}/seed{row['seed']}"
+        folder, run = RunFolder(study / name), Run.model_validate(plan.runs[name])
         key = {name: row[name] for name in ("task", "label", "seed")}
         outcome = {"status": "missing", "step": 0}
-        if not partial or _is_evaluated(folder):
-            outcome = {name: folder.read_record()[name] for name in outcome}
-            evaluation = _evaluation(folder)
-            rows["scores"] += [_reported(key, score.get("benchmark")) | score for score in evaluation["rows"]]
+        if not partial or _is_done(folder, run, plan):
+            record = folder.read_record_of(run)
+            outcome = {name: record[name] for name in outcome}
+            evaluation = read_evaluation_of(folder, run, plan)
             floors |= evaluation["floors"]
+            if run.task_name not in chances:
+                chances[run.task_name] = {name: split.chance for name, split in run.task.splits.items()}
+            for score in evaluation["rows"]:
+                if benchmark := score.get("benchmark"):
+                    chance = floors.get(benchmark, {}).get(score["metric"])
+                else:
+                    chance = chances[run.task_name][score["split"]] if score["metric"] == run.task.metric else None
+                rows["scores"].append(_reported(key, benchmark) | score | {"chance": chance})
         rows["runs"] += _on_benchmarks(row | outcome, row["benchmarks"])
         if not partial or folder.metrics.is_file():
             rows["curves"] += [key | metrics for metrics in folder.read_metrics()]
@@ -86,24 +96,32 @@ def _read_frame(path: Path, types: dict[str, str]) -> pd.DataFrame:
     return frame
 
 
-def _is_evaluated(folder: RunFolder) -> bool:
-    return folder.record.is_file() and folder.evaluation.is_file() and _is_of_these_weights(folder)
+def _is_done(folder: RunFolder, run: Run, plan: Plan) -> bool:
+    if not folder.record.is_file() or not folder.evaluation.is_file():
+        return False
+    record, evaluation = folder.read_record(), folder.read_evaluation()
+    return is_record_of(run, record) and _is_as_asked(evaluation, record, run, plan)
 
 
-def _is_of_these_weights(folder: RunFolder) -> bool:
-    made_of = folder.read_evaluation().get("made_of", {})
-    return made_of.get("weights") == folder.read_record()["weights"]
+def read_evaluation_of(folder: RunFolder, run: Run, plan: Plan) -> dict[str, Any]:
+    """The evaluation of a run, which must be of the weights beside it and as the plan asks. Raises UserError."""
+    evaluation = folder.read_evaluation()
+    if not _is_as_asked(evaluation, folder.read_record(), run, plan):
+        raise UserError(f"{folder.evaluation}: it is of other weights, or was asked otherwise, than plan.json says")
+    return evaluation
 
 
-def _evaluation(folder: RunFolder) -> dict[str, Any]:
-    content = folder.read_evaluation()
-    if not _is_of_these_weights(folder):
-        raise UserError(f"{folder.evaluation}: it is of other weights than those beside it; delete it")
-    return content
+def _is_as_asked(evaluation: dict[str, Any], record: dict[str, Any], run: Run, plan: Plan) -> bool:
+    asked = {key: plan.evaluation[key] for key in ("iterations", "examples")}
+    asked |= {"weights": record["weights"], "benchmarks": plan.benchmarks_of(run.task_name)}
+    return all(evaluation.get("made_of", {}).get(key) == value for key, value in asked.items())
 
 
 def _resources(folder: RunFolder) -> list[dict[str, Any]]:
-    """Snakemake's benchmark files, where a rule has made them; a training by hand has none."""
+    """Snakemake's benchmark files, where a rule has made them; a training by hand has none.
+
+    They tell of the last session of a training, which says itself how long all of them were.
+    """
     used = []
     for rule in RULES:
         path = folder.path / f"{rule}.benchmark.tsv"
@@ -113,5 +131,7 @@ def _resources(folder: RunFolder) -> list[dict[str, Any]]:
                 measured = {"seconds": row["s"], "max_rss_mb": row["max_rss"], "cpu_seconds": row["cpu_time"]}
             except (ValueError, LookupError):
                 raise UserError(f"{path}: it is no benchmark file of Snakemake, or cut short; delete it") from None
+            if rule == "train" and folder.record.is_file():
+                measured["seconds"] = folder.read_record()["seconds"]
             used.append({"rule": rule} | measured)
     return used

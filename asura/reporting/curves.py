@@ -8,16 +8,17 @@ from matplotlib.figure import Figure
 from asura.reporting.frames import FAILURES, NOT_RECURSIVE, Results, members, primary_scores, splits_of
 from asura.reporting.statistics import mean_interval
 from asura.reporting.style import (
-    CHANCE,
     FAILURE_MARKS,
     NOT_SCORED,
     SEEDS,
     Style,
+    chance_handles,
     draw_chance,
     empty_figure,
     failure_handles,
     handles_of,
     hide,
+    label_outer,
     legend,
     log_axis,
     numbered_marker,
@@ -62,10 +63,10 @@ def iterations_at_evaluation(results: Results) -> Figure:
                 axes.set_title(plain(split))
             axes.set_xlabel("iterations at evaluation")
             axes.xaxis.get_major_locator().set_params(integer=True)
-            axes.label_outer()
-        score_axis(row, results, task)
+        score_axis(row, results, task, splits)
         row[0].set_ylabel(f"{row[0].get_ylabel()}, $n = {n}$")
-    legend(figure, [*handles_of({name: look[name] for name in look if name in drawn}), CHANCE, SEEDS])
+    label_outer(grid)
+    legend(figure, [*handles_of({name: look[name] for name in look if name in drawn}), *chance_handles(results), SEEDS])
     return figure
 
 
@@ -112,12 +113,12 @@ def learning_curves(results: Results) -> Figure:
             log_axis(axes, curves["tokens"], "training tokens")
             if axes.get_subplotspec().is_first_row():
                 axes.set_title(plain(cell))
-            axes.label_outer()
             if quantity == run["metric"]:
                 draw_chance(axes, run["chance"])
         row[0].set_ylabel(f"{plain(task)}\n{quantity}")
+    label_outer(grid)
     drawn = {name: style for name, style in look.items() if name in set(table["series"])}
-    legend(figure, [*handles_of(drawn), CHANCE, *failure_handles(results)])
+    legend(figure, [*handles_of(drawn), *chance_handles(results), *failure_handles(results)])
     return figure
 
 

@@ -32,7 +32,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "status": "str",  # finished, missing, or one of FAILURES
         "step": "int64",  # steps done; of a run that failed, the step it failed at, and 0 where it could not begin
         "metric": "str",  # the task's primary metric
-        "chance": "float64",  # of that metric
+        "chance": "float64",  # of that metric on the test split
         "order": "int64",  # of the models in the study
     },
     # A control that serves several cells has a row for each; deviation is a signed fraction of the target.
@@ -44,6 +44,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "split": "str",
         "iterations": "int64",  # at evaluation
         "metric": "str",
+        "chance": "float64",  # of that metric on that split; where it is the primary one, or a benchmark's floor
         "value": "float64",
         "standard_error": "float64",
         "examples": "int64",
@@ -118,16 +119,16 @@ def headline_by_model(results: Results) -> dict[tuple[str, str], pd.Series]:
 
 
 def score_range(results: Results, task: str) -> tuple[float, float]:
-    """The ends of a task's axis, worst first: chance or the lowest score, and 1 or, where all are low, the highest.
+    """The ends of a task's axis, worst first: the least of scores and chance, and 1 or, where all are low, the most.
 
     Where less is better, the highest score and the lowest.
     """
     run = results.runs[results.runs["task"] == task].iloc[0]
-    scores = results.scores[(results.scores["task"] == task) & (results.scores["metric"] == run["metric"])]["value"]
-    lowest, highest = scores.min(), scores.max()
+    scores = results.scores[(results.scores["task"] == task) & (results.scores["metric"] == run["metric"])]
     if run["metric"] in LESS_IS_BETTER:
-        return highest, lowest
-    return float(np.nanmin([run["chance"], lowest])), 1.0 if not highest <= HIGH else highest
+        return scores["value"].max(), scores["value"].min()
+    shown = pd.concat([scores["value"], scores["chance"], pd.Series([run["chance"]])]).dropna()
+    return shown.min(), 1.0 if scores.empty or shown.max() > HIGH else shown.max()
 
 
 def failures_by_model(results: Results) -> dict[tuple[str, str], dict[str, int]]:

@@ -16,7 +16,6 @@ from asura.reporting.frames import (
     members,
 )
 from asura.reporting.style import (
-    CHANCE,
     LINE_STYLES,
     NOT_SCORED,
     NUMBERED,
@@ -24,11 +23,13 @@ from asura.reporting.style import (
     SEEDS,
     SIZE,
     Style,
+    chance_handles,
     draw_failures,
     draw_means,
     empty_figure,
     failure_handles,
     handles_of,
+    label_outer,
     legend,
     line_handles,
     log_axis,
@@ -123,12 +124,12 @@ def _score_panels(
             decorate(axes)
             if n is not None and axes.get_subplotspec().is_first_row():
                 axes.set_title(f"$n = {n}$")
-            axes.label_outer()
         score_axis(row, results, task)
+    label_outer(grid)
     drawn = {name: style for name, style in look.items() if name in set(table["series"])}
     lines = of_cells.groupby("cell_family")["cell_i"].nunique()
     cells = line_handles({f"{name} and controls": line_styles[name] for name in families if lines[name] > 1})
-    legend(figure, [*handles_of(drawn), *cells, CHANCE, SEEDS, *failure_handles(results)])
+    legend(figure, [*handles_of(drawn), *cells, *chance_handles(results), SEEDS, *failure_handles(results)])
     return figure
 
 

@@ -1,6 +1,6 @@
 """How figures look: a colour and a marker for each series, panels, legends, and files with the same bytes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import offset_copy
 
 from asura.files import write_whole
-from asura.reporting.frames import CONTROLS, LESS_IS_BETTER, Results, members, score_range
+from asura.reporting.frames import CONTROLS, HEADLINE_SPLIT, LESS_IS_BETTER, Results, members, score_range
 from asura.reporting.statistics import mean_interval
 
 LOOK = {
@@ -184,13 +184,39 @@ def log_axis(axes: Axes, values: pd.Series, name: str) -> None:
     axes.set_xlabel(name)
 
 
-def score_axis(row: np.ndarray, results: Results, task: str) -> None:
-    """Name a row of panels, draw chance, and let the axis reach a little beyond the range of the scores."""
+def score_axis(row: np.ndarray, results: Results, task: str, splits: Sequence[str] = ()) -> None:
+    """Name a row of panels, draw chance, and let the axis reach a little beyond the range of the scores.
+
+    Panels are of these splits, or all of the one for the headline.
+    """
     run = results.runs[results.runs["task"] == task].iloc[0]
     row[0].set_ylim(*padded(score_range(results, task)))
     row[0].set_ylabel(f"{plain(task)}\n{metric_name(run['metric'])}")
-    for axes in row:
-        draw_chance(axes, run["chance"])
+    for axes, split in zip(row, splits or [HEADLINE_SPLIT] * len(row), strict=False):
+        draw_chance(axes, chance_on(results, task, split))
+
+
+def chance_on(results: Results, task: str, split: str) -> float:
+    """Chance in a task's primary metric on a split."""
+    run = results.runs[results.runs["task"] == task].iloc[0]
+    scores = results.scores
+    here = scores[(scores["task"] == task) & (scores["split"] == split) & (scores["metric"] == run["metric"])]
+    return here["chance"].iloc[0] if len(here) else run["chance"]
+
+
+def label_outer(grid: np.ndarray) -> None:
+    """Keep ticks and names of the lowest panel of each column and the first of each row, of those that are shown."""
+    for column in grid.T:
+        shown = [axes for axes in column if axes.get_visible()]
+        for axes in shown[:-1]:
+            axes.set_xlabel("")
+        for axes in shown:
+            axes.tick_params(labelbottom=axes is shown[-1])
+    for row in grid:
+        shown = [axes for axes in row if axes.get_visible()]
+        for axes in shown:
+            axes.tick_params(labelleft=axes is shown[0])
+            axes.set_ylabel(row[0].get_ylabel() if axes is shown[0] else "")
 
 
 def padded(ends: tuple[float, float]) -> tuple[float, float]:
@@ -205,8 +231,13 @@ def metric_name(metric: str) -> str:
     return metric.replace("_", " ") + (", less is better" if metric in LESS_IS_BETTER else "")
 
 
-CHANCE = Line2D([], [], color="0.35", linestyle=":", label="chance")
 SEEDS = Line2D([], [], color="0.35", linestyle="none", marker="o", markersize=2.5, label="one seed")
+
+
+def chance_handles(results: Results) -> list[Artist]:
+    """The legend entry of chance, which is off the axis where less is better."""
+    handle = Line2D([], [], color="0.35", linestyle=":", label="chance")
+    return [] if results.runs["metric"].isin(LESS_IS_BETTER).all() else [handle]
 
 
 def failure_handles(results: Results) -> list[Artist]:

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from asura.corpora.settings import AnyCorpus
 from asura.errors import UserError
-from asura.tasks.base import IGNORE, Batch, Task
+from asura.tasks.base import IGNORE, Batch, Metric, Task
 from asura.tasks.text import Text
 
 
@@ -34,6 +34,21 @@ class Written(Task):
         from asura.tasks import TASKS  # which holds this class too
 
         return value if isinstance(value, Task) else TASKS[info.data["kind"]].model_validate(value)
+
+    @property
+    def metric(self) -> Metric:
+        """That of the task."""
+        return self.task.metric
+
+    @property
+    def reads_its_answers(self) -> bool:
+        """As the task does."""
+        return self.task.reads_its_answers
+
+    @property
+    def holds_out(self) -> bool:
+        """As the task does."""
+        return self.task.holds_out
 
     @property
     def reads(self) -> AnyCorpus:

@@ -21,7 +21,7 @@ class Checkpoint(NamedTuple):
 
 
 def save(folder: RunFolder, checkpoint: Checkpoint) -> None:
-    """Write the newest checkpoint, and keep the one before it. Raises OSError, and then both are as they were."""
+    """Write the newest checkpoint, and keep the one before it. Raises OSError."""
     *note, tensors = checkpoint
     named = dict(zip(Checkpoint._fields, note, strict=False))
     save_tensors(folder.checkpoint, tensors, named, keep=folder.earlier_checkpoint)

@@ -1,13 +1,21 @@
 """Where a run is computed, with what precision, and so that the same run gives the same bits."""
 
+import fcntl
 import os
 import platform
+import tempfile
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 import torch
+import torch.distributed
 
 from asura.errors import UserError
 from asura.runs import Training
+
+OF_OTHERS = 0.1
+"""Share of a device's memory that others may hold where a run that it does not suffice to is a result; a process holds
+some by itself."""
 
 
 def prepare(threads: int) -> torch.device:
@@ -21,12 +29,42 @@ def prepare(threads: int) -> torch.device:
     torch.utils.deterministic.fill_uninitialized_memory = False  # no kernel used here reads what it has not written
     asked = os.environ.get("ASURA_DEVICE")
     if asked is None:
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+        found = torch.accelerator.current_accelerator(check_available=True)
+        if found and torch.accelerator.device_count() > 1 and not torch.distributed.is_initialized():
+            torch.accelerator.set_device_index(_take_one(found.type, torch.accelerator.device_count()))
+        return found or torch.device("cpu")
     try:
         return torch.empty(0, device=asked).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"ASURA_DEVICE: found {asked!r}; it cannot be used here ({reason})") from None
+
+
+def _take_one(kind: str, count: int) -> int:
+    """The first of several devices that no other run of this user has taken, until this process ends; or any."""
+    for index in range(count):
+        path = Path(tempfile.gettempdir(), f"asura-{os.getuid()}-{kind}-{index}")
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # it stays open, and so locked
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+        else:
+            return index
+    return os.getpid() % count
+
+
+def refuse_neighbours(device: torch.device) -> None:
+    """Raise UserError where others hold so much of a device's memory that what runs out of it may do so for them."""
+    if device.type == "cpu":
+        return
+    free, total = torch.accelerator.get_memory_info()
+    others = total - free - torch.accelerator.memory_reserved()
+    if others > OF_OTHERS * total:
+        raise UserError(
+            f"out of memory beside others, who hold {others >> 20} MiB of the device's {total >> 20}; let fewer run at "
+            "once (--resources gpu=1)"
+        )
 
 
 def describe(device: torch.device) -> str:

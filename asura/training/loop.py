@@ -11,19 +11,20 @@ from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from asura.corpora.folders import manifest_checksum
 from asura.errors import UserError
 from asura.files import checksum, naming, remove_leftovers, write_sealed, write_text, write_whole
 from asura.runs import Run, RunFolder, digest
 from asura.training import checkpoints
 from asura.training.checkpoints import Checkpoint
-from asura.training.devices import describe, is_out_of_memory, prepare
+from asura.training.devices import describe, is_out_of_memory, prepare, refuse_neighbours
 from asura.training.processes import Alone, joined
 from asura.training.provenance import provenance
 from asura.training.tensors import load_tensors, save_tensors
@@ -49,21 +50,41 @@ def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None
 
     `start_from` is the folder of the trained run whose weights are the first ones, where the run asks for one.
 
-    A checkpoint of other settings, left by a run that was changed since, is not gone on from, nor one that is damaged:
-    the one before it is, or else training begins anew. A run that diverges, or whose memory does not suffice, ends so,
-    and so does one that starts from it. Raises UserError for a folder of another run, Stopped on a signal, and OSError
-    where nothing can be written; what was saved before stays.
+    What was left of other settings, by a run that was changed since, is not gone on from, nor a checkpoint that is
+    damaged: the one before it is, or else training begins anew. A run that diverges, or whose memory does not suffice,
+    ends so, and so does one that starts from it. Raises UserError for a folder of another run, Stopped on a signal, and
+    OSError where nothing can be written; what was saved before stays.
     """
-    path.mkdir(parents=True, exist_ok=True)
     folder = RunFolder(path)
-    start = _start(run, start_from)
-    identity = digest(run, start.read_record()["weights"] if start else None)
-    if record := _result(identity, folder):
+    if not folder.run.is_file():
+        write_text(folder.run, run.model_dump_json(indent=1) + "\n")
+    elif not folder.is_of(run):
+        raise UserError(f"{path}: it is the folder of a run with other settings; give another folder")
+    origin = _origin(run, start_from)
+    if record := _result(origin, folder):
         return record
     remove_leftovers(path)
     with joined() as processes, _signals() as received:
         device = prepare(threads)
-        return _Session(run, identity, start, folder, device, threads, processes).go(received)
+        return _Session(run, origin, folder, device, threads, processes).go(received)
+
+
+class _Origin(NamedTuple):
+    """What the result of a run follows from."""
+
+    identity: str
+    start: RunFolder | None
+    prior: dict[str, Any] | None
+    """The record of the run that this one starts from."""
+    corpus: str | None
+    """Checksum of the manifest of the corpus that its task reads."""
+
+
+def _origin(run: Run, start_from: Path | None) -> _Origin:
+    start = _start(run, start_from)
+    prior = start.read_record() if start else None
+    corpus = manifest_checksum(run.task.reads.folder) if run.task.reads else None
+    return _Origin(digest(run, prior["weights"] if prior else None, corpus), start, prior, corpus)
 
 
 def _start(run: Run, start_from: Path | None) -> RunFolder | None:
@@ -74,16 +95,21 @@ def _start(run: Run, start_from: Path | None) -> RunFolder | None:
     return RunFolder(start_from)
 
 
-def _result(identity: str, folder: RunFolder) -> dict[str, Any] | None:
-    """The record of a run that has ended, if its weights are whole. Raises UserError for that of another run."""
+def _result(origin: _Origin, folder: RunFolder) -> dict[str, Any] | None:
+    """The record of a run that has ended, if it is of this origin and its weights are whole."""
     if not folder.record.is_file():
         return None
-    record = folder.read_record()
-    if record.get("run") != identity:
-        raise UserError(f"{folder.path}: it holds a trained run with other settings; give another folder")
-    if folder.weights.is_file() and record.get("weights") == checksum(folder.weights):
+    try:
+        record = folder.read_record()
+    except UserError:
+        record = {}
+    if record.get("run") != origin.identity:
+        wrong = f"{folder.record}: damaged, or of other settings, texts or first weights"
+    elif not folder.weights.is_file() or record.get("weights") != checksum(folder.weights):
+        wrong = f"{folder.weights}: missing or damaged"
+    else:
         return record
-    print(f"asura: {folder.weights}: missing or damaged; the run is trained again", file=sys.stderr, flush=True)
+    print(f"asura: {wrong}; the run is trained again", file=sys.stderr, flush=True)
     folder.record.unlink(missing_ok=True)
     return None
 
@@ -94,16 +120,14 @@ class _Session:
     def __init__(
         self,
         run: Run,
-        identity: str,
-        start: RunFolder | None,
+        origin: _Origin,
         folder: RunFolder,
         device: torch.device,
         threads: int,
         processes: Alone,
     ) -> None:
-        self.run, self.identity, self.folder, self.device, self.threads = run, identity, folder, device, threads
+        self.run, self.origin, self.folder, self.device, self.threads = run, origin, folder, device, threads
         self.processes = processes
-        self.start, self.prior = start, start.read_record() if start else None
         self.record: dict[str, Any] = {"sessions": [], "seconds": 0.0}
         self.metrics = b""  # as far as this training has come; the file may be that of another training of the run
         self.step = 0  # that is being taken
@@ -111,13 +135,14 @@ class _Session:
 
     def go(self, received: list[int]) -> dict[str, Any]:
         try:
-            if self.prior and self.prior["status"] != "finished":
+            if self.origin.prior and self.origin.prior["status"] != "finished":
                 self._note_session()
-                return self._end(self.prior["status"], {})
+                return self._end(self.origin.prior["status"], {})
             self._begin()
             return self._train(received)
         except (MemoryError, RuntimeError) as error:
             if is_out_of_memory(error):
+                refuse_neighbours(self.device)
                 self._write_end(OUT_OF_MEMORY, {})  # by whichever process it is: the others may be waiting for it
             elif self.processes.count == 1 or not self.folder.record.is_file():
                 raise
@@ -125,19 +150,27 @@ class _Session:
 
     def _begin(self) -> None:
         """Make the model, and take up the last checkpoint, if there is one."""
-        checkpoint = checkpoints.last(self.folder, self.identity, quiet=not self.processes.first)
+        checkpoint = checkpoints.last(self.folder, self.origin.identity, quiet=not self.processes.first)
         if checkpoint:
             self.step, self.record = checkpoint.step, checkpoint.record
             self.metrics = checkpoint.tensors["metrics"].numpy().tobytes()
+        last, first = self.processes.largest(self.step, -self.step)
+        if last != -first:
+            raise UserError(f"{self.folder.path}: its processes found steps {-first} to {last} saved; start them again")
         self._note_session()
         if self.run.task.reads:
             self.processes.write(self._keep_tokenizer)
         self.trainer = Trainer(self.run, self.device, self.processes)
         if checkpoint:
             self.trainer.restore(checkpoint.tensors, checkpoint.step)
-        elif self.start:
-            self.trainer.start_from(load_tensors(self.start.weights)[0])
+        elif self.origin.start:
+            self.trainer.start_from(self._first_weights(self.origin.start))
         self.processes.write(lambda: write_text(self.folder.metrics, self.metrics.decode()))
+
+    def _first_weights(self, start: RunFolder) -> Mapping[str, Tensor]:
+        if checksum(start.weights) != self.origin.prior["weights"]:
+            raise UserError(f"{start.weights}: it does not have the checksum in {start.record.name}; train it again")
+        return load_tensors(start.weights)[0]
 
     def _note_session(self) -> None:
         """What this session is, in the record."""
@@ -178,7 +211,7 @@ class _Session:
     def _save(self) -> None:
         metrics = torch.from_numpy(np.frombuffer(self.metrics, np.uint8).copy())
         state = self.trainer.state() | {"metrics": metrics}
-        checkpoint = Checkpoint(self.identity, self.trainer.step, self._timed(), state)
+        checkpoint = Checkpoint(self.origin.identity, self.trainer.step, self._timed(), state)
         self.processes.write(lambda: checkpoints.save(self.folder, checkpoint))
         self.saved = time.monotonic()
 
@@ -187,20 +220,31 @@ class _Session:
         return self.folder.read_record()
 
     def _write_end(self, status: str, weights: Mapping[str, Tensor]) -> None:
-        """The result, unless another training of this run, as a cluster may leave one running, has ended first."""
-        if not self.folder.record.is_file() or self.folder.read_record().get("run") != self.identity:
+        """The result, unless another training of this run, as a cluster may leave one running, has ended first.
+
+        What ran out of memory where another finishes is no result. Raises UserError where the folder has become that
+        of another run meanwhile.
+        """
+        if not self.folder.is_of(self.run):
+            raise UserError(f"{self.folder.run}: it was changed during training; what was trained is not kept")
+        if not self.folder.record.is_file() or self._ends_better(status, self.folder.read_record()):
             self._write_result(status, weights)
         if status != OUT_OF_MEMORY:  # whose record may be deleted, to go on with more memory
             checkpoints.remove(self.folder)
 
+    def _ends_better(self, status: str, record: Mapping[str, Any]) -> bool:
+        is_of_this = record.get("run") == self.origin.identity
+        return not is_of_this or (record["status"] == OUT_OF_MEMORY and status != OUT_OF_MEMORY)
+
     def _write_result(self, status: str, weights: Mapping[str, Tensor]) -> None:
-        save_tensors(self.folder.weights, weights, {"run": self.identity})
+        save_tensors(self.folder.weights, weights, {"run": self.origin.identity})
         write_text(self.folder.metrics, self.metrics.decode())
         record = {
             "status": status,
             "step": self.step,
-            "run": self.identity,
-            "start": self.prior["weights"] if self.prior else None,
+            "run": self.origin.identity,
+            "start": self.origin.prior["weights"] if self.origin.prior else None,
+            "corpus": self.origin.corpus,
             "weights": checksum(self.folder.weights),
             "metrics": sha256(self.metrics).hexdigest(),
             "tokenizer": checksum(self.folder.tokenizer) if self.folder.tokenizer.is_file() else None,

@@ -11,13 +11,13 @@ from asura.runs import Training
 def optimisers(model: nn.Module, training: Training) -> list[Optimizer]:
     """One optimiser, or two where one takes only some parameters; weight decay is for matrices alone.
 
-    Muon (Jordan et al., 2024) is for the hidden matrices; embedding, head, norms and biases go to AdamW at the same
+    Muon (Jordan et al., 2024) is for the hidden matrices; embeddings, head, norms and biases go to AdamW at the same
     learning rate, which Muon's updates are scaled to fit (Liu et al., 2025, arXiv 2502.16982).
     """
-    outer = {id(p) for name, p in model.named_parameters() if name.startswith(("embedding.", "head."))}
-    matrices = [p for p in model.parameters() if p.ndim >= 2 and id(p) not in outer]
+    outer = {id(p) for name, p in model.named_parameters() if name.startswith(("embedding.", "positions.", "head."))}
+    matrices = [p for p in model.parameters() if p.ndim == 2 and id(p) not in outer]
     embeddings = [p for p in model.parameters() if id(p) in outer]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
+    vectors = [p for p in model.parameters() if p.ndim != 2]
     decay, rate = training.weight_decay, training.learning_rate
     if training.optimiser == "muon":
         muon = Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")

@@ -110,7 +110,6 @@ class Several(Alone):
                 f"training.batch: found {training.batch} for {self.count} processes and accumulate "
                 f"{training.accumulate}; it must be a multiple of {training.accumulate * self.count}"
             )
-        model.share = (self.index, self.count)
         if training.parallel == "fsdp":
             self._shard(model)
             return super().loss_of(model, training)

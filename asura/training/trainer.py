@@ -19,7 +19,10 @@ from asura.training.processes import ALONE, Alone
 
 
 class Metrics(NamedTuple):
-    """Means since the last line of metrics, at `step` steps done; `diverged_at` is the first step without a loss."""
+    """Means since the last line of metrics, at `step` steps done.
+
+    `diverged_at` is the first step whose loss, or the norm of whose gradient, is no number.
+    """
 
     step: int
     tokens: int
@@ -64,8 +67,8 @@ class Trainer:
         rows = (processes.rows(part, training.accumulate).to(self.device) for part in batch)
         *others, last = zip(*(part.chunk(training.accumulate) for part in rows), strict=True)
         with processes.accumulating():
-            results = [self._backward(*part, asked) for part in others]
-        results.append(self._backward(*last, asked))
+            results = [self._backward(*part, asked, place) for place, part in enumerate(others)]
+        results.append(self._backward(*last, asked, len(others)))
         norm = processes.whole(nn.utils.clip_grad_norm_(self.model.parameters(), training.clip or math.inf))
         for optimiser in self._optimisers:
             optimiser.step()
@@ -76,12 +79,14 @@ class Trainer:
         self._window.append(torch.stack([loss, correct, torch.full_like(loss, asked), norm, *means]))
         self.step += 1
 
-    def _backward(self, tokens: Tensor, targets: Tensor, asked: int) -> Loss:
-        """Add the gradient of a part of the batch, of which `asked` positions are asked in all."""
+    def _backward(self, tokens: Tensor, targets: Tensor, asked: int, place: int) -> Loss:
+        """Add the gradient of the part at a place in the batch, of which `asked` positions are asked in all."""
+        processes = self._processes
+        self.model.share = place * processes.count + processes.index, self.run.training.accumulate * processes.count
         drawn = generator("training", self.run.seed, self.step) if self.model.draws else None
         with autocast(self.run.training, self.device):
             result = self._loss(tokens, targets, z_loss=self.run.training.z_loss, generator=drawn)
-        (result.loss / (asked / self._processes.count)).backward()
+        (result.loss / (asked / processes.count)).backward()
         return result._replace(loss=result.loss.detach())
 
     @property
@@ -93,7 +98,7 @@ class Trainer:
         """Metrics of the steps since the last call of `forget`; waits for the device."""
         training = self.run.training
         window = torch.stack(self._window).double().cpu()
-        lost = (~window[:, 0].isfinite()).nonzero()
+        lost = (~window[:, [0, 3]].isfinite().all(1)).nonzero()
         loss, correct, asked = window[:, :3].sum(0).tolist()
         return Metrics(
             step=self.step,

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.cluster.slurm import Slurm, Unavailable
@@ -55,6 +56,12 @@ class Workflow:
 
     def end_well(self, process: subprocess.Popen) -> None:
         assert process.wait() == 0, (self.folder / "snakemake.log").read_text()
+
+    def end_leftovers(self) -> None:
+        """End what a job that was killed left: without cgroups, SLURM does not find all its processes."""
+        for process in psutil.process_iter(["cwd"]):
+            if process.info["cwd"] == str(self.folder):
+                process.kill()
 
     def frames(self) -> dict[str, bytes]:
         return {name: (self.results / "tidy" / f"{name}.csv").read_bytes() for name in COMPARED}

@@ -38,6 +38,7 @@ def in_training(workflow: Workflow) -> Iterator[subprocess.Popen]:
     yield process
     process.kill()
     process.wait()
+    workflow.end_leftovers()
 
 
 def run_of(workflow: Workflow) -> RunFolder:

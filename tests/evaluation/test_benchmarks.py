@@ -12,6 +12,7 @@ from asura.errors import UserError
 from asura.evaluation import benchmarks
 from asura.evaluation.benchmarks import BENCHMARKS, prepare
 from asura.evaluation.harness import _tasks, floor
+from asura.reporting.frames import LESS_IS_BETTER
 from tests.evaluation.conftest import read
 
 SIZES = {
@@ -62,9 +63,8 @@ def test_lm_eval_reads_what_was_prepared_by_its_own_definition(documents, name):
     with _tasks(benchmark, documents / name) as tasks:
         (task,) = tasks["tasks"].values()
         assert task.task_name == benchmark.task
-        assert (
-            task.higher_is_better()[benchmark.metrics[benchmark.headline].split(",")[0]] == benchmark.larger_is_better
-        )
+        theirs = benchmark.metrics[benchmark.headline].split(",")[0]
+        assert task.higher_is_better()[theirs] == (benchmark.headline not in LESS_IS_BETTER)
         seen = list(task.eval_docs)
     raw = read(documents, name)
     assert [{key: document[key] for key in raw[0]} for document in seen] == raw

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from asura.errors import UserError
-from asura.evaluation.evaluate import evaluate
-from asura.files import write_sealed
+from asura.evaluation.evaluate import evaluate, load_trained
+from asura.files import checksum, write_sealed
 from asura.runs import RunFolder, digest
 from asura.study import Evaluation
 from asura.training.loop import train
@@ -80,3 +80,20 @@ def test_weights_of_another_architecture_are_refused(folder):
     write_sealed(folder.record, folder.read_record() | {"run": digest(wider)})
     with pytest.raises(UserError, match="its tensors are not those of"):
         evaluate(folder.path, FEW)
+
+
+def test_a_model_is_built_of_the_settings_that_it_was_trained_with_and_no_others(folder):
+    folder.run.write_text(tiny_run(width=16).model_dump_json())
+    with pytest.raises(UserError, match=r"training\.json: it is of other settings than run\.json"):
+        load_trained(folder.path, torch.device("cpu"))
+
+
+def test_texts_that_were_changed_since_training_are_noticed(corpus, tmp_path):
+    run = tiny_run({"steps": 1}, tasks={"text": {"corpus": corpus, "length": 16}})
+    record = train(run, tmp_path / "run")
+    manifest = run.task.reads.folder / "manifest.json"
+    assert record["corpus"] == checksum(manifest)
+    manifest.write_text(manifest.read_text().replace("1", "2", 1))
+    with pytest.raises(UserError, match=r"training\.json: it is of other texts than the corpus has now"):
+        evaluate(tmp_path / "run", FEW)
+    assert train(run, tmp_path / "run")["corpus"] == checksum(manifest)

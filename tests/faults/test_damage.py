@@ -83,6 +83,16 @@ def test_weights_dressed_as_a_checkpoint_are_passed_over(tmp_path, capsys):
     assert capsys.readouterr().err.count("damaged; training begins anew\n") == 1
 
 
+def test_a_record_that_is_damaged_is_said_and_made_again(tmp_path, capsys, fault: Tell):
+    fault("the record of a finished run flipped", "one line; the run is trained again")
+    folder = RunFolder(tmp_path)
+    record = train(tiny_run(), tmp_path)
+    folder.record.write_bytes(flipped(folder.record.read_bytes()))
+    assert train(tiny_run(), tmp_path)["weights"] == record["weights"]
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "training.json: damaged, or of other settings, texts or first weights; the run is trained again" in said
+
+
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(flipped(path.read_bytes()))])
 def test_a_result_without_its_weights_is_said_and_made_again(tmp_path, capsys, harm, fault: Tell):
     fault("the weights of a finished run missing or flipped", "one line; the run is trained again")

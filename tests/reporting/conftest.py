@@ -147,8 +147,14 @@ def build_results(
                         value = max(CHANCE, final - harder - shortfall)
                         scores.append(
                             key
-                            | {"split": split, "iterations": iterations, "metric": "accuracy", "value": value}
-                            | {"standard_error": 0.004, "examples": 4096}
+                            | {
+                                "split": split,
+                                "iterations": iterations,
+                                "metric": "accuracy",
+                                "value": value,
+                                "chance": CHANCE,
+                            }
+                            | {"chance": CHANCE, "standard_error": 0.004, "examples": 4096}
                         )
     every_role = [role | {"task": task} for task in tasks for role in roles]
     frames = {"runs": runs, "roles": every_role, "scores": scores, "curves": curves, "resources": resources}

@@ -12,7 +12,8 @@ from asura.reporting.collect import collect, progress, read_results, write_resul
 from asura.reporting.figures import FIGURES
 from asura.reporting.frames import COLUMNS, Results, headline_by_model
 from asura.reporting.tables import TABLES
-from tests.conftest import ROOT
+from asura.runs import Run, digest
+from tests.conftest import ROOT, tiny_run
 
 BENCHMARK = "s h:m:s max_rss max_vms max_uss max_pss io_in io_out mean_load cpu_time"
 COST = {"n": 1, "i": 2, "parameters": 100, "flops_per_token": 6e2, "training_flops": 6e5, "tokens": 1000}
@@ -24,6 +25,7 @@ MODELS = [
 ]
 ROLE = {"task": "NA", "label": "universal-n1-i2", "control": "iso_recursion", "control_of": "asura-n1-i2"}
 SCORE = {"split": "test", "iterations": 2, "metric": "accuracy", "standard_error": 0.01, "examples": 640}
+ASKED = {"iterations": "trained", "examples": 640}
 THIRD = 1 / 3  # has no short decimal
 
 
@@ -31,12 +33,24 @@ def folder_of(study: Path, label: str, seed: int) -> Path:
     return study / "runs" / "NA" / label / f"seed{seed}"
 
 
+def run_of(label: str, seed: int) -> Run:
+    return tiny_run().model_copy(update={"task_name": "NA", "label": label, "seed": seed})
+
+
+def plan_of(models: list[dict], seeds: list[int]) -> Plan:
+    runs = [run_of(model["label"], seed) for model in models for seed in seeds]
+    contents = {run.folder: run.model_dump(mode="json") for run in runs}
+    return Plan("s", "digest", seeds, ASKED, {}, models, [ROLE | {"deviation": -0.004}], contents, {}, {})
+
+
 def write_run(folder: Path, value: float, status: str = "finished") -> None:
     folder.mkdir(parents=True)
-    record = {"status": status, "step": 20 if status == "finished" else 7, "weights": "abc", "device": "cpu"}
+    run = run_of(folder.parent.name, int(folder.name.removeprefix("seed")))
+    record = {"status": status, "step": 20 if status == "finished" else 7, "weights": "abc", "seconds": 13.75}
+    record |= {"run": digest(run)}
     (folder / "training.json").write_text(json.dumps(record))
     rows = [SCORE | {"value": value}] if status == "finished" else []
-    evaluation = {"made_of": {"weights": "abc", "examples": 640}, "rows": rows, "floors": {}}
+    evaluation = {"made_of": {"weights": "abc", "benchmarks": [], **ASKED}, "rows": rows, "floors": {}}
     (folder / "evaluation.json").write_text(json.dumps(evaluation))
     metrics = [{"step": step, "tokens": 50 * step, "loss": value / step, "accuracy": value} for step in (10, 20)]
     metrics[1]["loss"] = None  # as of a loss that is no number
@@ -49,8 +63,7 @@ def write_run(folder: Path, value: float, status: str = "finished") -> None:
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     """Two models of two seeds, of which one run diverged."""
-    plan = Plan("s", "digest", [0, 1], {}, {}, MODELS, [ROLE | {"deviation": -0.004}], {}, {}, {})
-    (tmp_path / "plan.json").write_text(json.dumps(plan._asdict()))
+    (tmp_path / "plan.json").write_text(json.dumps(plan_of(MODELS, [0, 1])._asdict()))
     for model, value in {"asura-n1-i2": THIRD, "universal-n1-i2": 0.6}.items():
         for seed in (0, 1):
             diverged = (model, seed) == ("universal-n1-i2", 1)
@@ -91,7 +104,7 @@ def test_scores_curves_and_resources_are_those_of_the_files(study: Path):
         (1, 20, 1000, THIRD + 1 / 7),
     ]
     assert rows_of(results.resources, "rule", "seed", "seconds", "max_rss_mb", "cpu_seconds")[:2] == [
-        ("train", 0, 12.5, 300.25, 11.75),
+        ("train", 0, 13.75, 300.25, 11.75),
         ("evaluate", 0, 0.9, 300.25, 11.75),
     ]
     assert len(results.resources) == 8
@@ -150,6 +163,21 @@ def test_an_evaluation_of_other_weights_is_refused_and_in_partial_results_missin
     assert collect(study, partial=True).runs["status"].tolist()[:2] == ["missing", "finished"]
 
 
+def test_a_training_of_other_settings_is_refused_and_in_partial_results_missing(study: Path):
+    path = folder_of(study, "asura-n1-i2", 0) / "training.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"run": digest(tiny_run())}))
+    with pytest.raises(UserError, match=r"asura-n1-i2/seed0/training.json: it is of other settings"):
+        collect(study)
+    assert collect(study, partial=True).runs["status"].tolist()[:2] == ["missing", "finished"]
+
+
+def test_an_evaluation_of_fewer_examples_than_the_plan_asks_is_refused(study: Path):
+    path = folder_of(study, "asura-n1-i2", 0) / "evaluation.json"
+    path.write_text(path.read_text().replace("640", "64", 1))
+    with pytest.raises(UserError, match=r"asura-n1-i2/seed0/evaluation.json: .*was asked otherwise"):
+        collect(study)
+
+
 @pytest.mark.parametrize("partial", [False, True])
 @pytest.mark.parametrize("name", ["training.json", "evaluation.json", "train.benchmark.tsv"])
 def test_a_file_cut_short_is_named(name: str, partial: bool, study: Path):
@@ -194,8 +222,7 @@ def test_the_rules_name_every_table_figure_and_frame_and_all_that_draws():
 
 def test_a_benchmark_is_reported_as_a_task_of_its_own_beside_its_floor(tmp_path: Path):
     models = [model | {"metric": "bits_per_byte", "chance": 8.0, "benchmarks": ["piqa", "copa"]} for model in MODELS]
-    plan = Plan("s", "digest", [0], {}, {}, models, [ROLE | {"deviation": -0.004}], {}, {}, {})
-    (tmp_path / "plan.json").write_text(json.dumps(plan._asdict()))
+    (tmp_path / "plan.json").write_text(json.dumps(plan_of(models, [0])._asdict()))
     for model in models:
         folder = folder_of(tmp_path, model["label"], 0)
         write_run(folder, 1.9)
@@ -207,7 +234,8 @@ def test_a_benchmark_is_reported_as_a_task_of_its_own_beside_its_floor(tmp_path:
             row | {"benchmark": "copa", "metric": "accuracy", "value": 0.7},
         ]
         floors = {"piqa": {"accuracy": 0.53, "normalised_accuracy": 0.48}, "copa": {"accuracy": 0.59}}
-        evaluation = {"made_of": {"weights": "abc"}, "rows": rows, "floors": floors}
+        made_of = {"weights": "abc", "benchmarks": ["piqa", "copa"], **ASKED}
+        evaluation = {"made_of": made_of, "rows": rows, "floors": floors}
         (folder / "evaluation.json").write_text(json.dumps(evaluation))
     results = collect(tmp_path)
     tasks = results.runs.drop_duplicates("task")

@@ -71,6 +71,39 @@ def test_every_study_can_be_drawn_and_no_label_is_over_another(name: str, studie
             assert all(end < start for (_, end), (start, _) in pairwise(places)), study
 
 
+def without_tall_cells(results: Results, task: str) -> Results:
+    """The results with one block alone on a task."""
+
+    def kept(frame: pd.DataFrame, label: str) -> pd.DataFrame:
+        return frame[(frame["task"] != task) | ~frame[label].str.contains("-n2-i")]
+
+    roles = kept(results.roles, "control_of")
+    models = pd.concat([roles[["task", "label"]], roles[["task", "control_of"]].set_axis(["task", "label"], axis=1)])
+    left = set(models.itertuples(index=False, name=None))
+    frames = results._replace(roles=roles)
+
+    def of_those(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[[key in left for key in zip(frame["task"], frame["label"], strict=True)]]
+
+    return Results(*(frame if name == "roles" else of_those(frame) for name, frame in frames._asdict().items()))
+
+
+@pytest.mark.parametrize("name", ["score_against_iterations", "score_against_parameters", "learning_curves"])
+def test_a_panel_over_an_empty_one_has_the_ticks_and_the_name_of_its_axis(name: str, build):
+    figure = FIGURES[name](without_tall_cells(build(GRID[:4], tasks=("phop", "text")), "text"))
+    figure.canvas.draw()
+    rows = {}
+    for axes in panels(figure):
+        if axes.get_visible():
+            place = axes.get_subplotspec()
+            rows.setdefault(place.colspan.start, []).append((place.rowspan.start, axes))
+    lowest = [max(column, key=lambda item: item[0]) for column in rows.values()]
+    assert len({row for row, _ in lowest}) == 2
+    for _, axes in lowest:
+        assert axes.get_xlabel() == LABELS[name][0]
+        assert any(label.get_visible() and label.get_text() for label in axes.get_xticklabels())
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_the_outer_panels_name_what_they_show(name: str, drawn: dict[str, Figure]):
     grid, (x, y) = panels(drawn[name]), LABELS[name]

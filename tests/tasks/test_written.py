@@ -5,9 +5,10 @@ from asura.corpora.folders import corpus_folder
 from asura.corpora.tokenizers import load
 from asura.errors import UserError
 from asura.randomness import generator
-from asura.tasks import IGNORE
+from asura.tasks import IGNORE, TASKS
 from asura.tasks.phop import PHop
 from asura.tasks.written import Written
+from tests.conftest import HERE
 
 TASK = {"hops": 2, "length": 12, "alphabet": 3}
 
@@ -34,6 +35,15 @@ def test_splits_length_and_chance_are_those_of_the_task(written):
     task = PHop(**TASK)
     assert {name: split.task for name, split in written.splits.items()} == task.splits
     assert (written.sequence_length, written.chance, written.vocabulary) == (12, 1 / 3, 320)
+
+
+@pytest.mark.parametrize("kind", HERE)
+def test_what_is_asked_of_a_model_is_what_the_task_asks(kind: str):
+    task = TASKS[kind]()
+    text = {"corpus": {"source": "embedded"}, "length": 16}
+    written = Written.model_validate({"kind": kind, "task": task.model_dump(), "text": text})
+    for name in ("metric", "reads_its_answers", "holds_out", "chance"):
+        assert getattr(written, name) == getattr(task, name), name
 
 
 def test_it_is_the_same_after_being_written_down(written):

@@ -5,19 +5,22 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import torch
 
 from asura.errors import UserError
-from asura.runs import RunFolder, digest
+from asura.files import write_text
+from asura.models.model import Loss
+from asura.runs import Run, RunFolder, digest
 from asura.training import loop
 from asura.training.loop import Stopped, train
 from asura.training.tensors import load_tensors
 from asura.training.trainer import Trainer
 from tests.conftest import ROOT, tiny_run
-from tests.training.trainings import Always, metrics_of, same_end, start, stopped_after
+from tests.training.trainings import Always, metrics_of, same_end, start, steps_of, stopped_after
 
 
 def test_a_run_leaves_weights_metrics_and_a_record(tmp_path):
@@ -45,7 +48,7 @@ def test_a_run_that_has_ended_is_left_alone(tmp_path):
 def test_a_folder_of_another_run_is_refused_and_left_as_it_was(tmp_path):
     train(tiny_run(), tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(UserError, match="a trained run with other settings"):
+    with pytest.raises(UserError, match="the folder of a run with other settings"):
         train(tiny_run({"learning_rate": 0.1}), tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
@@ -126,7 +129,9 @@ def test_a_record_says_what_made_the_run_in_each_session(tmp_path, monkeypatch):
     assert [session["step"] for session in sessions] == [0, 5]
     checkout = subprocess.run([git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=ROOT)
     assert sessions[0]["commit"] == (checkout.stdout.strip() or None)
-    assert sessions[0]["clean"] in (True, False, None)
+    status = [git, "status", "--porcelain", "--", "asura"]
+    changes = subprocess.run(status, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert sessions[0]["clean"] is (None if changes.returncode else not changes.stdout)
     assert sessions[1]["commit"] is sessions[1]["clean"] is None
 
 
@@ -136,7 +141,8 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(tmp_path, monkeypatc
     with pytest.raises(Stopped):
         train(tiny_run(), tmp_path)
     received.clear()
-    train(tiny_run({"learning_rate": 0.1}), tmp_path)
+    write_text(tmp_path / "run.json", tiny_run({"learning_rate": 0.1}).model_dump_json())  # as the workflow does
+    assert len(train(tiny_run({"learning_rate": 0.1}), tmp_path)["sessions"]) == 1
     monkeypatch.undo()
     train(tiny_run({"learning_rate": 0.1}), tmp_path / "fresh")
     same_end(tmp_path, tmp_path / "fresh")
@@ -173,17 +179,75 @@ def test_of_two_trainings_of_a_run_the_result_of_the_first_to_end_stands(tmp_pat
     same_end(tmp_path / "run", tmp_path / "straight")
 
 
-def test_a_result_of_other_settings_does_not_stand(tmp_path, monkeypatch):
+def test_a_result_of_earlier_settings_is_made_again(tmp_path, capsys):
     changed = tiny_run({"learning_rate": 0.1})
+    train(tiny_run(), tmp_path / "run")
+    write_text(tmp_path / "run" / "run.json", changed.model_dump_json())
+    assert train(changed, tmp_path / "run")["run"] == digest(changed)
+    assert "training.json: damaged, or of other settings, texts or first weights" in capsys.readouterr().err
+    train(changed, tmp_path / "straight")
+    same_end(tmp_path / "run", tmp_path / "straight")
+
+
+def during(step: int, run: Run, act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do something once, while a run takes a step."""
     original = Trainer.advance
 
     def advance(trainer: Trainer) -> None:
+        if trainer.step == step and trainer.run == run:
+            monkeypatch.setattr(Trainer, "advance", original)
+            act()
         original(trainer)
-        if trainer.step == 7 and trainer.run == changed:
-            train(tiny_run(), tmp_path / "run")
 
     monkeypatch.setattr(Trainer, "advance", advance)
-    assert train(changed, tmp_path / "run")["run"] == digest(changed)
-    monkeypatch.undo()
+
+
+def test_what_was_trained_of_earlier_settings_takes_no_place(tmp_path, monkeypatch):
+    changed = tiny_run({"learning_rate": 0.1})
+
+    def change_and_train() -> None:
+        write_text(tmp_path / "run" / "run.json", changed.model_dump_json())
+        train(changed, tmp_path / "run")
+
+    during(7, tiny_run(), change_and_train, monkeypatch)
+    with pytest.raises(UserError, match=r"run\.json: it was changed during training"):
+        train(tiny_run(), tmp_path / "run")
     train(changed, tmp_path / "straight")
     same_end(tmp_path / "run", tmp_path / "straight")
+
+
+def test_what_runs_out_of_memory_beside_one_that_finishes_is_no_result(tmp_path, monkeypatch):
+    def run_out_of_memory() -> None:
+        def advance(_: Trainer) -> None:
+            raise torch.OutOfMemoryError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Trainer, "advance", advance)
+            assert train(tiny_run(), tmp_path / "run")["status"] == "out of memory"
+
+    during(7, tiny_run(), run_out_of_memory, monkeypatch)
+    assert train(tiny_run(), tmp_path / "run")["status"] == "finished"
+    train(tiny_run(), tmp_path / "straight")
+    same_end(tmp_path / "run", tmp_path / "straight")
+
+
+def test_settings_that_change_no_bit_may_change_in_mid_training(tmp_path, monkeypatch):
+    stopped_after(7, tmp_path / "run", monkeypatch)
+    cheaper = tiny_run({"activation_checkpointing": True, "checkpoint_steps": 3})
+    assert steps_of(train(cheaper, tmp_path / "run")) == [0, 7]
+    train(tiny_run(), tmp_path / "straight")
+    same_end(tmp_path / "run", tmp_path / "straight")
+
+
+def test_a_gradient_that_is_no_number_in_the_last_step_is_a_divergence(tmp_path, monkeypatch):
+    original = Trainer._backward
+
+    def backward(trainer: Trainer, *part: object) -> Loss:
+        result = original(trainer, *part)
+        if trainer.step == 11:
+            trainer.model.head.weight.grad.fill_(float("nan"))
+        return result
+
+    monkeypatch.setattr(Trainer, "_backward", backward)
+    record = train(tiny_run(), tmp_path)
+    assert (record["status"], record["step"]) == ("diverged", 12)

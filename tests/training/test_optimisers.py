@@ -6,6 +6,7 @@ from asura.runs import Training
 from asura.training.optimisers import optimisers, rate_factor
 
 SMALL = {"architecture": "asura_full", "n": 1, "i": 2, "width": 8, "heads": 2}
+NDR = {"architecture": "ndr", "n": 1, "i": 2, "width": 8, "heads": 2}
 
 
 def factors(**settings: object) -> list[float]:
@@ -33,16 +34,17 @@ def test_a_warm_up_as_long_as_training():
     assert factors(warmup_steps=8)[-1] == 1
 
 
+@pytest.mark.parametrize("settings", [SMALL, NDR], ids=["asura", "ndr"])  # which has parameters of 0 and 3 dimensions
 @pytest.mark.parametrize("name", ["adamw", "adafactor", "muon"])
-def test_every_parameter_belongs_to_one_optimiser_and_only_matrices_decay(name: str):
-    model = build(SMALL, 5)
+def test_every_parameter_belongs_to_one_optimiser_and_only_matrices_decay(name: str, settings: dict):
+    model = build(settings, 5)
     training = Training(steps=1, optimiser=name, weight_decay=0.1)  # type: ignore[arg-type]
     groups = [group for optimiser in optimisers(model, training) for group in optimiser.param_groups]
     found = [id(parameter) for group in groups for parameter in group["params"]]
     assert sorted(found) == sorted(map(id, model.parameters()))
     for group in groups:
         for parameter in group["params"]:
-            assert group["weight_decay"] == (0.1 if parameter.ndim >= 2 else 0.0)
+            assert group["weight_decay"] == (0.1 if parameter.ndim == 2 else 0.0)
 
 
 def test_muon_takes_hidden_matrices_and_no_embedding():

@@ -25,8 +25,8 @@ STUDY = TINY | {
 def test_text_is_tokenised_once_and_its_runs_come_before_those_that_start_from_them(folder: Path):
     (folder / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
     write(folder, STUDY)
-    changed = changed_by(folder, lambda: succeed(folder))
-    started = {run for run in runs_trained(changed) if "start_from" in run}
+    trained = runs_trained(changed_by(folder, lambda: succeed(folder)))
+    started = {run for run in trained if "start_from" in run}
     assert {Path(run).parts[1:3] for run in started} == {
         ("words", "asura-n1-i2+start_from=text"),
         ("words", "vanilla-n1+mlp_width=98+start_from=text"),
@@ -48,3 +48,5 @@ def test_text_is_tokenised_once_and_its_runs_come_before_those_that_start_from_t
     assert (corpus / "train.npy").stat().st_mtime_ns == time
     held = list(verify(folder / "results" / "tiny"))
     assert "table and figures of the ablation pretrained_prior follow from its runs" in held
+    (folder / "texts.jsonl").write_text("".join(json.dumps({"text": text[::-1]}) + "\n" for text in TEXTS))
+    assert runs_trained(changed_by(folder, lambda: succeed(folder))) == trained  # of other texts now

@@ -47,6 +47,19 @@ def ask_less(path: Path) -> None:
     write_sealed(path, read_sealed(path) | {"made_of": read_sealed(path)["made_of"] | {"examples": 10}})
 
 
+def plan_less(path: Path) -> None:
+    """Another plan, sealed as it should be."""
+    write_sealed(path, read_sealed(path) | {"seeds": []})
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def no_text(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"var results", b"\xff"))
+
+
 def unseal(path: Path) -> None:
     content = json.loads(path.read_text())
     del content["sha256"]
@@ -61,9 +74,11 @@ TAMPERED = [
     (f"{RUN}/evaluation.json", ask_less, "evaluation.json: it is of other weights, or was asked otherwise"),
     (f"{RUN}/evaluation.json", unseal, "evaluation.json: it has no checksum of itself"),
     (f"{RUN}/metrics.jsonl", replace("0.", "1."), "metrics.jsonl: missing, or without the checksum"),
+    (f"{RUN}/training.json", lambda path: path.write_text("{}"), "training.json: it is of other settings"),
     (f"{RUN}/run.json", replace('"batch": 4', '"batch": 5'), "run.json: it is not the run of plan.json"),
     (f"{RUN}/training.json", replace("finished", "diverged"), "training.json: its content does not have the checksum"),
-    ("plan.json", replace('"asura"', '"deq"'), "plan.json: it is not the plan of study.json"),
+    ("plan.json", replace('"asura"', '"deq"'), "plan.json: its content does not have the checksum"),
+    ("plan.json", plan_less, "plan.json: it is not the plan of study.json"),
     ("study.json", replace('"steps": 12', '"steps": 13'), "plan.json: it is not the plan of study.json"),
     ("tidy/scores.csv", replace("0.", "1."), "tidy/scores.csv: missing, or not what follows"),
     ("tidy/resources.csv", replace("train", "evaluate"), "tidy/resources.csv: missing, or not what follows"),
@@ -72,6 +87,8 @@ TAMPERED = [
     ("tables/comparison.html", replace("0.", "1."), "tables/comparison.html: missing, or not what follows"),
     ("figures/grid.svg", replace("path", "part"), "figures/grid.svg: missing, or not what follows"),
     ("report.html", replace("comparison.html;base64,PCFE", "comparison.html;base64,PCFF"), "report.html: results/tiny"),
+    ("report.html", cut_short, "report.html: it is no report of Snakemake, or damaged"),
+    ("report.html", no_text, "report.html: it is no report of Snakemake, or damaged"),
     ("report.html", replace('"results/tiny/figures/grid.svg"', '"results/tiny/figures/gird.svg"'), "report.html: "),
 ]
 

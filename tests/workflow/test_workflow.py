@@ -90,6 +90,14 @@ def test_a_run_of_which_something_was_deleted_is_made_again(folder: Path, lost: 
     assert (folder / "results" / "tiny" / "tidy" / "scores.csv").read_bytes() == scores
 
 
+def test_a_training_that_runs_again_finds_its_result_and_leaves_it(folder: Path):
+    run = folder / "results" / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0"
+    record = (run / "training.json").read_bytes()
+    changed = changed_by(folder, lambda: succeed(folder, "--forcerun", "train"))
+    assert "runs/phop/asura-n1-i2/seed0/train.log" in changed and (run / "training.json").read_bytes() == record
+    assert changed_by(folder, lambda: succeed(folder)) == set()
+
+
 def test_partial_results_are_drawn_and_marked(folder: Path):
     run = next((folder / "results" / "tiny" / "runs" / "phop").glob("asura*")) / "seed0"
     (run / "training.json").unlink()
