@@ -45,15 +45,21 @@ class Match(NamedTuple):
     deviation: float
 
 
-@lru_cache(maxsize=4096)
 def counted(settings: Architecture, vocabulary: int, length: int) -> Cost:
     """Build the model without weights, and count it. Raises UserError where torch cannot even number its weights."""
+    parameters, flops = _counted(settings, vocabulary, length)
+    return Cost(parameters, round(flops))
+
+
+@lru_cache(maxsize=4096)
+def _counted(settings: Architecture, vocabulary: int, length: int) -> tuple[int, float]:
+    """Parameters, and FLOPs of the mean step, which are no whole number where steps are drawn."""
     tokens = torch.zeros(1, length, dtype=torch.int64, device="meta")
     try:
         model = build(settings, vocabulary, device="meta")
         shared = [model.embedding, model.head, *([model.positions] if model.positions else [])]
         parameters = sum(p.numel() for p in model.parameters()) - sum(part.weight.numel() for part in shared)
-        return Cost(parameters, round(sum(flops * share for flops, share in _passes(model, tokens))))
+        return parameters, sum(flops * share for flops, share in _passes(model, tokens))
     except RuntimeError as error:
         size = f"width {settings.width} on {vocabulary} tokens in sequences of {length}"
         raise UserError(f"models.{settings.architecture}: {size} is too large ({error})") from None
@@ -118,7 +124,7 @@ def cost(settings: Architecture, vocabulary: int, length: int) -> Cost:
         sizes["mlp_width"] = settings.mlp_width or 4 * settings.width
     elif settings.cost_is_even and _resized(settings, {"i": 1}) and _resized(settings, {"i": 2}):
         sizes["i"] = settings.i
-    parameters = flops = 0
+    parameters, flops = 0, 0.0
     for corner in product((1, 2), repeat=len(sizes)):
         share = 1
         for at, size in zip(corner, sizes.values(), strict=True):
@@ -126,10 +132,9 @@ def cost(settings: Architecture, vocabulary: int, length: int) -> Cost:
         if share:
             small = _resized(settings, dict(zip(sizes, corner, strict=True)))
             assert small is not None
-            part = counted(small, vocabulary, length)
-            parameters += share * part.parameters
-            flops += share * part.flops
-    return Cost(parameters, flops)
+            own = _counted(small, vocabulary, length)
+            parameters, flops = parameters + share * own[0], flops + share * own[1]
+    return Cost(parameters, round(flops))
 
 
 def _resized(settings: Architecture, sizes: dict[str, int]) -> Architecture | None:

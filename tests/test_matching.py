@@ -106,6 +106,7 @@ parts = {
     "adapter": st.sampled_from(["none", "lora", "abba"]),
     "guidance": st.sampled_from(["none", "uniform", "progressive", "last two"]),
     "progressive": st.sampled_from([0.0, 0.5, 1.0]),
+    "drawn": st.booleans(),
     "backpropagate": st.sampled_from([None, 1, 2]),
     "prelude": st.integers(0, 2),
     "halting": st.sampled_from(["none", "act"]),
@@ -120,10 +121,9 @@ def test_planned_costs_are_the_counted_ones(name: str, data: st.DataObject):
     own = sizes | {part: values for part, values in parts.items() if kind.iterates() and part in kind.model_fields}
     chosen = {part: data.draw(values, part) for part, values in own.items()}
     if name == "deq":  # whose solver needs three evaluations, and has no iterations to draw or cut
-        chosen |= {"i": chosen["i"] + 2, "progressive": 0.0, "backpropagate": None}
+        chosen |= {"i": chosen["i"] + 2, "progressive": 0.0, "drawn": False, "backpropagate": None}
     if chosen.get("guidance") == "last two":
-        chosen["progressive"] = 0.0
-    if chosen.get("guidance") == "last two":
+        chosen |= {"progressive": 0.0, "drawn": False}
         chosen["guidance"] = (0.0,) * (chosen["i"] - 2) + (0.5, 0.5) if chosen["i"] > 1 else (1.0,)
     architecture = kind(width=8, **chosen)
     assert cost(architecture, vocabulary=7, length=5) == counted(architecture, vocabulary=7, length=5)
