@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from asura.errors import UserError
@@ -24,13 +24,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, A
     # One key: safetensors writes several in an order that differs from call to call, and so would the file.
     metadata = {"asura": json.dumps({"note": note, "sha256": _checksum(ready, note)})}
 
-    def write(aside: Path) -> None:
-        try:
-            save_file(ready, aside, metadata)
-        except SafetensorError as error:
-            raise OSError(f"{path}: it cannot be written ({error})") from None
-
-    write_whole(path, write, keep)
+    # Not `save_file`, which writes to a file of its own beside it, that a process which is killed leaves for ever.
+    write_whole(path, lambda aside: aside.write_bytes(save(ready, metadata)), keep)
 
 
 def load_tensors(path: Path, remedy: str = DELETE) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -74,7 +74,7 @@ def test_what_stood_there_survives_a_failing_write(tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("asura.training.tensors.save_file", full)
+    monkeypatch.setattr("asura.training.tensors.save", full)
     with pytest.raises(OSError, match="No space left"):
         save_tensors(tmp_path / "x", {}, {})
     assert load_tensors(tmp_path / "x")[1] == NOTE
