@@ -5,18 +5,20 @@ workflow reads it on each start, in every job, and must not build models for tha
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asura import __version__
 from asura.corpora.folders import corpus_folder
 from asura.errors import UserError
 from asura.files import SEAL, read_sealed, sealed, write_text
-from asura.validation import in_file
 
-CODE = ("study.py", "runs.py", "matching.py", "planning.py", "models", "tasks", "corpora")
+if TYPE_CHECKING:  # which imports torch
+    from asura.study import Variant
+
+CODE = ("study.py", "runs.py", "matching.py", "planning.py", "ablations.py", "models", "tasks", "corpora")
 """What of this package a plan depends on."""
 
 
@@ -29,6 +31,8 @@ class Plan(NamedTuple):
     runs: the content of each run.json by its folder, below the study's results.
     resources: what the jobs of each model ask of a cluster, by task/label; a control asks what its first cell does.
     ablated: the same for the models of ablations.
+    against: of an ablation, what each model is compared with: `first`, the first; `previous`, the one before it; or a
+        setting, and then the first of those that differ in nothing else.
     """
 
     study: str
@@ -41,6 +45,7 @@ class Plan(NamedTuple):
     runs: dict[str, dict[str, Any]]
     resources: dict[str, dict[str, int]]
     ablated: dict[str, int]
+    against: str | None
 
     def resources_of(self, task: str, label: str) -> dict[str, int]:
         """What the jobs of a model ask of a cluster where the study says so; one that is not its own is ablated."""
@@ -50,8 +55,28 @@ class Plan(NamedTuple):
         """What the models of a task are evaluated on beside its splits."""
         return next((model["benchmarks"] for model in self.models if model["task"] == task), [])
 
+    def settings_of(self, model: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings of a row of `models`, and of its training."""
+        run = self.runs[f"runs/{model['task']}/{model['label']}/seed{self.seeds[0]}"]
+        return {**run["model"], **run["training"]}
+
+    def compared(self) -> dict[tuple[str, str], str]:
+        """The label of the model that each model of an ablation is compared with, by its task and label."""
+        found: dict[tuple[str, str], str] = {}
+        others: dict[str, str] = {}
+        for model in self.models:
+            task, label, settings = model["task"], model["label"], self.settings_of(model)
+            equal = {k: v for k, v in settings.items() if k != self.against} if self.against in settings else None
+            group = _as_json([task, equal])
+            if group in others:
+                found[task, label] = others[group]
+            if group not in others or self.against == "previous":
+                others[group] = label
+        return found
+
     def rows(self) -> Iterator[dict[str, Any]]:
         """One row for each run; a control of several cells names them all, and its largest deviation."""
+        compared = self.compared() if self.against else {}
         for model in self.models:
             roles = [r for r in self.roles if (r["task"], r["label"]) == (model["task"], model["label"])]
             for seed in self.seeds:
@@ -60,13 +85,14 @@ class Plan(NamedTuple):
                     "control": " ".join(dict.fromkeys(role["control"] for role in roles)) or None,
                     "control_of": " ".join(dict.fromkeys(role["control_of"] for role in roles)) or None,
                     "deviation": max((role["deviation"] for role in roles), key=abs, default=None),
+                    "against": compared.get((model["task"], model["label"])),
                 }
 
 
 def make(config: Mapping[str, Any]) -> Plan:
     """Check a study and plan it. Raises UserError, which names the key but not the file."""
-    from asura.matching import controls, cost_of, embedding_parameters
-    from asura.study import Study, Variant
+    from asura.matching import controls
+    from asura.study import Study
     from asura.validation import checked
 
     study = checked(Study, dict(config), "")
@@ -87,30 +113,11 @@ def make(config: Mapping[str, Any]) -> Plan:
 
     models, runs, resources = [], {}, {}
     for order, variant in enumerate(variants.values()):
-        task = variant.task.task
-        parameters, flops = cost_of(variant)
-        for run in map(variant.run, study.seeds):
-            runs[run.folder] = run.model_dump(mode="json")
+        of_seeds = [variant.run(seed) for seed in study.seeds]
+        runs |= {run.folder: run.model_dump(mode="json") for run in of_seeds}
         resources[f"{variant.task.name}/{variant.label}"] = variant.resources.model_dump(exclude_none=True)
-        models.append(
-            {
-                "label": variant.label,
-                "task": variant.task.name,
-                "architecture": variant.model.architecture,
-                "n": variant.model.n,
-                "i": variant.model.i,
-                "parameters": parameters,
-                "embedding_parameters": embedding_parameters(variant.model, task.vocabulary),
-                "flops_per_token": flops / task.sequence_length,
-                "training_flops": flops / task.sequence_length * run.tokens,
-                "tokens": run.tokens,
-                "effective_depth": variant.model.effective_depth,
-                "metric": task.metric,
-                "chance": task.splits["test"].chance,
-                "benchmarks": list(study.evaluation.benchmarks) if variant.task.kind == "text" else [],
-                "order": order,
-            }
-        )
+        benchmarks = list(study.evaluation.benchmarks) if variant.task.kind == "text" else []
+        models.append(_model(variant, of_seeds[0].tokens) | {"benchmarks": benchmarks, "order": order})
     corpora = {task.name: task.task.reads.model_dump(mode="json") for task in tasks if task.task.reads}
     evaluation = study.evaluation.model_dump(mode="json")
     ablated = study.ablated.resources.model_dump(exclude_none=True)
@@ -125,7 +132,31 @@ def make(config: Mapping[str, Any]) -> Plan:
         runs=runs,
         resources=resources,
         ablated=ablated,
+        against=None,
     )
+
+
+def _model(variant: "Variant", tokens: int) -> dict[str, Any]:
+    """What a model is and what it costs, trained on so many tokens."""
+    from asura.matching import cost_of, embedding_parameters
+
+    task, model = variant.task.task, variant.model
+    parameters, flops = cost_of(variant)
+    return {
+        "label": variant.label,
+        "task": variant.task.name,
+        "architecture": model.architecture,
+        "n": model.n,
+        "i": model.i,
+        "parameters": parameters,
+        "embedding_parameters": embedding_parameters(model, task.vocabulary),
+        "flops_per_token": flops / task.sequence_length,
+        "training_flops": flops / task.sequence_length * tokens,
+        "tokens": tokens,
+        "effective_depth": model.effective_depth,
+        "metric": task.metric,
+        "chance": task.splits["test"].chance,
+    }
 
 
 def digest(config: Mapping[str, Any]) -> str:
@@ -145,56 +176,13 @@ def prepare(config: Mapping[str, Any], results: Path) -> Plan:
     What has not changed keeps its time, and so does not run again. Raises UserError and OSError.
     """
     name = config.get("name")
-    kept = results / name if isinstance(name, str) else None
-    plan = (_kept(config, kept) if kept else None) or make(config)
-    _keep(plan, config, results / plan.study, results / plan.study)
+    plan = (kept(results / name, digest(config)) if isinstance(name, str) else None) or make(config)
+    keep(plan, config, results / plan.study, results / plan.study)
     return plan
 
 
-def prepare_ablation(
-    config: Mapping[str, Any], results: Path, ablation: str, models: Mapping[str, Any]
-) -> tuple[Path, Plan]:
-    """The folder and the plan of an ablation of a study: its models, at the study's `ablated` n and i.
-
-    `models` has settings by architecture, and may have `controls`, those wanted of each model, and `tasks`, those that
-    are reported.
-
-    Its runs stand among the study's, so that what the study has trained is not trained again. Raises UserError and
-    OSError.
-    """
-    ablated = {"n": 1, "i": 4, **config.get("ablated", {})}
-    shared = {key: value for key, value in config.items() if key != "ablations"}
-    tasks = {name: {k: v for k, v in entry.items() if k != "models"} for name, entry in config["tasks"].items()}
-    study = results / str(config["name"])
-    folder = study / "ablations" / ablation
-    with in_file(f"ablation {ablation}"):
-        filled = {
-            architecture: [_filled(architecture, entry, ablated) for entry in (e if isinstance(e, list) else [e])]
-            for architecture, e in models.items()
-            if architecture not in ("controls", "tasks")
-        }
-        own = {**shared, "tasks": tasks, "models": filled, "controls": models.get("controls", [])}
-        plan = _kept(own, folder) or reported(make(own), models.get("tasks", list(tasks)))
-    _keep(plan, own, folder, study)
-    return folder, plan
-
-
-def reported(plan: Plan, tasks: Collection[str]) -> Plan:
-    """The plan with the models and roles of some tasks only; runs of the others may be what theirs start from."""
-    models, roles = ([row for row in rows if row["task"] in tasks] for rows in (plan.models, plan.roles))
-    return plan._replace(models=models, roles=roles)
-
-
-def _filled(architecture: str, entry: Mapping[str, Any], ablated: Mapping[str, int]) -> dict[str, Any]:
-    """A model's settings with the size of the ablated cell; a stack without iterations is given its depth."""
-    if "resources" in entry:
-        raise UserError(f"models.{architecture}.resources: they stand in the study, at ablated.resources")
-    if architecture == "vanilla":
-        return {"n": ablated["n"] * ablated["i"], **entry}
-    return {"n": ablated["n"], "i": ablated["i"], **entry}
-
-
-def _keep(plan: Plan, config: Mapping[str, Any], folder: Path, study: Path) -> None:
+def keep(plan: Plan, config: Mapping[str, Any], folder: Path, study: Path) -> None:
+    """Write a plan to a folder, and what its runs and corpora are to theirs, where it differs. Raises OSError."""
     _write_json(folder / "study.json", json.loads(_as_json(config)))
     _write_json(folder / "plan.json", sealed(plan._asdict()))
     for run_folder, run in plan.runs.items():
@@ -212,16 +200,17 @@ def load(path: Path) -> Plan:
         raise UserError(f"{path}: it is no plan of this version; run the workflow, which writes it anew") from None
 
 
-def _kept(config: Mapping[str, Any], folder: Path) -> Plan | None:
+def kept(folder: Path, of: str) -> Plan | None:
+    """The plan that stands in a folder, where it has this digest."""
     try:
         plan = load(folder / "plan.json")
     except UserError:
         return None
-    return plan if plan.digest == digest(config) and plan.study == config["name"] else None
+    return plan if plan.digest == of else None
 
 
-def _as_json(config: Mapping[str, Any]) -> str:
-    return json.dumps(config, default=str)
+def _as_json(content: Any) -> str:
+    return json.dumps(content, default=str)
 
 
 def _write_json(path: Path, content: Any) -> None:

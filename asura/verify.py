@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from asura.ablations import reported
 from asura.errors import UserError
 from asura.files import SEAL, checksum, read_json
-from asura.planning import Plan, load, make, reported
+from asura.planning import Plan, load, make
 from asura.reporting.ablations import write_ablation
 from asura.reporting.beside_published import beside_published
 from asura.reporting.collect import collect, read_evaluation_of, read_results, write_results
@@ -57,8 +58,9 @@ def _plan(folder: Path) -> Plan:
     """The plan of a study or an ablation, which must be what this code plans of the settings beside it."""
     path = folder / "plan.json"
     plan = load(path)
-    expected = reported(make(read_json(folder / "study.json")), {model["task"] for model in plan.models})
-    if json.loads(json.dumps(expected._replace(digest=plan.digest))) != json.loads(json.dumps(plan)):
+    made = make(read_json(folder / "study.json"))._replace(digest=plan.digest, against=plan.against)
+    expected = reported(made, {model["task"] for model in plan.models})
+    if json.loads(json.dumps(expected)) != json.loads(json.dumps(plan)):
         raise UserError(f"{path}: it is not the plan of study.json; run the workflow, which writes it anew")
     return plan
 

@@ -10,24 +10,20 @@ rule ablation:
         ablation_runs,
         ABLATION_CODE,
     output:
-        expand(f"{STUDY}/ablations/{{{{ablation}}}}/{{file}}", file=["table.csv", "table.md", "table.tex"]),
-        expand(f"{STUDY}/ablations/{{{{ablation}}}}/{{figure}}.{{form}}", figure=ABLATION_FIGURES, form=["png", "pdf"]),
-        report(
-            f"{STUDY}/ablations/{{ablation}}/table.html",
-            caption="captions/ablation_table.rst",
-            category="Ablations",
-            subcategory="{ablation}",
-            labels={"shows": "table"},
+        expand(
+            f"{STUDY}/ablations/{{{{ablation}}}}/{{table}}.{{form}}", table=ABLATION_TABLES, form=["csv", "md", "tex"]
         ),
+        expand(f"{STUDY}/ablations/{{{{ablation}}}}/{{figure}}.{{form}}", figure=ABLATION_FIGURES, form=["png", "pdf"]),
         [
             report(
-                f"{STUDY}/ablations/{{ablation}}/{figure}.svg",
-                caption=f"captions/ablation_{figure}.rst",
+                f"{STUDY}/ablations/{{ablation}}/{name}.{form}",
+                caption=f"captions/ablation_{name}.rst",
                 category="Ablations",
                 subcategory="{ablation}",
                 labels={"shows": shows},
             )
-            for figure, shows in ABLATION_FIGURES.items()
+            for form, parts in {"html": ABLATION_TABLES, "svg": ABLATION_FIGURES}.items()
+            for name, shows in parts.items()
         ],
     log:
         f"{STUDY}/logs/ablation_{{ablation}}.log",

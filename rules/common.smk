@@ -113,6 +113,7 @@ def processes_of(wildcards, resources):
 # The models of each ablation, filled in by the files in rules/ablations.
 ABLATIONS = {}
 NAMED_ABLATIONS = config.get("ablations", [])
+ABLATION_TABLES = {"table": "table", "metrics": "every metric"}
 ABLATION_FIGURES = {"figure": "scores", "iterations": "scores over iterations"}
 ABLATION_CODE = [REPORTING / "ablations.py", *TABLE_CODE, *FIGURE_CODE]
 
@@ -120,7 +121,7 @@ ABLATION_CODE = [REPORTING / "ablations.py", *TABLE_CODE, *FIGURE_CODE]
 def ablation_results(name):
     """The files that an ablation leaves."""
     folder = f"{STUDY}/ablations/{name}"
-    return [f"{folder}/table.{form}" for form in ("csv", "md", "tex", "html")] + [
+    return [f"{folder}/{table}.{form}" for table in ABLATION_TABLES for form in ("csv", "md", "tex", "html")] + [
         f"{folder}/{figure}.{form}" for figure in ABLATION_FIGURES for form in ("png", "svg", "pdf")
     ]
 

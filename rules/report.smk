@@ -1,5 +1,5 @@
 FRAMES = ["runs", "roles", "scores", "curves", "resources"]
-TABLES = ["comparison", "runs", "matching", "resources"] + ["published"] * bool(config.get("published"))
+TABLES = ["comparison", "runs", "metrics", "matching", "resources"] + ["published"] * bool(config.get("published"))
 FIGURES = [
     "score_against_iterations",
     "grid",

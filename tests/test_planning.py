@@ -5,7 +5,7 @@ from subprocess import run
 import pytest
 
 from asura.errors import UserError
-from asura.planning import load, make, prepare, prepare_ablation
+from asura.planning import load, make, prepare
 from asura.runs import read_run
 from tests.conftest import TINY
 
@@ -104,11 +104,6 @@ def test_resources_are_those_of_the_model_for_its_controls_too_and_nothing_is_tr
         first = next(r["control_of"] for r in plan.roles if r["label"] == role["label"])
         assert plan.resources_of("phop", role["label"]) == (ASKED if first.startswith("asura-") else {})
     assert plan.resources_of("phop", "asura-n1-i2+long_skip=none") == {"runtime": 7}
-
-
-def test_resources_in_an_ablation_are_refused_and_their_place_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"ablation x: models\.asura\.resources: .* ablated\.resources"):
-        prepare_ablation(STUDY, tmp_path, "x", {"asura": {"resources": ASKED}})
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The table and the figures of an ablation: every model against the first."""
+"""The tables and the figures of an ablation: every model against the one that it is compared with."""
 
 from pathlib import Path
 
@@ -28,21 +28,21 @@ from asura.reporting.style import (
     styled,
     write_figure,
 )
-from asura.reporting.tables import with_interval, write_table
+from asura.reporting.tables import metrics, with_interval, write_table
 
 
 def ablation_table(results: Results) -> pd.DataFrame:
-    """One row for each model: its score over seeds, and the difference from the first model paired by seed."""
+    """One row for each model: its score over seeds, and the difference from another model paired by seed."""
     scores, failed = headline_by_model(results), failures_by_model(results)
     none = pd.Series(dtype=float)
     rows = []
-    for task, models in _models(results).groupby("task", sort=False):
-        first = models["label"].iloc[0]
+    for _, models in _models(results).groupby("task", sort=False):
         for model in models.itertuples():
-            own = scores.get((task, model.label), none)
-            difference = paired_difference(own, scores.get((task, first), none) if model.label != first else none)
-            row = {"task": task, "model": family(model.label), **with_interval("score", mean_interval(own))}
-            row |= {"seeds": own.size, **failed[task, model.label]}
+            own = scores.get((model.task, model.label), none)
+            difference = paired_difference(own, scores.get((model.task, model.against), none))
+            row = {"task": model.task, "model": family(model.label), **with_interval("score", mean_interval(own))}
+            row |= {"seeds": own.size, **failed[model.task, model.label]}
+            row |= {"against": model.against if pd.isna(model.against) else family(model.against)}
             row |= {**with_interval("difference", difference), "p": difference.p, "pairs": difference.pairs}
             rows.append(row | {name: getattr(model, name) for name in [*COST, "chance"]})
     return pd.DataFrame(rows)
@@ -84,13 +84,14 @@ def ablation_figure(results: Results) -> Figure:
 
 
 def write_ablation(results: Results, folder: Path, note: str | None = None) -> None:
-    """Write table, figure, and the scores over iterations at evaluation, `note` above each. Raises OSError."""
+    """Write the tables, the figure, and the scores over iterations at evaluation, `note` above each. Raises OSError."""
     write_table(ablation_table(results), folder / "table", note)
+    write_table(metrics(results), folder / "metrics", note)
     write_figure(ablation_figure(results), folder / "figure", note)
     write_figure(iterations_at_evaluation(results), folder / "iterations", note)
 
 
 def _models(results: Results) -> pd.DataFrame:
     """One row for each model of each task, in the order of the ablation."""
-    columns = ["task", "label", "order", *COST, "chance", "metric"]
+    columns = ["task", "label", "order", "against", *COST, "chance", "metric"]
     return results.runs.drop_duplicates(["task", "label"]).sort_values("order", kind="stable")[columns]

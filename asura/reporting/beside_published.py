@@ -7,10 +7,14 @@ from asura.reporting.published import PAPERS
 from asura.reporting.statistics import mean_interval
 from asura.reporting.tables import with_interval
 
+CELLS = ("asura", "asura_full")
+"""What the cells of the papers are."""
+
 
 def beside_published(results: Results, name: str) -> pd.DataFrame:
-    """A row for each benchmark and role of the paper and each model that has this role here, with both scores."""
+    """A row for each number of the paper and each model that has its role here, in a cell of ASURA, with both."""
     here = members(results)
+    here = here[here["cell_family"].str.split("+").str[0].isin(CELLS)]
     here = here.assign(benchmark=here["task"].str.split("/").str[-1])
     scores = headline_by_model(results)
     rows = []

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-ASURA = "ASURA"  # role of a cell that has controls
+CELL = "cell"  # role of a model that has controls
 STUDY_MODEL = "study model"  # role of a model that the study lists and nothing is matched to
 CONTROLS = ["iso_param", "iso_flop", "iso_both", "iso_recursion"]  # in the order of the documentation
 NOT_RECURSIVE = "vanilla"
@@ -34,6 +34,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "metric": "str",  # the task's primary metric
         "chance": "float64",  # of that metric on the test split
         "order": "int64",  # of the models in the study
+        "against": "str",  # in an ablation, the model that this one is compared with
     },
     # A control that serves several cells has a row for each; deviation is a signed fraction of the target.
     "roles": {"task": "str", "label": "str", "control": "str", "control_of": "str", "deviation": "float64"},
@@ -153,7 +154,7 @@ def members(results: Results) -> pd.DataFrame:
     is_control = model.isin(roles.set_index(["task", "label"]).index)
     has_controls = model.isin(roles.set_index(["task", "cell"]).index)  # and may itself be a control of another
     own = models.assign(cell=models["label"], series=models["label"].map(family))
-    own["role"] = np.where(has_controls, ASURA, STUDY_MODEL)
+    own["role"] = np.where(has_controls, CELL, STUDY_MODEL)
     own = own[has_controls | ~is_control]
 
     controls = models.merge(roles.drop(columns="deviation"), on=["task", "label"])
@@ -165,7 +166,7 @@ def members(results: Results) -> pd.DataFrame:
     both["cell_family"] = both["cell"].map(family)
 
     tasks = {task: place for place, task in enumerate(results.runs["task"].unique())}
-    roles_in_order = {role: place for place, role in enumerate([ASURA, STUDY_MODEL, *CONTROLS])}
+    roles_in_order = {role: place for place, role in enumerate([CELL, STUDY_MODEL, *CONTROLS])}
     places = both.assign(task=both["task"].map(tasks), place=both["role"].map(roles_in_order))
     order = places.sort_values(["task", "cell_order", "cell", "place", "role", "label"]).index
     return both.loc[order].reset_index(drop=True)

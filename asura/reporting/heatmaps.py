@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from asura.reporting.frames import (
-    ASURA,
+    CELL,
     HEADLINE_SPLIT,
     NOT_RECURSIVE,
     STUDY_MODEL,
@@ -38,7 +38,7 @@ def grid(results: Results) -> Figure:
     table = table[table["cell"].isin(cells["label"])]
     if not any(key in scores for key in zip(table["task"], table["label"], strict=True)):
         return empty_figure(NOT_SCORED)
-    table["role"] = table["role"].replace(STUDY_MODEL, ASURA)
+    table["role"] = table["role"].replace(STUDY_MODEL, CELL)
     rows = list(table[["task", "cell_family"]].drop_duplicates().itertuples(index=False, name=None))
     roles = list(table["role"].unique())
     axis_n, axis_i = sorted(table["cell_n"].unique()), sorted(table["cell_i"].unique())
@@ -56,7 +56,7 @@ def grid(results: Results) -> Figure:
                 means.loc[place] = mean
                 texts.loc[place] = _annotation(mean, high, failed[task, member.label])
             _heat_map(axes, means, texts, score_range(results, task))
-            axes.set_title(plain(of_family if role == ASURA else role))
+            axes.set_title(plain(of_family if role == CELL else role))
             axes.set(xlabel="iterations $i$", ylabel=f"{plain(task)}\nblocks $n$")
             axes.label_outer()
     _finish(figure, axes_grid, results, [task for task, _ in rows])

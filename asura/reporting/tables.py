@@ -8,7 +8,7 @@ import pandas as pd
 
 from asura.files import write_text
 from asura.reporting.frames import (
-    ASURA,
+    CELL,
     COST,
     HEADLINE_SPLIT,
     STUDY_MODEL,
@@ -39,7 +39,7 @@ def comparison(results: Results) -> pd.DataFrame:
         row = {"task": member.task, "cell": member.cell, "role": member.role, "model": member.label}
         row |= with_interval("score", mean_interval(own))
         row |= {"seeds": own.size, **failed[member.task, member.label]}
-        is_control = member.role not in (ASURA, STUDY_MODEL)
+        is_control = member.role not in (CELL, STUDY_MODEL)
         cell = scores.get((member.task, member.cell), none) if is_control else none
         difference = paired_difference(cell, own)
         row |= with_interval("difference", difference)
@@ -63,12 +63,26 @@ def runs(results: Results) -> pd.DataFrame:
     trained = scores[(scores["iterations"] == scores["i"]) & (scores["split"] != HEADLINE_SPLIT)]
     harder = trained.pivot(index=key, columns="split", values="value").add_prefix("score: ").reset_index()
     every = results.runs.sort_values(["order", "label", "seed"], kind="stable")
-    tasks = pd.Categorical(every["task"], categories=results.runs["task"].unique(), ordered=True)
-    every = every.iloc[tasks.codes.argsort(kind="stable")]
-    table = every.merge(score, on=key, how="left").merge(harder, on=key, how="left")
+    table = _by_task(every, results).merge(score, on=key, how="left").merge(harder, on=key, how="left")
     splits = [column for column in harder if column not in key]
     columns = ["task", "label", "n", "i", "seed", "status", "step", "score", "standard_error", *splits]
     return table[[*columns, *COST, "chance"]].rename(columns={"label": "model"})
+
+
+def metrics(results: Results) -> pd.DataFrame:
+    """Every metric of each model, and what it measures of itself, on the test split at the trained iterations."""
+    scores = results.scores.merge(results.runs[["task", "label", "seed", "i"]], on=["task", "label", "seed"])
+    scores = scores[(scores["split"] == HEADLINE_SPLIT) & (scores["iterations"] == scores["i"])]
+    rows = []
+    for key, values in _by_task(scores, results).groupby(["task", "label", "metric"], sort=False)["value"]:
+        rows.append([*key, *mean_interval(values)])
+    return pd.DataFrame(rows, columns=["task", "model", "metric", "mean", "mean_low", "mean_high", "seeds"])
+
+
+def _by_task(rows: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """The rows by task, tasks and the rows of each in the order that they have."""
+    tasks = pd.Categorical(rows["task"], categories=results.runs["task"].unique())
+    return rows.iloc[tasks.codes.argsort(kind="stable")]
 
 
 def matching(results: Results) -> pd.DataFrame:
@@ -102,6 +116,7 @@ def resources(results: Results) -> pd.DataFrame:
 TABLES: dict[str, Callable[[Results], pd.DataFrame]] = {
     "comparison": comparison,
     "runs": runs,
+    "metrics": metrics,
     "matching": matching,
     "resources": resources,
 }
@@ -126,6 +141,7 @@ def _large(value: float) -> str:
 FORMATS: dict[str, Callable[[float], str]] = {
     "difference": "{:+.3f}".format,
     "p": "{:.2g}".format,
+    "mean": "{:.4g}".format,
     "flops_per_token": _flops,
     "training_flops": _flops,
     "control_value": _large,

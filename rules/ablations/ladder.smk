@@ -10,6 +10,7 @@ ABLATIONS["ladder"] = {
         {"block_norm": "per_iteration", "adapter": "abba"},
     ],
     "asura_full": {},
+    "against": "previous",
 }
 
 

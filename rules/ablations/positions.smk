@@ -1,6 +1,7 @@
 # Which positions does recursion need?
 ABLATIONS["positions"] = {
-    architecture: {"positions": ["rotary", "learned", "none"]} for architecture in ("asura", "vanilla")
+    **dict.fromkeys(["asura", "vanilla"], {"positions": ["rotary", "learned", "none"]}),
+    "against": "positions",
 }
 
 

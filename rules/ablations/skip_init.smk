@@ -1,6 +1,7 @@
 # Does the long skip have to start by passing the state through?
 ABLATIONS["skip_init"] = {
     "asura": {"skip_init": ["pass_through", "random"], "guidance": ["none", "progressive"]},
+    "against": "skip_init",
 }
 
 

@@ -1,5 +1,8 @@
 # Next-token prediction, or every position seeing all others?
-ABLATIONS["style"] = {architecture: {"causal": [True, False]} for architecture in ("asura", "universal", "vanilla")}
+ABLATIONS["style"] = {
+    **dict.fromkeys(["asura", "universal", "vanilla"], {"causal": [True, False]}),
+    "against": "causal",
+}
 
 
 rule ablation_style:

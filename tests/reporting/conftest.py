@@ -45,7 +45,7 @@ def cells_and_controls(results: Results) -> list[tuple[str, str, str, str]]:
     rows = []
     for task, label in dict.fromkeys(zip(results.runs["task"], results.runs["label"], strict=True)):
         if (task, label) in cells:
-            rows.append((task, label, "ASURA", label))
+            rows.append((task, label, "cell", label))
             own = [role for role in controls if (role.task, role.control_of) == (task, label)]
             rows += [(task, label, role.control, role.label) for role in own]
     return rows

@@ -27,7 +27,7 @@ def test_each_number_stands_beside_the_model_of_its_role():
     table = beside_published(results(), "gupta_2025")
     assert table[["benchmark", "role", "model", "published"]].values.tolist() == [
         ["piqa", "iso_both", "vanilla-n1", 0.7008],
-        ["piqa", "ASURA", "asura_full-n1-i3", 0.6986],
+        ["piqa", "cell", "asura_full-n1-i3", 0.6986],
     ]
     assert table["score"].tolist() == pytest.approx([0.605, 0.705])
     assert table["chance"].tolist() == [0.53, 0.53]

@@ -40,7 +40,7 @@ def run_of(label: str, seed: int) -> Run:
 def plan_of(models: list[dict], seeds: list[int]) -> Plan:
     runs = [run_of(model["label"], seed) for model in models for seed in seeds]
     contents = {run.folder: run.model_dump(mode="json") for run in runs}
-    return Plan("s", "digest", seeds, ASKED, {}, models, [ROLE | {"deviation": -0.004}], contents, {}, {})
+    return Plan("s", "digest", seeds, ASKED, {}, models, [ROLE | {"deviation": -0.004}], contents, {}, {}, None)
 
 
 def write_run(folder: Path, value: float, status: str = "finished") -> None:

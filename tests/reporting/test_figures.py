@@ -141,7 +141,7 @@ def test_a_model_stands_at_its_cost_in_the_colour_of_its_legend(name: str, cost:
     costs = dict(zip(results.runs["label"], results.runs[cost], strict=True))
     for role in ["asura", *CONTROLS]:
         (line,) = (line for line in lines(axes, "mean") if to_rgb(line.get_color()) == colours[role])
-        labels = [label for *_, r, label in cells_and_controls(results) if r.replace("ASURA", "asura") == role]
+        labels = [label for *_, r, label in cells_and_controls(results) if r.replace("cell", "asura") == role]
         expected = sorted((costs[label], mean_and_bounds(scores["phop", label].values())[0]) for label in labels)
         assert np.transpose(line.get_data()) == pytest.approx(np.array(expected))
     assert [text.get_text() for text in axes.texts].count("4") == len(CONTROLS) + 1

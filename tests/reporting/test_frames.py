@@ -50,10 +50,10 @@ def test_each_cell_is_followed_by_its_controls_in_order(results: Results):
     table = members(results)
     rows = list(table[["task", "cell", "role", "label"]].itertuples(index=False, name=None))
     assert rows == cells_and_controls(results)
-    assert list(table["role"]) == ["ASURA", *CONTROLS] * len(GRID)
+    assert list(table["role"]) == ["cell", *CONTROLS] * len(GRID)
     own = table["label"] == table["cell"]
     assert list(table["series"]) == [
-        family if role == "ASURA" else role for family, _, _ in GRID for role in ["ASURA", *CONTROLS]
+        family if role == "cell" else role for family, _, _ in GRID for role in ["cell", *CONTROLS]
     ]
     assert list(zip(table["cell_family"][own], table["cell_n"][own], table["cell_i"][own], strict=True)) == GRID
     assert (table["n"] * table["i"] == table["effective_depth"]).all()
@@ -83,7 +83,7 @@ def test_a_cell_that_is_also_a_control_of_another_keeps_its_own_row(results: Res
     roles = [*results.roles.to_dict("records"), role | {"control_of": "universal-n1-i2"}]
     table = members(results._replace(roles=tidy("roles", roles)))
     rows = table.loc[table["cell"] == "universal-n1-i2", ["role", "label"]]
-    assert rows.values.tolist() == [["ASURA", "universal-n1-i2"], ["iso_param", "vanilla-n1+mlp_width=384"]]
+    assert rows.values.tolist() == [["cell", "universal-n1-i2"], ["iso_param", "vanilla-n1+mlp_width=384"]]
     assert len(table) == len(members(results)) + 2
 
 

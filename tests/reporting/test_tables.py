@@ -9,7 +9,17 @@ import pytest
 
 from asura.reporting.ablations import ablation_table
 from asura.reporting.frames import Results, tidy
-from asura.reporting.tables import TABLES, comparison, for_people, matching, resources, runs, write_table, write_tables
+from asura.reporting.tables import (
+    TABLES,
+    comparison,
+    for_people,
+    matching,
+    metrics,
+    resources,
+    runs,
+    write_table,
+    write_tables,
+)
 from tests.reporting.conftest import DIVERGED, SPLITS, cells_and_controls, headline_scores, mean_and_bounds
 
 OF_RUN = ["parameters", "flops_per_token", "training_flops", "tokens", "effective_depth", "chance"]
@@ -43,7 +53,7 @@ def test_the_comparison_equals_a_slow_one(results: Results):
         assert (row.score, row.score_low, row.score_high) == pytest.approx(mean_and_bounds(own.values()), rel=1e-6)
         assert (row.seeds, row.diverged) == ((2, 1) if row.model == DIVERGED[0] else (3, 0))
         differences = [cell[seed] - own[seed] for seed in cell if seed in own]
-        if row.role == "ASURA":
+        if row.role == "cell":
             assert row.pairs == 0
             assert np.isnan([row.difference, row.difference_low, row.difference_high, row.p]).all()
         else:
@@ -53,6 +63,24 @@ def test_the_comparison_equals_a_slow_one(results: Results):
             assert row.p == pytest.approx(p_of(differences), rel=1e-5)
         for run in results.runs[results.runs["label"] == row.model].itertuples():
             assert all(getattr(row, name) == getattr(run, name) for name in OF_RUN)
+
+
+def test_every_metric_has_its_mean_over_seeds_at_the_trained_iterations(build):
+    few = build([("asura", 1, 2)], tasks=("phop", "addition"), diverged=[("asura-n1-i2", 1)])
+    halts = few.scores[few.scores["label"] == "universal-n1-i2"].assign(metric="halting_iterations")
+    halts["value"] = 10.0 * halts["iterations"] + halts["seed"] + (halts["split"] != "test") * 100
+    table = metrics(few._replace(scores=pd.concat([halts, few.scores]))).set_index(["task", "model", "metric"])
+    halting = table.xs("halting_iterations", level="metric")
+    assert list(halting.index) == [("phop", "universal-n1-i2"), ("addition", "universal-n1-i2")]
+    assert (
+        halting[["mean", "mean_low", "mean_high"]].values.tolist() == [pytest.approx(mean_and_bounds([20, 21, 22]))] * 2
+    )
+    accuracy = table.xs("accuracy", level="metric")
+    assert len(accuracy) == 10 and len(table) == 12
+    for (task, model), row in accuracy.iterrows():
+        scores = headline_scores(few)[task, model]
+        assert row["mean"] == pytest.approx(sum(scores.values()) / len(scores))
+        assert row["seeds"] == len(scores) == (2 if model == "asura-n1-i2" else 3)
 
 
 def test_a_model_without_controls_is_compared_with_nothing(build):

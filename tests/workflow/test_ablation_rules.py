@@ -11,7 +11,7 @@ from asura.verify import verify
 from tests.conftest import ROOT
 from tests.workflow.conftest import STUDY, call, changed_by, runs_trained, succeed, write
 
-LEFT = {f"table.{form}" for form in ("csv", "md", "tex", "html")} | {
+LEFT = {f"{name}.{form}" for name in ("table", "metrics") for form in ("csv", "md", "tex", "html")} | {
     f"{name}.{form}" for name in ("figure", "iterations") for form in ("png", "svg", "pdf")
 }
 CELL = {"ablated": {"n": 1, "i": 2}}

@@ -20,7 +20,7 @@ def test_the_study_leaves_tables_figures_and_a_report(finished: Path):
     assert len(list((results / "figures").iterdir())) == 7 * 3
     assert (results / "report.html").stat().st_size > 1e6
     comparison = pd.read_csv(results / "tables" / "comparison.csv")
-    assert set(comparison["role"]) == {"ASURA", "iso_param", "study model"}
+    assert set(comparison["role"]) == {"cell", "iso_param", "study model"}
     resources = pd.read_csv(results / "tables" / "resources.csv")
     assert (resources["train_seconds"] > 0).all() and len(resources) == 3
 

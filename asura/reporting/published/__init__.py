@@ -1,4 +1,4 @@
-"""What papers report: a file for each, with columns benchmark, role (ASURA, or a control) and published."""
+"""What papers report: a file for each, with columns benchmark, role (cell, or a control) and published."""
 
 from pathlib import Path
 
