@@ -10,7 +10,7 @@ from asura.ablations import prepare_ablation
 from asura.corpora.folders import corpus_folder, data_folder
 from asura.corpora.packages import wheel
 from asura.errors import UserError
-from asura.planning import load, prepare
+from asura.planning import digest, load, prepare
 from asura.validation import in_file, nearest
 from asura.yaml_file import read_yaml
 

@@ -12,10 +12,8 @@ ABOUT = ("against", "controls", "tasks")
 """What an ablation says beside the settings of its architectures."""
 
 
-def prepare_ablation(
-    config: Mapping[str, Any], results: Path, ablation: str, models: Mapping[str, Any]
-) -> tuple[Path, Plan]:
-    """The folder and the plan of an ablation of a study.
+def prepare_ablation(config: Mapping[str, Any], results: Path, ablation: str, models: Mapping[str, Any]) -> Plan:
+    """The plan of an ablation of a study, kept in its folder.
 
     `models` has settings by architecture, and may have `against`, what each is compared with (see `Plan`; else the
     first), `controls`, those wanted of each model, and `tasks`, those that are reported.
@@ -35,7 +33,7 @@ def prepare_ablation(
         plan = kept(folder, identity) or reported(make(own), told["reported"])._replace(digest=identity)
         plan = plan._replace(against=_checked(told["against"], plan))
     keep(plan, own, folder, study)
-    return folder, plan
+    return plan
 
 
 def reported(plan: Plan, tasks: Collection[str]) -> Plan:

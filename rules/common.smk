@@ -15,14 +15,26 @@ def refusing():
         sys.exit(f"asura: {error.filename}: {error.strerror}")
 
 
+def stands(folder):
+    """Whether the plan in a folder must stay: for jobs of the study, and while a Snakemake has its files locked."""
+    locked = (lock.read_text() for lock in Path(".snakemake", "locks").glob("*.lock"))
+    in_use = workflow.remote_exec or any(f"{RESULTS}/{config.get('name')}/" in files for files in locked)
+    return in_use and (folder / "plan.json").is_file()
+
+
 def load_plan():
     """The plan of the configured study, whose run.json files are written where they have changed."""
     for file in STUDY_FILES:
         read_yaml(Path(file))  # refuses what Snakemake's own reader lets pass, as a key that stands twice
-    if workflow.remote_exec:  # a job of a cluster: the study file may have changed since it was submitted
-        return load(RESULTS / config["name"] / "plan.json")
-    with in_file(", ".join(STUDY_FILES)):
-        return prepare(config, RESULTS)
+    folder = RESULTS / str(config.get("name"))
+    if not stands(folder):
+        with in_file(", ".join(STUDY_FILES)):
+            return prepare(config, RESULTS)
+    plan = load(folder / "plan.json")
+    if plan.digest != digest(config):
+        said = "it is planned otherwise, and stays so until the Snakemake that has it locked ends, or is unlocked"
+        print(f"asura: {folder}: {said}", file=sys.stderr)
+    return plan
 
 
 STUDY_FILES = [str(path) for path in workflow.config_settings.configfiles] or ["configs/default.yaml"]
@@ -132,10 +144,14 @@ def ablation_runs(wildcards):
 
 
 def runs_of_ablation(ablation):
+    folder = Path(STUDY, "ablations", ablation)
     with refusing():
-        folder, plan = prepare_ablation(config, RESULTS, ablation, ABLATIONS[ablation])
+        if stands(folder):
+            plan = load(folder / "plan.json")
+        else:
+            plan = prepare_ablation(config, RESULTS, ablation, ABLATIONS[ablation])
     names = ("training.json", "evaluation.json")
-    return [f"{folder}/plan.json"] + [f"{STUDY}/{run}/{name}" for run in plan.runs for name in names]
+    return [folder / "plan.json"] + [f"{STUDY}/{run}/{name}" for run in plan.runs for name in names]
 
 
 def every_run(wildcards):

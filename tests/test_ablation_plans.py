@@ -17,7 +17,7 @@ def compared(plan: Plan) -> list[tuple[str, str | None]]:
 
 
 def test_models_are_compared_with_the_first_unless_the_ablation_says_otherwise(tmp_path):
-    _, plan = prepare_ablation(STUDY, tmp_path, "x", {"asura": {"iteration_norm": NORMS}, "vanilla": {}})
+    plan = prepare_ablation(STUDY, tmp_path, "x", {"asura": {"iteration_norm": NORMS}, "vanilla": {}})
     first, *others = compared(plan)
     assert first == ("asura-n1-i2", None)
     assert [against for _, against in others] == ["asura-n1-i2"] * 3
@@ -25,14 +25,14 @@ def test_models_are_compared_with_the_first_unless_the_ablation_says_otherwise(t
 
 
 def test_each_rung_is_compared_with_the_one_before(tmp_path):
-    _, plan = prepare_ablation(STUDY, tmp_path, "x", {"asura": {"iteration_norm": NORMS}, "against": "previous"})
+    plan = prepare_ablation(STUDY, tmp_path, "x", {"asura": {"iteration_norm": NORMS}, "against": "previous"})
     labels = [label for label, _ in compared(plan)]
     assert compared(plan) == list(zip(labels, [None, *labels[:-1]], strict=True))
 
 
 def test_a_model_is_compared_with_what_differs_in_the_setting_alone(tmp_path):
     models = {"asura": {"iteration_norm": NORMS[:2], "causal": [True, False]}, "vanilla": {"causal": [True, False]}}
-    _, plan = prepare_ablation(STUDY, tmp_path, "x", models | {"against": "causal"})
+    plan = prepare_ablation(STUDY, tmp_path, "x", models | {"against": "causal"})
     assert dict(compared(plan)) == {
         "asura-n1-i2": None,
         "asura-n1-i2+causal=false": "asura-n1-i2",
@@ -46,7 +46,7 @@ def test_a_model_is_compared_with_what_differs_in_the_setting_alone(tmp_path):
 def test_a_control_that_starts_from_a_text_is_compared_with_itself_from_scratch(tmp_path):
     study = STUDY | {"tasks": {"text": TEXT, "words": WORDS}, "width": 16}
     models = {"asura": [{}, {"training": {"start_from": "text"}}], "controls": ["iso_param", "iso_both"]}
-    _, plan = prepare_ablation(study, tmp_path, "x", models | {"tasks": ["words"], "against": "start_from"})
+    plan = prepare_ablation(study, tmp_path, "x", models | {"tasks": ["words"], "against": "start_from"})
     pairs = dict(compared(plan))
     assert len(pairs) == 6 and {model["task"] for model in plan.models} == {"words"}
     for label, against in pairs.items():
@@ -60,16 +60,15 @@ def test_a_setting_that_no_model_has_is_refused(tmp_path):
 
 def test_a_changed_ablation_is_planned_anew_and_one_that_is_not_is_kept(tmp_path):
     study = STUDY | {"tasks": {"phop": {"hops": 1}, "other": {"task": "phop", "hops": 2}}}
+    path = tmp_path / "tiny" / "ablations" / "x" / "plan.json"
     for change in ({"tasks": ["phop"]}, {"tasks": ["other"]}, {}, {"against": "previous"}):
-        folder, plan = prepare_ablation(study, tmp_path, "x", {"asura": {"iteration_norm": NORMS}} | change)
+        plan = prepare_ablation(study, tmp_path, "x", {"asura": {"iteration_norm": NORMS}} | change)
         assert [model["task"] for model in plan.models[::3]] == change.get("tasks", ["phop", "other"])
         assert plan.against == change.get("against", "first")
-        assert load(folder / "plan.json") == plan
-    time = (folder / "plan.json").stat().st_mtime_ns
-    assert (
-        prepare_ablation(study, tmp_path, "x", {"asura": {"iteration_norm": NORMS}, "against": "previous"})[1] == plan
-    )
-    assert (folder / "plan.json").stat().st_mtime_ns == time
+        assert load(path) == plan
+    time = path.stat().st_mtime_ns
+    assert prepare_ablation(study, tmp_path, "x", {"asura": {"iteration_norm": NORMS}} | change) == plan
+    assert path.stat().st_mtime_ns == time
 
 
 def test_resources_in_an_ablation_are_refused_and_their_place_is_named(tmp_path):

@@ -100,12 +100,23 @@ def test_a_snakemake_that_was_killed_runs_what_was_unfinished(
 def test_the_second_of_two_snakemakes_is_told_so(
     tmp_path: Path, running: subprocess.Popen, undisturbed: dict[str, str], fault: Tell
 ):
-    fault("two Snakemakes on one study", "the second is told that the directory is locked, and how to unlock it")
-    second = call(tmp_path, FRAMES)
-    assert second.returncode != 0 and "Traceback" not in second.stderr
-    assert "Directory cannot be locked" in second.stderr and "--unlock" in second.stderr
+    what = "the second is told that the directory is locked, and how to unlock it"
+    fault("two Snakemakes on one study, its file edited", f"{what}; the plan stands as long as the first runs")
+    path = tmp_path / "results" / "faults" / "plan.json"
+    plan = path.read_bytes()
+    write(tmp_path, STUDY | {"seeds": [0, 1, 2], "training": STUDY["training"] | {"learning_rate": 0.5}})
+    for options in ((), ("--dry-run",)):
+        second = call(tmp_path, FRAMES, *options)
+        assert "asura: results/faults: it is planned otherwise, and stays so" in second.stderr
+        assert "Traceback" not in second.stderr
+        if not options:
+            assert second.returncode != 0
+            assert "Directory cannot be locked" in second.stderr and "--unlock" in second.stderr
     assert running.wait() == 0
     assert frames(tmp_path) == undisturbed
+    assert path.read_bytes() == plan
+    call(tmp_path, FRAMES, "--dry-run")
+    assert path.read_bytes() != plan
 
 
 def test_of_two_trainings_of_one_run_at_once_one_result_stands(tmp_path: Path, fault: Tell):
