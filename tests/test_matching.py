@@ -120,8 +120,8 @@ def test_planned_costs_are_the_counted_ones(name: str, data: st.DataObject):
     kind = ARCHITECTURES[name][0]
     own = sizes | {part: values for part, values in parts.items() if kind.iterates() and part in kind.model_fields}
     chosen = {part: data.draw(values, part) for part, values in own.items()}
-    if name == "deq":  # whose solver needs three evaluations, and has no iterations to draw or cut
-        chosen |= {"i": chosen["i"] + 2, "progressive": 0.0, "drawn": False, "backpropagate": None}
+    if name == "deq":  # which needs four evaluations, and has no iterations to draw or cut
+        chosen |= {"i": chosen["i"] + 3, "progressive": 0.0, "drawn": False, "backpropagate": None}
     if chosen.get("guidance") == "last two":
         chosen |= {"progressive": 0.0, "drawn": False}
         chosen["guidance"] = (0.0,) * (chosen["i"] - 2) + (0.5, 0.5) if chosen["i"] > 1 else (1.0,)

@@ -15,18 +15,20 @@ from asura.models.settings import Recursive
 
 FIRST = {"anderson": 3, "broyden": 2}
 """The first number of evaluations after which torchdeq's solver can tell its state; before it, f is just applied."""
+UNCOUNTED = {"anderson": 0, "broyden": 1}
+"""Evaluations that the solver makes beside its steps."""
 
 
 class DEQSettings(Recursive):
-    """Settings of `deq`; i is the most evaluations of the stack, forwards, and of its gradient, backwards."""
+    """Settings of `deq`; i is the most evaluations of the stack, forwards, and of its gradient, backwards.
+
+    The solver has i - 1 of them, and the last is of what it found: it is what the implicit gradient goes through.
+    """
 
     architecture: Literal["deq"] = "deq"
-    i: int = Field(8, ge=3, le=2**20)
+    i: int = Field(8, ge=4, le=2**20)
     solver: Literal["anderson", "broyden"] = Field("anderson", description="forwards; backwards it is anderson")
     tolerance: float = Field(1e-3, gt=0, lt=1, description="of the residual |f(z) - z| / |f(z)|, where solving ends")
-    normalisation: Literal["none", "weight_norm", "spectral_norm"] = Field(
-        "none", description="torchdeq's, on the stack"
-    )
     drawn: Literal[False] = False
     backpropagate: None = None
     progressive: Literal[0.0] = 0.0
@@ -48,10 +50,9 @@ class DEQ(Model):
         super().__init__(settings, vocabulary)
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n))
         self.norm = nn.LayerNorm(settings.width)
-        limits = {"f_max_iter": settings.i, "b_max_iter": settings.i}
         stop = {"f_tol": settings.tolerance, "b_tol": settings.tolerance, "f_stop_mode": "rel", "b_stop_mode": "rel"}
         # Backwards the problem is linear, and Broyden's method divides by zero where a position has no gradient.
-        self._deq = get_deq(f_solver=settings.solver, b_solver="anderson", ift=True, **limits, **stop)
+        self._deq = get_deq(f_solver=settings.solver, b_solver="anderson", ift=True, b_max_iter=settings.i, **stop)
 
     def function(self, z: Tensor, e: Tensor) -> Tensor:
         """f(z, e), on (B, T, d)."""
@@ -67,7 +68,7 @@ class DEQ(Model):
         without_gradient: int = 0,
         generator: Generator | None = None,
     ) -> Iterator[State]:
-        """With gradient, the fixed point alone; without, the solver's best state after each evaluation of f.
+        """With gradient, what is found alone; without, what would have been found with each number of evaluations.
 
         Activation checkpointing has nothing to spare: the implicit gradient keeps one evaluation of f, whatever i is.
         A state is (z, residual, evaluations), the last two of each position, (B, T).
@@ -83,8 +84,9 @@ class DEQ(Model):
 
         start = torch.zeros_like(e).flatten(0, 1)
         if torch.is_grad_enabled():
-            (z,), info = self._deq(f, start, solver_kwargs={"f_max_iter": limit})
-            yield self._state(z, info["rel_lowest"], info["nstep"], e)
+            uncounted = UNCOUNTED[self.settings.solver]
+            (z,), info = self._deq(f, start, solver_kwargs={"f_max_iter": limit - 1 - uncounted})
+            yield self._state(z, info["rel_lowest"], info["nstep"] + uncounted + 1, e)
         else:
             yield from self._solving(f, start, limit, e)
 
@@ -106,22 +108,24 @@ class DEQ(Model):
         return z, e[..., 0], e[..., 0]
 
     def _solving(self, f: Callable[[Tensor], Tensor], z: Tensor, limit: int, e: Tensor) -> Iterator[State]:
-        first = FIRST[self.settings.solver]
+        first, uncounted = FIRST[self.settings.solver], UNCOUNTED[self.settings.solver]
         start = z
-        for t in range(1, min(first, limit + 1)):
+        for t in range(1, min(first, limit) + 1):
             before, z = z, f(z)
             residual = (z - before).norm(dim=1) / z.norm(dim=1)
             yield self._state(z, residual, torch.full_like(residual, t), e)
-        if limit < first:
+        if limit <= first:
             return
         solve = get_solver(self.settings.solver)
-        tell = list(range(first, limit + 1))
-        _, found, info = solve(f, start, max_iter=limit, tol=self.settings.tolerance, stop_mode="rel", indexing=tell)
+        tell = list(range(first, limit))
+        _, found, info = solve(
+            f, start, max_iter=limit - 1 - uncounted, tol=self.settings.tolerance, stop_mode="rel", indexing=tell
+        )
         residuals = info["rel_trace"].cummin(dim=1).values[:, 1:]
         for t in tell:
             place = min(t - first, len(found) - 1)
-            evaluations = torch.full_like(residuals[:, 0], first + place)
-            yield self._state(found[place], residuals[:, min(place, residuals.shape[1] - 1)], evaluations, e)
+            evaluations = torch.full_like(residuals[:, 0], first + place + 1)
+            yield self._state(f(found[place]), residuals[:, min(place, residuals.shape[1] - 1)], evaluations, e)
 
     @staticmethod
     def _state(z: Tensor, residual: Tensor, evaluations: Tensor, e: Tensor) -> State:

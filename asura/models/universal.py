@@ -63,7 +63,10 @@ class Universal(Model):
         self.measured = ("halting_iterations",) if self.halting else ()
 
     def start(self, tokens: Tensor, generator: Generator | None = None) -> State:
-        """(z,), and with ACT (z, weighted sum of states, h, iterations taken, remainder), the last three (B, T)."""
+        """(z,), and with ACT (z, weighted sum of states, h, iterations taken, remainder), the last three (B, T).
+
+        The remainder is the weight of the last state, were this iteration the last: 1 - h before it.
+        """
         z = self.embed(tokens)
         if not self.halting:
             return (z,)
@@ -84,7 +87,7 @@ class Universal(Model):
         probability = self.halting(z) * running
         halts = ((h + probability > self.settings.halting_threshold).to(h.dtype)) * running
         weight = torch.where(halts > 0, 1 - h, probability)
-        remainder = torch.where(halts > 0, 1 - h, remainder)
+        remainder = torch.where(running > 0, 1 - h, remainder)
         z = torch.where(running[..., None] > 0, new, z)
         # Where a position halts, h is set rather than summed, so that it is 1 and not nearly 1.
         h = torch.where(halts > 0, torch.ones_like(h), h + weight)
@@ -101,8 +104,8 @@ class Universal(Model):
         """The ponder cost."""
         if not self.halting:
             return None
-        _, _, h, taken, remainder = state
-        return self.settings.ponder_cost * (taken + torch.where(h < 1, 1 - h, remainder)).mean()
+        *_, taken, remainder = state
+        return self.settings.ponder_cost * (taken + remainder).mean()
 
     def measures(self, state: State) -> dict[str, Tensor]:
         """Mean number of iterations that the positions of each sequence took."""

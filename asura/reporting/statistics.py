@@ -14,7 +14,7 @@ SAME = 1e-12  # samples that differ by less have no variance but rounding
 
 
 class MeanInterval(NamedTuple):
-    """Mean over seeds with its t-interval; a single seed has a mean and no interval (nan)."""
+    """Mean over seeds with its t-interval; where they do not vary, as a single seed, there is none (nan)."""
 
     mean: float
     low: float
@@ -33,16 +33,14 @@ class PairedDifference(NamedTuple):
 
 
 def mean_interval(values: ArrayLike) -> MeanInterval:
-    """Mean and t-interval of the finite values; equal values give an interval of zero width."""
+    """Mean and t-interval of the finite values; equal ones, as those of few seeds may be, do not say how they vary."""
     sample = np.asarray(values, dtype=float)
     sample = sample[np.isfinite(sample)]
     if sample.size == 0:
         return MeanInterval(math.nan, math.nan, math.nan, 0)
     mean = float(sample.mean())
-    if sample.size == 1:
-        return MeanInterval(mean, math.nan, math.nan, 1)
     if np.ptp(sample) < SAME:
-        return MeanInterval(mean, mean, mean, sample.size)
+        return MeanInterval(mean, math.nan, math.nan, sample.size)
     low, high = stats.t.interval(CONFIDENCE, sample.size - 1, loc=mean, scale=stats.sem(sample))
     return MeanInterval(mean, float(low), float(high), sample.size)
 
@@ -50,12 +48,12 @@ def mean_interval(values: ArrayLike) -> MeanInterval:
 def paired_difference(first: pd.Series, second: pd.Series) -> PairedDifference:
     """First minus second, both indexed by seed; seeds that only one of them has are left out.
 
-    When every difference is the same the t-test is undefined: the interval has zero width and p is nan.
+    When every difference is the same the t-test is undefined: there is no interval, and p is nan.
     """
     pairs = pd.concat([first.rename("first"), second.rename("second")], axis="columns", join="inner").dropna()
     differences = pairs["first"] - pairs["second"]
     mean, low, high, count = mean_interval(differences)
-    if count < 2 or low == high:
+    if math.isnan(low):
         return PairedDifference(mean, low, high, math.nan, count)
     test = stats.ttest_rel(pairs["first"], pairs["second"])
     low, high = test.confidence_interval(CONFIDENCE)

@@ -30,16 +30,14 @@ class Batch(NamedTuple):
 class Task(BaseModel):
     """Settings of a task; a subclass is one task, in one file.
 
-    metric: the score it is published with: `accuracy` counts asked positions, `exact_match` whole examples, and
+    metric: the score it is ranked by: `accuracy` counts asked positions, `exact_match` whole examples, and
     `bits_per_byte`, of which less is better, measures how well a text is predicted.
     reads_its_answers: the input holds earlier answers (next-token prediction), so the model must be causal.
-    holds_out: split `test` has examples that training never sees; otherwise it is the training distribution itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     metric: ClassVar[Metric] = "accuracy"
     reads_its_answers: ClassVar[bool] = False
-    holds_out: ClassVar[bool] = False
 
     @property
     def reads(self) -> Corpus | None:
@@ -63,7 +61,11 @@ class Task(BaseModel):
 
     @property
     def splits(self) -> dict[str, Self]:
-        """The task at each evaluation split: `test` is as hard as training, the others are harder."""
+        """The task at each evaluation split.
+
+        `test` is the training distribution, of which some tasks hold examples out; the others differ from it in one
+        thing.
+        """
         raise NotImplementedError
 
     def draw(self, count: int, generator: Generator) -> Batch:

@@ -26,8 +26,8 @@ class Composition(Task):
     atomic facts and from two-hop facts composed of the others, `ratio` of these for each atomic one of theirs.
     Published: 2,000 entities, 200 relations, ratio 3.6 … 18, and unseen facts that are a sample of those here.
 
-    Splits: `test`, the facts trained on; `unseen`, the other two-hop facts composed of facts that are not held
-    out; `out_of_distribution`, two-hop facts composed of two held-out ones.
+    Splits: `test`, two-hop facts that are not trained on, composed of facts that are not held out;
+    `out_of_distribution`, two-hop facts composed of two held-out ones; `trained_facts`, those known by heart.
     """
 
     entities: int = Field(100, ge=2, le=LARGEST)
@@ -83,9 +83,9 @@ class Composition(Task):
     def splits(self) -> dict[str, Self]:
         """See the class."""
         return {
-            "test": self,
-            "unseen": self.model_copy(update={"facts": "unseen"}),
+            "test": self.model_copy(update={"facts": "unseen"}),
             "out_of_distribution": self.model_copy(update={"facts": "out_of_distribution"}),
+            "trained_facts": self,
         }
 
     @property

@@ -1,7 +1,7 @@
 """Handwritten digits: say which digit an image of 8 × 8 pixels shows."""
 
 from functools import cache
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import torch
 from pydantic import Field
@@ -30,8 +30,6 @@ class Digits(Task):
     Splits: `test`, held-out images; `noisy`, these with uniform noise of up to `noise_to` on every pixel; `shifted`,
     these rolled by a pixel upwards, downwards, to the left or to the right.
     """
-
-    holds_out: ClassVar[bool] = True
 
     levels: int = Field(17, ge=2, le=BRIGHTEST + 1)
     """Grey levels that pixels are rounded down to; images have 17."""

@@ -46,7 +46,6 @@ class ReasoningGym(Task):
 
     metric: ClassVar[Metric] = "exact_match"
     reads_its_answers: ClassVar[bool] = True
-    holds_out: ClassVar[bool] = True
 
     generator: str = "chain_sum"
     """Its name in Reasoning Gym."""

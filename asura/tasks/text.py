@@ -28,7 +28,6 @@ class Text(Task):
 
     metric: ClassVar[Metric] = "bits_per_byte"
     reads_its_answers: ClassVar[bool] = True
-    holds_out: ClassVar[bool] = True
 
     corpus: AnyCorpus = Embedded()
     """Where documents come from, and how they are cut into tokens."""

@@ -46,11 +46,6 @@ class Written(Task):
         return self.task.reads_its_answers
 
     @property
-    def holds_out(self) -> bool:
-        """As the task does."""
-        return self.task.holds_out
-
-    @property
     def reads(self) -> AnyCorpus:
         """The corpus of the text."""
         return self.text.corpus

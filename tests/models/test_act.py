@@ -52,7 +52,7 @@ def test_what_has_not_halted_ends_at_the_last_iteration():
     z = plain_states(model)
     *_, last = model.trajectory(TOKENS)
     assert torch.allclose(model.read(last), 0.2 * z[0] + 0.8 * z[1], atol=1e-6)  # 0.3 and the remainder 0.5
-    assert torch.allclose(model.penalty(last), torch.tensor(0.01 * 2.5))
+    assert torch.allclose(model.penalty(last), torch.tensor(0.01 * 2.8))  # two iterations and the last one's weight
 
 
 def test_the_weights_of_a_position_sum_to_1():

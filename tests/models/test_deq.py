@@ -1,3 +1,5 @@
+from unittest.mock import Mock
+
 import pytest
 import torch
 
@@ -37,7 +39,7 @@ def test_the_implicit_gradient_is_that_of_a_long_unrolling(solver: str):
 def test_the_residual_is_below_the_tolerance_or_reported(solver: str):
     with torch.no_grad():
         *_, solved = small(solver=solver).eval().trajectory(TOKENS)
-        *_, hurried = small(solver=solver, i=3).eval().trajectory(TOKENS)
+        *_, hurried = small(solver=solver, i=4).eval().trajectory(TOKENS)
         model = small(solver=solver)
         e = model.embed(TOKENS)
         again = model.function(solved[0], e)
@@ -56,6 +58,24 @@ def test_the_first_evaluations_are_plain_iterations():
         assert len(states) == 2
         assert torch.allclose(states[1][0], unrolled(model, 2))
         assert (states[1][2] == 2).all()
+
+
+@pytest.mark.parametrize("solver", ["anderson", "broyden"])
+@pytest.mark.parametrize("i", [4, 5, 9])
+def test_what_is_evaluated_is_what_was_trained_also_far_from_a_fixed_point(solver: str, i: int, monkeypatch):
+    model = small(solver=solver, i=i, tolerance=1e-9)
+    calls = Mock(wraps=model.function)
+    monkeypatch.setattr(model, "function", calls)
+    (trained,) = model.trajectory(TOKENS)
+    assert calls.call_count == i
+    with torch.no_grad():
+        states = list(model.trajectory(TOKENS))
+        longer = list(model.trajectory(TOKENS, i + 3))
+    assert len(states) == i and not model.measures(trained)["converged"].any()
+    assert torch.allclose(trained[0], states[-1][0], atol=1e-12)
+    assert torch.allclose(trained[1], states[-1][1], atol=1e-12)
+    assert torch.equal(longer[i - 1][0], states[-1][0])
+    assert [state[2].max().item() for state in longer] == list(range(1, i + 4))
 
 
 def test_settings_that_need_iterations_to_be_unrolled_are_refused():

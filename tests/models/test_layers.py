@@ -17,7 +17,7 @@ VOCABULARY = 7
 
 def small(name: str, **changes: object) -> Architecture:
     kind = ARCHITECTURES[name][0]
-    return kind(**{"n": 2, "width": 8, "heads": 2} | ({"i": 3} if kind.iterates() else {}) | changes)
+    return kind(**{"n": 2, "width": 8, "heads": 2} | ({"i": 4} if kind.iterates() else {}) | changes)
 
 
 EVERY = pytest.mark.parametrize("name", ARCHITECTURES)
