@@ -44,4 +44,6 @@ rule all:
     default_target: True
     input:
         f"{STUDY}/report.html",
+        rules.report.input,
+        rules.collect.output,
         every_run,

@@ -4,19 +4,31 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from asura.errors import UserError
 from asura.planning import Plan, digest, keep, kept, make
-from asura.validation import in_file, nearest
+from asura.validation import checked, in_file, mapping_at, nearest
 
-ABOUT = ("against", "controls", "tasks")
-"""What an ablation says beside the settings of its architectures."""
+
+class About(BaseModel):
+    """What an ablation says beside the settings of its architectures.
+
+    against: what each model is compared with (see `Plan`). controls: those wanted of each. tasks: those reported; all,
+    if none is named.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    against: str = "first"
+    controls: list[str] = []
+    tasks: list[str] = []
 
 
 def prepare_ablation(config: Mapping[str, Any], results: Path, ablation: str, models: Mapping[str, Any]) -> Plan:
     """The plan of an ablation of a study, kept in its folder.
 
-    `models` has settings by architecture, and may have `against`, what each is compared with (see `Plan`; else the
-    first), `controls`, those wanted of each model, and `tasks`, those that are reported.
+    `models` has settings by architecture, and may have what `About` has.
 
     Its runs stand among the study's, so that what the study has trained is not trained again. Raises UserError and
     OSError.
@@ -26,12 +38,18 @@ def prepare_ablation(config: Mapping[str, Any], results: Path, ablation: str, mo
     study = results / str(config["name"])
     folder = study / "ablations" / ablation
     with in_file(f"ablation {ablation}"):
-        filled = _filled(models, {"n": 1, "i": 4, **config.get("ablated", {})})
-        own = {**shared, "tasks": tasks, "models": filled, "controls": models.get("controls", [])}
-        told = {"against": models.get("against", "first"), "reported": models.get("tasks", list(tasks))}
-        identity = digest({**own, **told})
-        plan = kept(folder, identity) or reported(make(own), told["reported"])._replace(digest=identity)
-        plan = plan._replace(against=_checked(told["against"], plan))
+        given = mapping_at(models, "models")
+        about = checked(About, {key: value for key, value in given.items() if key in About.model_fields}, "")
+        for task in about.tasks:
+            if task not in tasks:
+                raise UserError(f"tasks: no such task{nearest(task, tasks)}")
+        filled = _filled(given, {"n": 1, "i": 4, **config.get("ablated", {})})
+        own = {**shared, "tasks": tasks, "models": filled, "controls": about.controls}
+        identity = digest({**own, "about": about.model_dump()})
+        plan = kept(folder, identity)
+        if plan is None:
+            plan = reported(make(own), about.tasks or tasks)._replace(digest=identity, against=about.against)
+            _check_compared(plan)
     keep(plan, own, folder, study)
     return plan
 
@@ -47,18 +65,18 @@ def _filled(models: Mapping[str, Any], ablated: Mapping[str, int]) -> dict[str, 
     depth = {"n": ablated["n"] * ablated["i"]}
     size = {"n": ablated["n"], "i": ablated["i"]}
     filled = {}
-    for architecture, settings in models.items():
-        if architecture in ABOUT:
-            continue
-        entries = settings if isinstance(settings, list) else [settings]
+    for architecture in [name for name in models if name not in About.model_fields]:
+        entries = models[architecture] if isinstance(models[architecture], list) else [models[architecture]]
+        entries = [mapping_at(entry, f"models.{architecture}") for entry in entries]
         if any("resources" in entry for entry in entries):
             raise UserError(f"models.{architecture}.resources: they stand in the study, at ablated.resources")
         filled[architecture] = [{**(depth if architecture == "vanilla" else size), **entry} for entry in entries]
     return filled
 
 
-def _checked(against: str, plan: Plan) -> str:
+def _check_compared(plan: Plan) -> None:
     allowed = {key for model in plan.models for key in plan.settings_of(model)} | {"first", "previous"}
-    if against not in allowed:
-        raise UserError(f"against: no such setting{nearest(against, allowed)}")
-    return against
+    if plan.against not in allowed:
+        raise UserError(f"against: no such setting{nearest(plan.against, allowed)}")
+    if plan.against not in ("first", "previous") and not plan.compared():
+        raise UserError(f"against: found {plan.against!r}; no two models differ in it alone")

@@ -46,6 +46,9 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
         from asura.estimate import print_plan
 
         print_plan(planned)
+        if config.get("ablations"):
+            names = ", ".join(config["ablations"])
+            typer.echo(f"Its ablations are not counted ({names}); `snakemake -n` counts their runs.")
 
 
 @app.command()

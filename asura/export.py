@@ -8,10 +8,11 @@ import torch
 import yaml
 from tabulate import tabulate
 
+from asura.errors import UserError
 from asura.evaluation.evaluate import load_trained
 from asura.matching import cost
 from asura.models.model import Model
-from asura.pretrained import Config, Pretrained, write
+from asura.pretrained import Config, Pretrained, is_pretrained, write
 from asura.runs import Run, RunFolder
 
 TRAINED_BY = {"task_name", "task", "training", "seed", "start_from"}
@@ -50,11 +51,14 @@ logits = model(tokens)  # (B, T) int64 -> (B, T, {vocabulary})
 
 
 def export(path: Path, to: Path) -> None:
-    """Write the model of a trained run to a folder.
+    """Write the model of a trained run to a folder, in place of what an earlier export left there.
 
-    Raises UserError where the run has not ended, or has failed, and OSError where nothing can be written.
+    Raises UserError where the run has not ended, or has failed, or the folder holds other files, and OSError where
+    nothing can be written.
     """
     folder = RunFolder(path)
+    if to.is_dir() and any(to.iterdir()) and not is_pretrained(to):
+        raise UserError(f"{to}: it holds other files; give a new folder, an empty one, or one of an earlier export")
     run, model = load_trained(path, torch.device("cpu"))
     config = Config(model=run.model, vocabulary=run.task.vocabulary, sequence_length=run.task.sequence_length)
     tokenizer = folder.tokenizer.read_text(encoding="utf-8") if folder.tokenizer.is_file() else None

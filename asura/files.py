@@ -95,9 +95,12 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
-    """Read what `write_sealed` wrote, or an object that was never sealed. Raises UserError."""
-    content = read_json(path)
-    if SEAL in content and content[SEAL] != _seal(content):
+    """Read what `write_sealed` wrote. Raises UserError."""
+    try:
+        content = read_json(path)
+    except UserError as error:
+        raise UserError(f"{error}; {DELETE}") from None
+    if content.get(SEAL) != _seal(content):
         raise UserError(f"{path}: its content does not have the checksum it was written with; {DELETE}")
     return content
 

@@ -5,6 +5,7 @@ workflow reads it on each start, in every job, and must not build models for tha
 """
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -66,6 +67,8 @@ class Plan(NamedTuple):
         others: dict[str, str] = {}
         for model in self.models:
             task, label, settings = model["task"], model["label"], self.settings_of(model)
+            if self.against not in ("first", "previous", *settings):
+                continue
             equal = {k: v for k, v in settings.items() if k != self.against} if self.against in settings else None
             group = _as_json([task, equal])
             if group in others:
@@ -185,8 +188,10 @@ def keep(plan: Plan, config: Mapping[str, Any], folder: Path, study: Path) -> No
     """Write a plan to a folder, and what its runs and corpora are to theirs, where it differs. Raises OSError."""
     _write_json(folder / "study.json", json.loads(_as_json(config)))
     _write_json(folder / "plan.json", sealed(plan._asdict()))
-    for run_folder, run in plan.runs.items():
-        _write_json(study / run_folder / "run.json", run)
+    written = [run_folder for run_folder, run in plan.runs.items() if _write_json(study / run_folder / "run.json", run)]
+    if again := [run_folder for run_folder in written if (study / run_folder / "training.json").is_file()]:
+        said = f"{len(again)} runs that have ended are planned anew, with other settings, {again[0]} first"
+        print(f"asura: {study}: {said}", file=sys.stderr)
     for corpus in plan.corpora.values():
         _write_json(corpus_folder(corpus) / "corpus.json", corpus)
 
@@ -213,7 +218,10 @@ def _as_json(content: Any) -> str:
     return json.dumps(content, default=str)
 
 
-def _write_json(path: Path, content: Any) -> None:
+def _write_json(path: Path, content: Any) -> bool:
+    """Write what is not there already; whether it was not."""
     text = json.dumps(content, indent=1) + "\n"
-    if not path.is_file() or path.read_bytes() != text.encode():
-        write_text(path, text)
+    if path.is_file() and path.read_bytes() == text.encode():
+        return False
+    write_text(path, text)
+    return True

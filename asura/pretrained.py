@@ -55,6 +55,14 @@ def write(pretrained: Pretrained, folder: Path) -> None:
     save_tensors(folder / WEIGHTS, pretrained.model.state_dict(), {"config": config})
 
 
+def is_pretrained(folder: Path) -> bool:
+    """Whether a folder holds such a model, be it damaged."""
+    try:
+        return read_json(folder / CONFIG).keys() == Config.model_fields.keys()
+    except UserError:
+        return False
+
+
 def read(folder: Path) -> Pretrained:
     """Read the files. Raises UserError where one is missing, damaged, or not of the others."""
     remedy = "export or download the model again"
@@ -73,7 +81,10 @@ def read(folder: Path) -> Pretrained:
 
 
 def _text(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.is_file() else None
+    try:
+        return path.read_text(encoding="utf-8") if path.is_file() else None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: it is not UTF-8 text ({error}); export or download the model again") from None
 
 
 def load(name: str | Path, **options: Any) -> Pretrained:

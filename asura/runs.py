@@ -1,7 +1,7 @@
 """One run: all that is said of it in run.json, and the folder in which it is trained."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 
 from asura.errors import UserError
-from asura.files import read_json, read_sealed
+from asura.files import checksum, read_json, read_sealed
 from asura.models import AnyArchitecture
 from asura.tasks import TASKS, Task
 from asura.tasks.base import LARGEST
@@ -104,6 +104,10 @@ class Run(BaseModel):
         return self.training.steps * self.training.batch * self.task.sequence_length
 
 
+RECORDED = ("weights", "metrics", "tokenizer")
+"""Files of a run whose checksums stand in its record."""
+
+
 class RunFolder:
     """Names of the files of a run: the settings come first, and each file is made from those before it."""
 
@@ -135,6 +139,20 @@ class RunFolder:
             raise UserError(f"{self.record}: it is of other settings than {self.run.name}; train the run again")
         return record
 
+    def damaged(self, record: Mapping[str, Any], names: Iterable[str] = RECORDED) -> Path | None:
+        """The first of these files that is missing, or without its checksum in the record."""
+        for name in names:
+            path: Path = getattr(self, name)
+            if record[name] != (checksum(path) if path.is_file() else None):
+                return path
+        return None
+
+    def check(self, record: Mapping[str, Any], names: Iterable[str] = RECORDED) -> None:
+        """Raises UserError where one of these files is missing, or without its checksum in the record."""
+        if path := self.damaged(record, names):
+            remedy = f"delete {self.record.name} to train again"
+            raise UserError(f"{path}: missing, or without the checksum in {self.record.name}; {remedy}")
+
     def is_of(self, run: "Run") -> bool:
         """Whether run.json is that of a run. Raises UserError where there is none, or it is damaged."""
         return digest(read_run(self.run)) == digest(run)
@@ -143,7 +161,10 @@ class RunFolder:
         """The lines of the metrics, less a last one that is being written. Raises UserError."""
         try:
             *lines, _ = self.metrics.read_text(encoding="utf-8").split("\n")
-            return [json.loads(line) for line in lines]
+            rows = [json.loads(line) for line in lines]
+            if not all(isinstance(row, dict) for row in rows):
+                raise ValueError("a line is no object")
+            return rows
         except OSError as error:
             raise UserError(f"{self.metrics}: it cannot be read ({error.strerror})") from None
         except ValueError as error:

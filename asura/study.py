@@ -47,6 +47,8 @@ class Evaluation(BaseModel):
         for name in names:
             if name not in BENCHMARKS:
                 raise ValueError(f"no such benchmark{nearest(name, BENCHMARKS)}")
+            if names.count(name) > 1:
+                raise ValueError(f"{name} stands there twice; name each once")
         return names
 
 

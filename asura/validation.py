@@ -43,7 +43,7 @@ def nearest(found: Any, allowed: Iterable[str]) -> str:
     names = sorted(allowed)
     close = get_close_matches(str(found), names, n=1)
     guess = f"did you mean {close[0]!r}? " if close else ""
-    return f": found {short(found)}; {guess}allowed: {', '.join(names)}"
+    return f": found {short(found)}; {guess}allowed: {', '.join(names) or 'none'}"
 
 
 def short(value: Any) -> str:

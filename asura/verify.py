@@ -9,7 +9,7 @@ from typing import Any
 
 from asura.ablations import reported
 from asura.errors import UserError
-from asura.files import SEAL, checksum, read_json
+from asura.files import read_json
 from asura.planning import Plan, load, make
 from asura.reporting.ablations import write_ablation
 from asura.reporting.beside_published import beside_published
@@ -72,14 +72,9 @@ def _run(study: Path, name: str, content: dict[str, Any], plan: Plan) -> int:
         raise UserError(f"{folder.run}: it is not the run of plan.json")
     run = read_run(folder.run)
     record = folder.read_record_of(run)
-    for path, sealed in ((folder.record, record), (folder.evaluation, folder.read_evaluation())):
-        if SEAL not in sealed:
-            raise UserError(f"{path}: it has no checksum of itself")
     if run.start_from and record["start"] != RunFolder(study / run.start_from).read_record()["weights"]:
         raise UserError(f"{folder.record}: it started from other weights than those of {run.start_from}")
-    for path, key in ((folder.weights, "weights"), (folder.metrics, "metrics"), (folder.tokenizer, "tokenizer")):
-        if record[key] != (checksum(path) if path.is_file() else None):
-            raise UserError(f"{path}: missing, or without the checksum in {folder.record.name}")
+    folder.check(record)
     if load_tensors(folder.weights)[1]["run"] != record["run"]:
         raise UserError(f"{folder.weights}: it holds the weights of another run")
     return len(read_evaluation_of(folder, run, plan)["rows"])

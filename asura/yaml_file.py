@@ -23,15 +23,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
+MERGE = "tag:yaml.org,2002:merge"  # of the key `<<`
+
+
 class _UniqueKeys(yaml.SafeLoader):
     """YAML's safe loader, which refuses a key that stands twice rather than dropping the first."""
 
 
 def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands there twice", node.start_mark)
+    keys: list[Any] = []
+    for key_node, _ in node.value:
+        if key_node.tag == MERGE:
+            continue
+        key = loader.construct_object(key_node, deep=True)
+        if key in keys:
+            raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands there twice", key_node.start_mark)
+        keys.append(key)
     return loader.construct_mapping(node, deep=True)
 
 

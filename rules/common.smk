@@ -150,13 +150,13 @@ def runs_of_ablation(ablation):
             plan = load(folder / "plan.json")
         else:
             plan = prepare_ablation(config, RESULTS, ablation, ABLATIONS[ablation])
-    names = ("training.json", "evaluation.json")
+    names = ("weights.safetensors", "training.json", "evaluation.json")
     return [folder / "plan.json"] + [f"{STUDY}/{run}/{name}" for run in plan.runs for name in names]
 
 
 def every_run(wildcards):
     """What the runs of the study and its ablations leave: asked for by itself, a run that was deleted runs again."""
-    runs = of_every_run("training.json") + of_every_run("evaluation.json")
+    runs = sum(map(of_every_run, ("weights.safetensors", "training.json", "evaluation.json")), [])
     return runs + sum(map(runs_of_ablation, NAMED_ABLATIONS), [])
 
 

@@ -53,9 +53,34 @@ def test_a_control_that_starts_from_a_text_is_compared_with_itself_from_scratch(
         assert against == (label.removesuffix("+start_from=text") if "start_from" in label else None)
 
 
-def test_a_setting_that_no_model_has_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"ablation x: against: no such setting: found 'casual'; .* 'causal'"):
-        prepare_ablation(STUDY, tmp_path, "x", {"asura": {}, "against": "casual"})
+def test_models_without_the_setting_are_compared_with_nothing(tmp_path):
+    models = {"vanilla": {}, "universal": {}, "asura": {"skip_init": ["pass_through", "random"]}}
+    plan = prepare_ablation(STUDY, tmp_path, "x", models | {"against": "skip_init"})
+    assert [against for _, against in compared(plan)] == [None, None, None, "asura-n1-i2"]
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ({"asura": {}, "against": "casual"}, r"against: no such setting: found 'casual'; .* 'causal'"),
+        (
+            {"asura": {"iteration_norm": NORMS}, "against": "causal"},
+            r"against: found 'causal'; no two models",
+        ),
+        ({"asura": {}, "against": ["causal"]}, r"against: found \['causal'\]; "),
+        ({"asura": {}, "tasks": ["phopp"]}, r"tasks: no such task: found 'phopp'; did you mean 'phop'"),
+        ({"asura": {}, "tasks": "phop"}, r"tasks: found 'phop'; "),
+        ({"asura": {}, "controls": "iso_param"}, r"controls: found 'iso_param'; "),
+        ({"asura": {}, "Against": "previous"}, r"models\.Against: found 'previous'; give a mapping of settings"),
+        ({"asura": None}, r"models\.asura: found None; give a mapping of settings"),
+        ({"asura": ["x"]}, r"models\.asura: found 'x'; give a mapping of settings"),
+        ({"asurra": {}}, r"models\.asurra: no such architecture.*'asura'"),
+        ([], r"models: found \[\]; give a mapping of settings"),
+    ],
+)
+def test_what_an_ablation_says_wrongly_is_refused(tmp_path, models: object, message: str):
+    with pytest.raises(UserError, match=f"^ablation x: {message}"):
+        prepare_ablation(STUDY, tmp_path, "x", models)
 
 
 def test_a_changed_ablation_is_planned_anew_and_one_that_is_not_is_kept(tmp_path):

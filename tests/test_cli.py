@@ -107,6 +107,7 @@ def test_a_run_is_exported_and_a_text_continued_by_hand(asura, corpus, tmp_path)
         (["train", "none.json", "--out", "x"], ["none.json: no such file"]),
         (["train", "tiny.yaml", "--out", "x"], ["tiny.yaml: it is not JSON"]),
         (["train", "run.json", "--out", "tiny.yaml"], ["tiny.yaml: File exists"]),
+        (["train", "run.json", "--out", "x", "--start-from", "y"], ["it starts from no other run; leave out"]),
         (["train", "run.json", "--out", "tiny.yaml/x"], ["tiny.yaml/x: Not a directory"]),
         (["evaluate", "."], ["training.json: no such file", "not been trained"]),
         (["evaluate", ".", "--iterations", "all"], ["evaluation.iterations: found 'all'", "'up_to_twice'"]),

@@ -52,7 +52,7 @@ def test_the_trained_iterations_are_the_usual_ones_and_others_can_be_asked_for(f
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_greedy_tokens_against_a_plain_loop_over_the_last_positions(name: str):
     iterates = ARCHITECTURES[name][0].iterates()
-    model = build({"architecture": name, "n": 1, "width": 8, "heads": 2} | ({"i": 3} if iterates else {}), 11).eval()
+    model = build({"architecture": name, "n": 1, "width": 8, "heads": 2} | ({"i": 4} if iterates else {}), 11).eval()
     read = [3, 1, 4, 1, 5]
     found = continuation(model, read, 7, 9, 0.0, no_draw(), iterations=4)
     for _ in range(6):
@@ -99,5 +99,5 @@ def test_what_cannot_be_continued_is_said_in_one_line(folder, tmp_path):
     with pytest.raises(UserError, match="its training ended at step 200, diverged"):
         generate(diverged.path, "the", 1)
     folder.tokenizer.write_text("{")
-    with pytest.raises(UserError, match=r"tokenizer\.json: it is no tokenizer"):
+    with pytest.raises(UserError, match=r"tokenizer\.json: missing, or without the checksum in training\.json; delete"):
         generate(folder.path, "the", 1)

@@ -59,7 +59,7 @@ def test_an_exported_run_gives_the_same_logits_to_the_bit(folder, exported):
 def test_every_architecture_is_read_back(name: str, tmp_path):
     iterates = ARCHITECTURES[name][0].iterates()
     settings = {"architecture": name, "n": 2, "width": 8, "heads": 2, "positions": "learned"}
-    model = build(settings | ({"i": 3} if iterates else {}), 3, seed=5).eval()
+    model = build(settings | ({"i": 4} if iterates else {}), 3, seed=5).eval()
     config = Config(model=model.settings, vocabulary=3, sequence_length=8)
     write(Pretrained(model, config, None, None), tmp_path)
     loaded = read(tmp_path)
@@ -121,7 +121,7 @@ def test_the_card_has_the_floor_of_a_benchmark_beside_its_score(folder, tmp_path
     rows = [{"benchmark": "copa", "iterations": t, "metric": "accuracy", **score} for t in (1, 2)]
     weights = folder.read_record()["weights"]
     done = {"made_of": {"weights": weights}, "rows": rows, "floors": {"copa": {"accuracy": 0.55}}}
-    folder.evaluation.write_text(json.dumps(done))
+    write_sealed(folder.evaluation, done)
     export(folder.path, tmp_path / "x")
     (row,) = [line for line in (tmp_path / "x" / "README.md").read_text().splitlines() if "copa" in line]
     assert row.replace("|", " ").split() == ["copa", "2", "accuracy", "0.25", "0.01", "500", "0.55"]
@@ -240,3 +240,17 @@ print("huggingface_hub" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_a_folder_that_holds_other_files_is_not_written_over(folder, tmp_path):
+    there = tmp_path / "x"
+    for name in ("README.md", "config.json", "tokenizer.json"):
+        there.mkdir(exist_ok=True)
+        (there / name).write_text("{}")
+        with pytest.raises(UserError, match=r"x: it holds other files; give a new folder"):
+            export(folder.path, there)
+        assert [path.read_text() for path in there.iterdir()] == ["{}"]
+        (there / name).unlink()
+    for _ in range(2):  # an empty folder, and one of an earlier export
+        export(folder.path, there)
+    assert read(there).config.vocabulary > 0

@@ -78,6 +78,7 @@ BAD = {
     "unknown task": ({"tasks": {"fhop": {}}}, "tasks.fhop: no such task", "did you mean 'phop'"),
     "unknown kind": ({"tasks": {"x": {"task": 3}}}, "tasks.x: no such task", "found 3", "allowed: addition"),
     "task setting": ({"tasks": {"phop": {"hop": 2}}}, "tasks.phop.hop: no such key", "did you mean 'hops'"),
+    "benchmark twice": ({"evaluation": {"benchmarks": ["copa", "copa"]}}, "copa stands there twice; name each once"),
     "unknown value": ({"models": {"asura": {**ASURA, "long_skip": "ad"}}}, "long_skip: found 'ad'", "'concat'"),
     "unknown control": ({"controls": ["iso_parm"]}, "controls.0: found 'iso_parm'", "'iso_param'"),
     "guidance too short": ({"models": {"asura": {**ASURA, "guidance": [1.0]}}}, "1 weights for i = 2"),
@@ -134,7 +135,8 @@ def test_what_is_missing_is_named():
     ("text", "message"),
     [
         ("a: [1", "not YAML"),
-        ("a: 1\na: 2", "'a' stands there twice"),
+        ("a: 1\na: 2", "'a' stands there twice in"),
+        ("b: 1\na: 1\nc: 1\na: 2", "line 4, column 1"),
         ("- 1", "found list; a study is a mapping"),
         ("", "found NoneType; a study is a mapping"),
         ("a: &x [*x]\n? [1]\n: 2", "not YAML"),
@@ -157,7 +159,7 @@ def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path):
 
 
 def test_yaml_is_read_as_pyyaml_reads_it(tmp_path):
-    text = "a: {b: [1, 2.5, x, null, true]}\nc: &c {d: 1}\ne: *c\n"
+    text = "a: {b: [1, 2.5, x, null, true]}\nc: &c {d: 1}\ne: *c\nf: {<<: *c, g: 2}\nh: {<<: *c, d: 3}\n"
     (tmp_path / "x.yaml").write_text(text)
     assert read_yaml(tmp_path / "x.yaml") == yaml.safe_load(text)
 

@@ -10,7 +10,7 @@ from asura.corpora.folders import data_folder, manifest_checksum
 from asura.errors import UserError
 from asura.evaluation.accuracy import task_rows
 from asura.evaluation.likelihood import text_rows
-from asura.files import checksum, read_json, remove_leftovers, write_sealed
+from asura.files import read_json, remove_leftovers, write_sealed
 from asura.models import build
 from asura.models.model import Model
 from asura.runs import Run, RunFolder, read_run
@@ -32,6 +32,8 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1) -> dict[str, 
     folder = RunFolder(path)
     run = read_run(folder.run)
     record = folder.read_record_of(run)
+    if evaluation.benchmarks and not isinstance(run.task, Text):
+        raise UserError(f"{run.label}: benchmarks are for models of text, and {run.task_name} is none; leave them out")
     if run.task.reads and record["corpus"] != manifest_checksum(run.task.reads.folder):
         raise UserError(f"{folder.record}: it is of other texts than the corpus has now; train the run again")
     made_of = {"weights": record["weights"], **evaluation.model_dump(mode="json")}
@@ -96,8 +98,7 @@ def load_trained(path: Path, device: torch.device) -> tuple[Run, Model]:
 
 def load_model(folder: RunFolder, run: Run, device: torch.device) -> Model:
     """The trained model of a run. Raises UserError."""
-    if checksum(folder.weights) != folder.read_record()["weights"]:
-        raise UserError(f"{folder.weights}: it does not have the checksum in {folder.record.name}; delete both")
+    folder.check(folder.read_record())
     tensors, _ = load_tensors(folder.weights)
     model = build(run.model, run.task.vocabulary, run.seed, device)
     try:

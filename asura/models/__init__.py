@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 
 import torch
 from pydantic import Field, TypeAdapter
@@ -29,14 +29,7 @@ ARCHITECTURES: dict[str, tuple[type[Architecture], type[Model]]] = {
 }
 
 AnyArchitecture = Annotated[
-    AsuraSettings
-    | AsuraFullSettings
-    | DeepThinkingSettings
-    | DEQSettings
-    | NDRSettings
-    | RecurrentDepthSettings
-    | UniversalSettings
-    | VanillaSettings,
+    Union[tuple(settings for settings, _ in ARCHITECTURES.values())],  # noqa: UP007
     Field(discriminator="architecture"),
 ]
 _settings = TypeAdapter(AnyArchitecture)

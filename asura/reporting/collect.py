@@ -36,6 +36,7 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
         outcome = {"status": "missing", "step": 0}
         if not partial or _is_done(folder, run, plan):
             record = folder.read_record_of(run)
+            folder.check(record, ["metrics"])
             outcome = {name: record[name] for name in outcome}
             evaluation = read_evaluation_of(folder, run, plan)
             floors |= evaluation["floors"]
@@ -107,7 +108,8 @@ def read_evaluation_of(folder: RunFolder, run: Run, plan: Plan) -> dict[str, Any
     """The evaluation of a run, which must be of the weights beside it and as the plan asks. Raises UserError."""
     evaluation = folder.read_evaluation()
     if not _is_as_asked(evaluation, folder.read_record(), run, plan):
-        raise UserError(f"{folder.evaluation}: it is of other weights, or was asked otherwise, than plan.json says")
+        wrong = "it is of other weights, or was asked otherwise, than plan.json says"
+        raise UserError(f"{folder.evaluation}: {wrong}; delete it to evaluate again")
     return evaluation
 
 
@@ -128,7 +130,8 @@ def _resources(folder: RunFolder) -> list[dict[str, Any]]:
         if path.is_file():
             try:
                 row = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
-                measured = {"seconds": row["s"], "max_rss_mb": row["max_rss"], "cpu_seconds": row["cpu_time"]}
+                measured = {"seconds": float(row["s"]), "max_rss_mb": float(row["max_rss"])}
+                measured |= {"cpu_seconds": float(row["cpu_time"])}
             except (ValueError, LookupError):
                 raise UserError(f"{path}: it is no benchmark file of Snakemake, or cut short; delete it") from None
             if rule == "train" and folder.record.is_file():

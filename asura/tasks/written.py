@@ -12,6 +12,7 @@ from asura.corpora.settings import AnyCorpus
 from asura.errors import UserError
 from asura.tasks.base import IGNORE, Batch, Metric, Task
 from asura.tasks.text import Text
+from asura.validation import nearest
 
 
 class Written(Task):
@@ -33,7 +34,10 @@ class Written(Task):
     def _of_its_kind(cls, value: Any, info: Any) -> Any:
         from asura.tasks import TASKS  # which holds this class too
 
-        return value if isinstance(value, Task) else TASKS[info.data["kind"]].model_validate(value)
+        kind = info.data.get("kind")
+        if kind not in TASKS:
+            raise ValueError(f"kind is no task{nearest(kind, TASKS)}")
+        return value if isinstance(value, Task) else TASKS[kind].model_validate(value)
 
     @property
     def metric(self) -> Metric:

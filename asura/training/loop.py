@@ -89,6 +89,8 @@ def _origin(run: Run, start_from: Path | None) -> _Origin:
 
 def _start(run: Run, start_from: Path | None) -> RunFolder | None:
     if run.start_from is None:
+        if start_from is not None:
+            raise UserError(f"{run.label}: it starts from no other run; leave out --start-from")
         return None
     if start_from is None:
         raise UserError(f"{run.label}: it starts from {run.start_from}; give that run's folder by --start-from")
@@ -105,8 +107,8 @@ def _result(origin: _Origin, folder: RunFolder) -> dict[str, Any] | None:
         record = {}
     if record.get("run") != origin.identity:
         wrong = f"{folder.record}: damaged, or of other settings, texts or first weights"
-    elif not folder.weights.is_file() or record.get("weights") != checksum(folder.weights):
-        wrong = f"{folder.weights}: missing or damaged"
+    elif path := folder.damaged(record):
+        wrong = f"{path}: missing or damaged"
     else:
         return record
     print(f"asura: {wrong}; the run is trained again", file=sys.stderr, flush=True)

@@ -54,6 +54,11 @@ def test_a_diverged_run_has_no_rows(tmp_path, monkeypatch):
     assert evaluate(tmp_path, FEW)["rows"] == []
 
 
+def test_benchmarks_of_a_model_that_is_not_of_text_are_refused(folder):
+    with pytest.raises(UserError, match="benchmarks are for models of text, and phop is none"):
+        evaluate(folder.path, Evaluation(examples=10, benchmarks=("copa",)))
+
+
 def test_a_run_in_training_is_refused(tmp_path):
     (tmp_path / "run.json").write_text(tiny_run().model_dump_json())
     with pytest.raises(UserError, match="not been trained to its end"):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from asura.errors import UserError
+from asura.files import checksum, read_sealed, write_sealed
 from asura.planning import Plan
 from asura.reporting.collect import collect, progress, read_results, write_results
 from asura.reporting.figures import FIGURES
@@ -48,13 +49,13 @@ def write_run(folder: Path, value: float, status: str = "finished") -> None:
     run = run_of(folder.parent.name, int(folder.name.removeprefix("seed")))
     record = {"status": status, "step": 20 if status == "finished" else 7, "weights": "abc", "seconds": 13.75}
     record |= {"run": digest(run)}
-    (folder / "training.json").write_text(json.dumps(record))
     rows = [SCORE | {"value": value}] if status == "finished" else []
     evaluation = {"made_of": {"weights": "abc", "benchmarks": [], **ASKED}, "rows": rows, "floors": {}}
-    (folder / "evaluation.json").write_text(json.dumps(evaluation))
+    write_sealed(folder / "evaluation.json", evaluation)
     metrics = [{"step": step, "tokens": 50 * step, "loss": value / step, "accuracy": value} for step in (10, 20)]
     metrics[1]["loss"] = None  # as of a loss that is no number
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in metrics))
+    write_sealed(folder / "training.json", record | {"metrics": checksum(folder / "metrics.jsonl")})
     for rule, seconds in {"train": "12.5", "evaluate": "0.9"}.items():
         used = [seconds, "0:00:12", "300.25", "9", "9", "9", "0.1", "-", "98", "11.75"]
         (folder / f"{rule}.benchmark.tsv").write_text("\n".join("\t".join(r) for r in (BENCHMARK.split(), used)) + "\n")
@@ -63,7 +64,7 @@ def write_run(folder: Path, value: float, status: str = "finished") -> None:
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     """Two models of two seeds, of which one run diverged."""
-    (tmp_path / "plan.json").write_text(json.dumps(plan_of(MODELS, [0, 1])._asdict()))
+    write_sealed(tmp_path / "plan.json", plan_of(MODELS, [0, 1])._asdict())
     for model, value in {"asura-n1-i2": THIRD, "universal-n1-i2": 0.6}.items():
         for seed in (0, 1):
             diverged = (model, seed) == ("universal-n1-i2", 1)
@@ -157,7 +158,7 @@ def test_a_run_trained_by_hand_has_no_benchmark(study: Path):
 
 def test_an_evaluation_of_other_weights_is_refused_and_in_partial_results_missing(study: Path):
     path = folder_of(study, "asura-n1-i2", 0) / "training.json"
-    path.write_text(path.read_text().replace("abc", "abd"))
+    write_sealed(path, read_sealed(path) | {"weights": "abd"})
     with pytest.raises(UserError, match=r"asura-n1-i2/seed0/evaluation.json: it is of other weights"):
         collect(study)
     assert collect(study, partial=True).runs["status"].tolist()[:2] == ["missing", "finished"]
@@ -165,7 +166,7 @@ def test_an_evaluation_of_other_weights_is_refused_and_in_partial_results_missin
 
 def test_a_training_of_other_settings_is_refused_and_in_partial_results_missing(study: Path):
     path = folder_of(study, "asura-n1-i2", 0) / "training.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"run": digest(tiny_run())}))
+    write_sealed(path, read_sealed(path) | {"run": digest(tiny_run())})
     with pytest.raises(UserError, match=r"asura-n1-i2/seed0/training.json: it is of other settings"):
         collect(study)
     assert collect(study, partial=True).runs["status"].tolist()[:2] == ["missing", "finished"]
@@ -173,7 +174,8 @@ def test_a_training_of_other_settings_is_refused_and_in_partial_results_missing(
 
 def test_an_evaluation_of_fewer_examples_than_the_plan_asks_is_refused(study: Path):
     path = folder_of(study, "asura-n1-i2", 0) / "evaluation.json"
-    path.write_text(path.read_text().replace("640", "64", 1))
+    evaluation = read_sealed(path)
+    write_sealed(path, evaluation | {"made_of": evaluation["made_of"] | {"examples": 64}})
     with pytest.raises(UserError, match=r"asura-n1-i2/seed0/evaluation.json: .*was asked otherwise"):
         collect(study)
 
@@ -183,8 +185,31 @@ def test_an_evaluation_of_fewer_examples_than_the_plan_asks_is_refused(study: Pa
 def test_a_file_cut_short_is_named(name: str, partial: bool, study: Path):
     path = folder_of(study, "asura-n1-i2", 1) / name
     path.write_text(path.read_text()[:20])
-    with pytest.raises(UserError, match=f"seed1/{name}: .* cut short"):
+    with pytest.raises(UserError, match=f"seed1/{name}: .* cut short.*; delete it"):
         collect(study, partial)
+
+
+@pytest.mark.parametrize("name", ["training.json", "evaluation.json", "plan.json"])
+@pytest.mark.parametrize("content", [{}, {"status": "odd"}, {"made_of": 3, "rows": "x"}])
+def test_an_object_without_its_checksum_is_refused(name: str, content: dict, study: Path):
+    path = study / name if name == "plan.json" else folder_of(study, "asura-n1-i2", 1) / name
+    path.write_text(json.dumps(content))
+    for partial in (False, True):
+        with pytest.raises(UserError, match=f"{name}: its content does not have the checksum it was written with"):
+            collect(study, partial)
+
+
+@pytest.mark.parametrize("content", ["", "3\n", "[]\n"])
+def test_metrics_that_are_not_those_of_the_record_are_refused(content: str, study: Path):
+    (folder_of(study, "asura-n1-i2", 1) / "metrics.jsonl").write_text(content)
+    with pytest.raises(UserError, match=r"metrics\.jsonl: missing, or without the checksum in training\.json; delete"):
+        collect(study)
+
+
+def test_a_benchmark_file_without_numbers_is_refused(study: Path):
+    (folder_of(study, "asura-n1-i2", 1) / "train.benchmark.tsv").write_text("s\tmax_rss\tcpu_time\nx\ty\tz\n")
+    with pytest.raises(UserError, match=r"train\.benchmark\.tsv: it is no benchmark file of Snakemake"):
+        collect(study)
 
 
 def test_a_study_without_a_plan_is_refused(tmp_path: Path):
@@ -222,7 +247,7 @@ def test_the_rules_name_every_table_figure_and_frame_and_all_that_draws():
 
 def test_a_benchmark_is_reported_as_a_task_of_its_own_beside_its_floor(tmp_path: Path):
     models = [model | {"metric": "bits_per_byte", "chance": 8.0, "benchmarks": ["piqa", "copa"]} for model in MODELS]
-    (tmp_path / "plan.json").write_text(json.dumps(plan_of(models, [0])._asdict()))
+    write_sealed(tmp_path / "plan.json", plan_of(models, [0])._asdict())
     for model in models:
         folder = folder_of(tmp_path, model["label"], 0)
         write_run(folder, 1.9)
@@ -236,7 +261,7 @@ def test_a_benchmark_is_reported_as_a_task_of_its_own_beside_its_floor(tmp_path:
         floors = {"piqa": {"accuracy": 0.53, "normalised_accuracy": 0.48}, "copa": {"accuracy": 0.59}}
         made_of = {"weights": "abc", "benchmarks": ["piqa", "copa"], **ASKED}
         evaluation = {"made_of": made_of, "rows": rows, "floors": floors}
-        (folder / "evaluation.json").write_text(json.dumps(evaluation))
+        write_sealed(folder / "evaluation.json", evaluation)
     results = collect(tmp_path)
     tasks = results.runs.drop_duplicates("task")
     assert rows_of(tasks, "task", "metric", "chance") == [
