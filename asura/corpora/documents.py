@@ -84,7 +84,7 @@ def _rows(where: str, column: str, kind: str, **options: Any) -> Iterator[str]:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"corpus {where}: it cannot be read ({_first_line(error)}); {OFFLINE}") from None
+        raise UserError(f"corpus {where}: it cannot be read ({_first_line(error)})") from None
 
 
 def _first_line(error: Exception) -> str:

@@ -20,9 +20,11 @@ from asura.reporting.tables import (
     write_table,
     write_tables,
 )
+from tests.conftest import ROOT
 from tests.reporting.conftest import DIVERGED, SPLITS, cells_and_controls, headline_scores, mean_and_bounds
 
 OF_RUN = ["parameters", "flops_per_token", "training_flops", "tokens", "effective_depth", "chance"]
+EXAMPLES = sorted((ROOT / "results" / "example").rglob("*.csv"))
 NOTE = "PARTIAL RESULTS: 3 of 72 runs_{50 %}"
 
 
@@ -41,6 +43,17 @@ def test_runs_out_of_memory_have_a_column_where_there_are_any(results: Results, 
         assert not table["out of memory"].iloc[1:].any()
         assert "out of memory" in for_people(table)
     assert "out of memory" not in comparison(results) and "out of memory" not in ablation_table(results)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "results/example").rglob("*.csv")), ids=lambda path: "/".join(path.parts[-3:])
+)
+def test_the_committed_examples_are_tables_of_today(results: Results, path: Path):
+    def columns(table: pd.DataFrame) -> list[str]:
+        return [name for name in table if not name.startswith("score: ")]
+
+    make = ablation_table if path.stem == "table" else TABLES[path.stem]
+    assert columns(pd.read_csv(path)) == columns(make(results))
 
 
 def test_the_comparison_equals_a_slow_one(results: Results):

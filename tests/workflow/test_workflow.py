@@ -80,7 +80,7 @@ def test_the_code_of_a_figure_redraws_figures_alone(folder: Path):
     assert not any(path.startswith("logs/tables") for path in changed)
 
 
-@pytest.mark.parametrize("lost", ["", "training.json", "evaluation.json"], ids=["the folder", "training", "evaluation"])
+@pytest.mark.parametrize("lost", ["", "training.json", "weights.safetensors", "evaluation.json"])
 def test_a_run_of_which_something_was_deleted_is_made_again(folder: Path, lost: str):
     run = folder / "results" / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0"
     scores = (folder / "results" / "tiny" / "tidy" / "scores.csv").read_bytes()
@@ -88,6 +88,30 @@ def test_a_run_of_which_something_was_deleted_is_made_again(folder: Path, lost: 
     changed = changed_by(folder, lambda: succeed(folder))
     assert runs_trained(changed) == (set() if lost == "evaluation.json" else {"runs/phop/asura-n1-i2/seed0"})
     assert (folder / "results" / "tiny" / "tidy" / "scores.csv").read_bytes() == scores
+
+
+def test_what_was_deleted_of_the_results_is_made_again(folder: Path):
+    results = folder / "results" / "tiny"
+    lost = [results / "tables" / "comparison.csv", results / "figures" / "grid.png", results / "tidy" / "scores.csv"]
+    content = [path.read_bytes() for path in (lost[0], lost[2])]
+    for path in lost:
+        path.unlink()
+    changed = changed_by(folder, lambda: succeed(folder))
+    assert runs_trained(changed) == set() and lost[1].is_file()
+    assert [path.read_bytes() for path in (lost[0], lost[2])] == content
+
+
+def test_a_record_that_is_damaged_stops_every_run_until_it_is_deleted_and_then_is_made_again(folder: Path):
+    record = folder / "results" / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0" / "evaluation.json"
+    content = record.read_bytes()
+    record.write_bytes(content[:100])
+    for _ in range(2):
+        result = call(folder)
+        assert result.returncode != 0 and "cut short" in result.stderr + result.stdout
+        assert "delete it to compute it again" in result.stderr + result.stdout
+    record.unlink()
+    succeed(folder)
+    assert record.read_bytes() == content
 
 
 def test_a_training_that_runs_again_finds_its_result_and_leaves_it(folder: Path):
