@@ -72,9 +72,9 @@ TAMPERED = [
     (f"{RUN}/evaluation.json", raise_a_score, "evaluation.json: its content does not have the checksum"),
     (f"{RUN}/evaluation.json", drop_a_score, "evaluation.json: its content does not have the checksum"),
     (f"{RUN}/evaluation.json", ask_less, "evaluation.json: it is of other weights, or was asked otherwise"),
-    (f"{RUN}/evaluation.json", unseal, "evaluation.json: it has no checksum of itself"),
+    (f"{RUN}/evaluation.json", unseal, "evaluation.json: its content does not have the checksum"),
     (f"{RUN}/metrics.jsonl", replace("0.", "1."), "metrics.jsonl: missing, or without the checksum"),
-    (f"{RUN}/training.json", lambda path: path.write_text("{}"), "training.json: it is of other settings"),
+    (f"{RUN}/training.json", lambda path: path.write_text("{}"), "training.json: its content does not have"),
     (f"{RUN}/run.json", replace('"batch": 4', '"batch": 5'), "run.json: it is not the run of plan.json"),
     (f"{RUN}/training.json", replace("finished", "diverged"), "training.json: its content does not have the checksum"),
     ("plan.json", replace('"asura"', '"deq"'), "plan.json: its content does not have the checksum"),
@@ -111,9 +111,9 @@ def test_a_study_that_nobody_touched_holds_and_the_command_says_what(finished: P
         "plan.json is the plan of study.json: 3 models, 3 runs",
         "3 runs: settings, weights, metrics and records belong together, and 30 scores to them",
         "5 tidy frames follow from the runs",
-        "16 files of tables follow from the frames",
+        "20 files of tables follow from the frames",
         "7 files of figures follow from the frames",
-        "report.html holds 11 tables and figures as they stand beside it, and no others",
+        "report.html holds 12 tables and figures as they stand beside it, and no others",
     ]
 
 
