@@ -67,9 +67,12 @@ class Plan(NamedTuple):
         others: dict[str, str] = {}
         for model in self.models:
             task, label, settings = model["task"], model["label"], self.settings_of(model)
-            if self.against not in ("first", "previous", *settings):
+            if self.against in ("first", "previous"):
+                equal = {}
+            elif self.against in settings:
+                equal = {key: value for key, value in settings.items() if key != self.against}
+            else:
                 continue
-            equal = {k: v for k, v in settings.items() if k != self.against} if self.against in settings else None
             group = _as_json([task, equal])
             if group in others:
                 found[task, label] = others[group]
