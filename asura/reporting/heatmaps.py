@@ -1,6 +1,7 @@
 """Figures that show a score over two settings as a heat map."""
 
 from collections.abc import Mapping
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ from asura.reporting.style import NOT_SCORED, empty_figure, panels, plain, style
 
 COLOURS = sns.color_palette("cividis", as_cmap=True)
 BLANK = "0.92"
+LABEL_WIDTH = 14  # characters that stand beside the bar of one row
 SIGNS = {"diverged": "†", "out of memory": "‡"}
 
 
@@ -76,7 +78,7 @@ def train_against_evaluation_iterations(results: Results) -> Figure:
     columns = sorted(scores["n"].unique())
     trained, evaluated = sorted(scores["i"].unique()), sorted(scores["iterations"].unique())
 
-    width, height = max(1.8, 0.36 * len(evaluated) + 0.3), max(1.2, 0.33 * len(trained) + 0.6)
+    width, height = max(1.8, 0.36 * len(evaluated) + 0.3), max(1.5, 0.33 * len(trained) + 0.6)
     figure, axes_grid = panels(len(rows), len(columns), width, height, sharex=True, sharey=True)
     for row, (task, of_family) in zip(axes_grid, rows, strict=True):
         for axes, n in zip(row, columns, strict=True):
@@ -92,6 +94,8 @@ def train_against_evaluation_iterations(results: Results) -> Figure:
             axes.set_title(f"{plain(of_family)}, $n = {n}$")
             axes.set(xlabel="iterations at evaluation", ylabel=f"{plain(task)}\ntrained $i$")
             axes.label_outer()
+            if means.isna().all(axis=None):
+                axes.text(0.5, 0.5, "not in the study", transform=axes.transAxes, ha="center", va="center")
     _finish(figure, axes_grid, results, [task for task, _ in rows])
     return figure
 
@@ -125,5 +129,6 @@ def _finish(figure: Figure, axes_grid: np.ndarray, results: Results, tasks: list
     """One colour bar for each row: tasks differ in range."""
     for row, task in zip(axes_grid, tasks, strict=True):
         metric = results.runs.loc[results.runs["task"] == task, "metric"].iloc[0].replace("_", " ")
-        bar = figure.colorbar(row[0].collections[0], ax=list(row), label=f"mean {metric}", aspect=15)
+        label = fill(f"mean {metric}", LABEL_WIDTH)
+        bar = figure.colorbar(row[0].collections[0], ax=list(row), label=label, aspect=15)
         bar.outline.set_visible(False)

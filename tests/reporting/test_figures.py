@@ -1,12 +1,13 @@
 import re
 from collections.abc import Callable
-from itertools import pairwise, product
+from itertools import combinations, pairwise, product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
@@ -243,3 +244,22 @@ def test_the_note_leaves_the_legend_free(studies: dict[str, Results], tmp_path: 
     figure.draw_without_rendering()
     for entry in [*legend.get_texts(), *legend.legend_handles]:
         assert not note.get_window_extent().overlaps(entry.get_window_extent())
+
+
+@pytest.mark.parametrize("name", ["grid", "train_against_evaluation_iterations"])
+def test_names_beside_the_rows_of_heat_maps_do_not_touch(build, name: str):
+    long = build([("asura", 1, 2), ("asura", 1, 4)], tasks=("composition_words", "text/openbookqa"), diverged=())
+    metric = {"metric": "normalised_accuracy"}
+    figure = FIGURES[name](long._replace(runs=long.runs.assign(**metric), scores=long.scores.assign(**metric)))
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    bars = [axes for axes in figure.axes if axes.get_label() == "<colorbar>"]
+    for column in (bars, [axes for axes in panels(figure) if axes.get_ylabel()]):
+        boxes = [axes.yaxis.label.get_window_extent(renderer) for axes in column]
+        assert len(boxes) > 1 and not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+
+
+def test_a_heat_map_without_a_score_says_so(drawn: dict[str, Figure]):
+    *scored, of_third_family_with_two_blocks = panels(drawn["train_against_evaluation_iterations"])
+    assert [text.get_text() for text in of_third_family_with_two_blocks.texts] == ["not in the study"]
+    assert all(re.fullmatch(r"[01]\.\d\d", text.get_text()) for axes in scored for text in axes.texts)
