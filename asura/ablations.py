@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from asura.errors import UserError
-from asura.planning import Plan, digest, keep, kept, make
+from asura.planning import BY_PLACE, Plan, digest, keep, kept, make
 from asura.validation import checked, in_file, mapping_at, nearest
 
 
@@ -75,8 +75,8 @@ def _filled(models: Mapping[str, Any], ablated: Mapping[str, int]) -> dict[str, 
 
 
 def _check_compared(plan: Plan) -> None:
-    allowed = {key for model in plan.models for key in plan.settings_of(model)} | {"first", "previous"}
+    allowed = {key for model in plan.models for key in plan.settings_of(model)}.union(BY_PLACE)
     if plan.against not in allowed:
         raise UserError(f"against: no such setting{nearest(plan.against, allowed)}")
-    if plan.against not in ("first", "previous") and not plan.compared():
+    if plan.against not in BY_PLACE and not plan.compared():
         raise UserError(f"against: found {plan.against!r}; no two models differ in it alone")

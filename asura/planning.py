@@ -23,6 +23,10 @@ CODE = ("study.py", "runs.py", "matching.py", "planning.py", "ablations.py", "mo
 """What of this package a plan depends on."""
 
 
+BY_PLACE = ("first", "previous")
+"""What the models of an ablation may be compared with, other than by a setting."""
+
+
 class Plan(NamedTuple):
     """Plain data, as it stands in plan.json.
 
@@ -67,7 +71,7 @@ class Plan(NamedTuple):
         others: dict[str, str] = {}
         for model in self.models:
             task, label, settings = model["task"], model["label"], self.settings_of(model)
-            if self.against in ("first", "previous"):
+            if self.against in BY_PLACE:
                 equal = {}
             elif self.against in settings:
                 equal = {key: value for key, value in settings.items() if key != self.against}

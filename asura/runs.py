@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validat
 from asura.errors import UserError
 from asura.files import checksum, read_json, read_sealed
 from asura.models import AnyArchitecture
-from asura.tasks import TASKS, Task
+from asura.tasks import Task, task_of_kind
 from asura.tasks.base import LARGEST
-from asura.validation import checked, in_file, nearest
+from asura.validation import checked, in_file
 
 FORMAT = 1
 """Version of run.json; raised when a file of an earlier one can no longer be run."""
@@ -88,10 +88,7 @@ class Run(BaseModel):
     @field_validator("task", mode="before")
     @classmethod
     def _task_of_its_kind(cls, value: Any, info: Any) -> Any:
-        kind = info.data.get("task_kind")
-        if kind not in TASKS:
-            raise ValueError(f"task_kind is no task{nearest(kind, TASKS)}")
-        return value if isinstance(value, Task) else TASKS[kind].model_validate(value)
+        return task_of_kind(info.data.get("task_kind"), value, "task_kind")
 
     @property
     def folder(self) -> str:

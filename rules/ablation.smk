@@ -17,7 +17,7 @@ rule ablation:
         [
             report(
                 f"{STUDY}/ablations/{{ablation}}/{name}.{form}",
-                caption=f"captions/ablation_{name}.rst",
+                caption=f"captions/{ABLATION_CAPTIONS[name]}.rst",
                 category="Ablations",
                 subcategory="{ablation}",
                 labels={"shows": shows},

@@ -15,11 +15,15 @@ def refusing():
         sys.exit(f"asura: {error.filename}: {error.strerror}")
 
 
-def stands(folder):
-    """Whether the plan in a folder must stay: for jobs of the study, and while a Snakemake has its files locked."""
+def in_use():
+    """Whether the plans of the study must stay: in jobs of it, and while a Snakemake has its files locked."""
     locked = (lock.read_text() for lock in Path(".snakemake", "locks").glob("*.lock"))
-    in_use = workflow.remote_exec or any(f"{RESULTS}/{config.get('name')}/" in files for files in locked)
-    return in_use and (folder / "plan.json").is_file()
+    return workflow.remote_exec or any(f"{RESULTS}/{config.get('name')}/" in files for files in locked)
+
+
+def stands(folder):
+    """Whether there is a plan in a folder that must stay."""
+    return IN_USE and (folder / "plan.json").is_file()
 
 
 def load_plan():
@@ -39,6 +43,7 @@ def load_plan():
 
 STUDY_FILES = [str(path) for path in workflow.config_settings.configfiles] or ["configs/default.yaml"]
 with refusing():
+    IN_USE = in_use()
     PLAN = load_plan()
 STUDY = (RESULTS / PLAN.study).as_posix()
 RUN = f"{STUDY}/runs/{{task}}/{{label}}/seed{{seed}}"
@@ -127,6 +132,12 @@ ABLATIONS = {}
 NAMED_ABLATIONS = config.get("ablations", [])
 ABLATION_TABLES = {"table": "table", "metrics": "every metric"}
 ABLATION_FIGURES = {"figure": "scores", "iterations": "scores over iterations"}
+ABLATION_CAPTIONS = {
+    "table": "ablation_table",
+    "metrics": "metrics",
+    "figure": "ablation_figure",
+    "iterations": "iterations_at_evaluation",
+}
 ABLATION_CODE = [REPORTING / "ablations.py", *TABLE_CODE, *FIGURE_CODE]
 
 
@@ -136,6 +147,12 @@ def ablation_results(name):
     return [f"{folder}/{table}.{form}" for table in ABLATION_TABLES for form in ("csv", "md", "tex", "html")] + [
         f"{folder}/{figure}.{form}" for figure in ABLATION_FIGURES for form in ("png", "svg", "pdf")
     ]
+
+
+def left_by(plan):
+    """What the runs of a plan leave."""
+    names = ("weights.safetensors", "training.json", "evaluation.json")
+    return [f"{STUDY}/{run}/{name}" for run in plan.runs for name in names]
 
 
 def ablation_runs(wildcards):
@@ -150,14 +167,12 @@ def runs_of_ablation(ablation):
             plan = load(folder / "plan.json")
         else:
             plan = prepare_ablation(config, RESULTS, ablation, ABLATIONS[ablation])
-    names = ("weights.safetensors", "training.json", "evaluation.json")
-    return [folder / "plan.json"] + [f"{STUDY}/{run}/{name}" for run in plan.runs for name in names]
+    return [folder / "plan.json"] + left_by(plan)
 
 
 def every_run(wildcards):
     """What the runs of the study and its ablations leave: asked for by itself, a run that was deleted runs again."""
-    runs = sum(map(of_every_run, ("weights.safetensors", "training.json", "evaluation.json")), [])
-    return runs + sum(map(runs_of_ablation, NAMED_ABLATIONS), [])
+    return left_by(PLAN) + sum(map(runs_of_ablation, NAMED_ABLATIONS), [])
 
 
 def check_ablations():

@@ -15,8 +15,8 @@ from asura.models.settings import Recursive
 
 FIRST = {"anderson": 3, "broyden": 2}
 """The first number of evaluations after which torchdeq's solver can tell its state; before it, f is just applied."""
-UNCOUNTED = {"anderson": 0, "broyden": 1}
-"""Evaluations that the solver makes beside its steps."""
+BESIDES = {"anderson": 1, "broyden": 2}
+"""Evaluations that are no step of the solver: those before its first one, and the last, of what it found."""
 
 
 class DEQSettings(Recursive):
@@ -50,6 +50,7 @@ class DEQ(Model):
         super().__init__(settings, vocabulary)
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n))
         self.norm = nn.LayerNorm(settings.width)
+        self._besides = BESIDES[settings.solver]
         stop = {"f_tol": settings.tolerance, "b_tol": settings.tolerance, "f_stop_mode": "rel", "b_stop_mode": "rel"}
         # Backwards the problem is linear, and Broyden's method divides by zero where a position has no gradient.
         self._deq = get_deq(f_solver=settings.solver, b_solver="anderson", ift=True, b_max_iter=settings.i, **stop)
@@ -84,9 +85,8 @@ class DEQ(Model):
 
         start = torch.zeros_like(e).flatten(0, 1)
         if torch.is_grad_enabled():
-            uncounted = UNCOUNTED[self.settings.solver]
-            (z,), info = self._deq(f, start, solver_kwargs={"f_max_iter": limit - 1 - uncounted})
-            yield self._state(z, info["rel_lowest"], info["nstep"] + uncounted + 1, e)
+            (z,), info = self._deq(f, start, solver_kwargs={"f_max_iter": limit - self._besides})
+            yield self._state(z, info["rel_lowest"], info["nstep"] + self._besides, e)
         else:
             yield from self._solving(f, start, limit, e)
 
@@ -108,7 +108,7 @@ class DEQ(Model):
         return z, e[..., 0], e[..., 0]
 
     def _solving(self, f: Callable[[Tensor], Tensor], z: Tensor, limit: int, e: Tensor) -> Iterator[State]:
-        first, uncounted = FIRST[self.settings.solver], UNCOUNTED[self.settings.solver]
+        first = FIRST[self.settings.solver]
         start = z
         for t in range(1, min(first, limit) + 1):
             before, z = z, f(z)
@@ -119,7 +119,7 @@ class DEQ(Model):
         solve = get_solver(self.settings.solver)
         tell = list(range(first, limit))
         _, found, info = solve(
-            f, start, max_iter=limit - 1 - uncounted, tol=self.settings.tolerance, stop_mode="rel", indexing=tell
+            f, start, max_iter=limit - self._besides, tol=self.settings.tolerance, stop_mode="rel", indexing=tell
         )
         residuals = info["rel_trace"].cummin(dim=1).values[:, 1:]
         for t in tell:

@@ -16,7 +16,7 @@ from asura.reporting.frames import (
     score_range,
     splits_of,
 )
-from asura.reporting.statistics import mean_interval, paired_difference
+from asura.reporting.statistics import mean_interval
 from asura.reporting.style import (
     chance_on,
     empty_figure,
@@ -28,7 +28,7 @@ from asura.reporting.style import (
     styled,
     write_figure,
 )
-from asura.reporting.tables import metrics, with_interval, write_table
+from asura.reporting.tables import metrics, with_difference, with_interval, write_table
 
 
 def ablation_table(results: Results) -> pd.DataFrame:
@@ -39,11 +39,10 @@ def ablation_table(results: Results) -> pd.DataFrame:
     for _, models in _models(results).groupby("task", sort=False):
         for model in models.itertuples():
             own = scores.get((model.task, model.label), none)
-            difference = paired_difference(own, scores.get((model.task, model.against), none))
             row = {"task": model.task, "model": family(model.label), **with_interval("score", mean_interval(own))}
             row |= {"seeds": own.size, **failed[model.task, model.label]}
             row |= {"against": model.against if pd.isna(model.against) else family(model.against)}
-            row |= {**with_interval("difference", difference), "p": difference.p, "pairs": difference.pairs}
+            row |= with_difference(own, scores.get((model.task, model.against), none))
             rows.append(row | {name: getattr(model, name) for name in [*COST, "chance"]})
     return pd.DataFrame(rows)
 

@@ -38,7 +38,7 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
             record = folder.read_record_of(run)
             folder.check(record, ["metrics"])
             outcome = {name: record[name] for name in outcome}
-            evaluation = read_evaluation_of(folder, run, plan)
+            evaluation = read_evaluation_of(folder, record, run, plan)
             floors |= evaluation["floors"]
             if run.task_name not in chances:
                 chances[run.task_name] = {name: split.chance for name, split in run.task.splits.items()}
@@ -104,10 +104,10 @@ def _is_done(folder: RunFolder, run: Run, plan: Plan) -> bool:
     return is_record_of(run, record) and _is_as_asked(evaluation, record, run, plan)
 
 
-def read_evaluation_of(folder: RunFolder, run: Run, plan: Plan) -> dict[str, Any]:
-    """The evaluation of a run, which must be of the weights beside it and as the plan asks. Raises UserError."""
+def read_evaluation_of(folder: RunFolder, record: dict[str, Any], run: Run, plan: Plan) -> dict[str, Any]:
+    """The evaluation of a run, which must be of the weights in its record and as the plan asks. Raises UserError."""
     evaluation = folder.read_evaluation()
-    if not _is_as_asked(evaluation, folder.read_record(), run, plan):
+    if not _is_as_asked(evaluation, record, run, plan):
         wrong = "it is of other weights, or was asked otherwise, than plan.json says"
         raise UserError(f"{folder.evaluation}: {wrong}; delete it to evaluate again")
     return evaluation

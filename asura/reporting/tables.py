@@ -41,9 +41,7 @@ def comparison(results: Results) -> pd.DataFrame:
         row |= {"seeds": own.size, **failed[member.task, member.label]}
         is_control = member.role not in (CELL, STUDY_MODEL)
         cell = scores.get((member.task, member.cell), none) if is_control else none
-        difference = paired_difference(cell, own)
-        row |= with_interval("difference", difference)
-        row |= {"p": difference.p, "pairs": difference.pairs}
+        row |= with_difference(cell, own)
         row |= {name: getattr(member, name) for name in [*COST, "chance"]}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -53,6 +51,12 @@ def with_interval(name: str, interval: tuple[float, ...]) -> dict[str, float]:
     """A value and its bounds, under the names that `for_people` merges into one column."""
     mean, low, high, *_ = interval
     return {name: mean, f"{name}_low": low, f"{name}_high": high}
+
+
+def with_difference(first: pd.Series, second: pd.Series) -> dict[str, float]:
+    """First minus second, paired by seed, with its interval, p and number of pairs."""
+    difference = paired_difference(first, second)
+    return {**with_interval("difference", difference), "p": difference.p, "pairs": difference.pairs}
 
 
 def runs(results: Results) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """The tasks, by the name that a study file calls them."""
 
+from typing import Any
+
 from asura.tasks.addition import Addition
 from asura.tasks.arithmetic import Arithmetic
 from asura.tasks.base import IGNORE, Batch, Task
@@ -15,6 +17,7 @@ from asura.tasks.sudoku import Sudoku
 from asura.tasks.table_lookup import TableLookup
 from asura.tasks.text import Text
 from asura.tasks.written import Written
+from asura.validation import nearest
 
 TASKS: dict[str, type[Task]] = {
     "addition": Addition,
@@ -33,4 +36,12 @@ TASKS: dict[str, type[Task]] = {
     "written": Written,
 }
 
-__all__ = ["IGNORE", "TASKS", "Batch", "Task"]
+
+def task_of_kind(kind: Any, settings: Any, key: str) -> Task:
+    """The task of a kind that the setting `key` names, made of its settings where it is none yet. Raises ValueError."""
+    if kind not in TASKS:
+        raise ValueError(f"{key} is no task{nearest(kind, TASKS)}")
+    return settings if isinstance(settings, Task) else TASKS[kind].model_validate(settings)
+
+
+__all__ = ["IGNORE", "TASKS", "Batch", "Task", "task_of_kind"]

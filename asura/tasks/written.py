@@ -12,7 +12,6 @@ from asura.corpora.settings import AnyCorpus
 from asura.errors import UserError
 from asura.tasks.base import IGNORE, Batch, Metric, Task
 from asura.tasks.text import Text
-from asura.validation import nearest
 
 
 class Written(Task):
@@ -32,12 +31,9 @@ class Written(Task):
     @field_validator("task", mode="before")
     @classmethod
     def _of_its_kind(cls, value: Any, info: Any) -> Any:
-        from asura.tasks import TASKS  # which holds this class too
+        from asura.tasks import task_of_kind  # of which this class is one
 
-        kind = info.data.get("kind")
-        if kind not in TASKS:
-            raise ValueError(f"kind is no task{nearest(kind, TASKS)}")
-        return value if isinstance(value, Task) else TASKS[kind].model_validate(value)
+        return task_of_kind(info.data.get("kind"), value, "kind")
 
     @property
     def metric(self) -> Metric:

@@ -170,8 +170,7 @@ class _Session:
         self.processes.write(lambda: write_text(self.folder.metrics, self.metrics.decode()))
 
     def _first_weights(self, start: RunFolder) -> Mapping[str, Tensor]:
-        if checksum(start.weights) != self.origin.prior["weights"]:
-            raise UserError(f"{start.weights}: it does not have the checksum in {start.record.name}; train it again")
+        start.check(self.origin.prior, ["weights"])
         return load_tensors(start.weights)[0]
 
     def _note_session(self) -> None:
