@@ -6,13 +6,13 @@ from glob import glob
 from pathlib import Path
 
 import asura
-from asura.ablations import prepare_ablation
+from asura.planning.ablations import prepare_ablation
 from asura.corpora.folders import corpus_folder, data_folder
 from asura.corpora.packages import wheel
-from asura.errors import UserError
-from asura.planning import digest, load, prepare
-from asura.validation import in_file, nearest
-from asura.yaml_file import read_yaml
+from asura.common.errors import UserError
+from asura.planning.plan import digest, load, prepare
+from asura.common.validation import in_file, nearest
+from asura.common.yaml_file import read_yaml
 
 if not workflow.config_settings.configfiles:
 

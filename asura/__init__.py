@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asura.models import build
+    from asura.pretrained import from_pretrained
 
-__version__ = "0.1.0"
-__all__ = ["build"]
+__version__ = "0.2.0"
+__all__ = ["build", "from_pretrained"]
 
 
 def __getattr__(name: str) -> Any:
@@ -15,4 +16,8 @@ def __getattr__(name: str) -> Any:
         from asura.models import build
 
         return build
+    if name == "from_pretrained":
+        from asura.pretrained import from_pretrained
+
+        return from_pretrained
     raise AttributeError(f"module 'asura' has no attribute {name!r}")

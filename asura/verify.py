@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from asura.ablations import reported
-from asura.errors import UserError
-from asura.files import read_json
-from asura.planning import Plan, load, make
-from asura.reporting.ablations import write_ablation
+from asura.common.errors import UserError
+from asura.common.files import read_json
+from asura.planning.ablations import reported
+from asura.planning.plan import Plan, load, make
+from asura.planning.runs import RunFolder, read_run
+from asura.reporting.ablation_report import write_ablation
 from asura.reporting.beside_published import beside_published
 from asura.reporting.collect import collect, read_evaluation_of, read_results, write_results
 from asura.reporting.figures import write_figures
 from asura.reporting.tables import write_table, write_tables
-from asura.runs import RunFolder, read_run
 from asura.training.tensors import load_tensors
 
 COMPARED = (".csv", ".md", ".tex", ".html", ".svg")

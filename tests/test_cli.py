@@ -4,6 +4,7 @@ import sys
 import pytest
 import yaml
 
+from asura import from_pretrained
 from asura.cli import main
 from asura.models import build
 from tests.conftest import TINY, tiny_run, trained_folder
@@ -72,8 +73,8 @@ def test_samples_for_programs_have_tokens_and_targets(asura, study):
 
 
 def test_a_run_is_trained_and_evaluated_by_hand(asura, study, tmp_path):
-    from asura.planning import prepare
-    from asura.yaml_file import read_yaml
+    from asura.common.yaml_file import read_yaml
+    from asura.planning.plan import prepare
 
     prepare(read_yaml(study), tmp_path)
     run = tmp_path / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0" / "run.json"
@@ -89,7 +90,7 @@ def test_a_run_is_exported_and_a_text_continued_by_hand(asura, corpus, tmp_path)
     tasks = {"text": {"corpus": corpus, "length": 8}}
     run = trained_folder(tmp_path / "run", tiny_run(tasks=tasks)).path
     assert asura("export", run, "--to", tmp_path / "x")[:2] == (0, f"{tmp_path / 'x'}\n")
-    assert build.from_pretrained(tmp_path / "x").settings == tiny_run(tasks=tasks).model
+    assert from_pretrained(tmp_path / "x").settings == tiny_run(tasks=tasks).model
     asked = ("generate", run, "the cat", "--tokens", 5, "--seed", 3)
     code, output, _ = asura(*asked)
     assert code == 0 and output.startswith("the cat") and len(output) > len("the cat\n")
@@ -119,7 +120,7 @@ def test_a_run_is_exported_and_a_text_continued_by_hand(asura, corpus, tmp_path)
     ],
 )
 def test_bad_input_is_refused_in_one_line(asura, study, monkeypatch, arguments: list[str], parts: list[str]):
-    from asura.planning import make
+    from asura.planning.plan import make
 
     monkeypatch.chdir(study.parent)
     (study.parent / "run.json").write_text(json.dumps(next(iter(make(TINY).runs.values()))))
@@ -130,7 +131,7 @@ def test_bad_input_is_refused_in_one_line(asura, study, monkeypatch, arguments: 
 
 
 def test_a_device_that_is_not_there_is_named(asura, study, tmp_path, monkeypatch):
-    from asura.planning import make
+    from asura.planning.plan import make
 
     monkeypatch.setenv("ASURA_DEVICE", "toaster")
     (tmp_path / "run.json").write_text(json.dumps(next(iter(make(TINY).runs.values()))))

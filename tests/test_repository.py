@@ -62,6 +62,7 @@ def test_training_needs_no_more_than_torch_pydantic_numpy_safetensors_tqdm_and_t
     others = (
         "yaml pandas scipy sklearn matplotlib seaborn datasets tokenizers huggingface_hub lm_eval typer rich tabulate"
     )
-    code = f"import sys; sys.modules |= dict.fromkeys({others.split()}); import asura.training.loop, asura.matching"
+    code = f"import sys; sys.modules |= dict.fromkeys({others.split()}); "
+    code += "import asura.training.loop, asura.planning.matching"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

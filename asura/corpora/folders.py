@@ -7,8 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from asura.errors import UserError
-from asura.files import checksum
+from asura.common.errors import UserError
+from asura.common.files import checksum
 
 
 def data_folder() -> Path:

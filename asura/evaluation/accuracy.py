@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from asura.common.randomness import generator
 from asura.models.model import Model
-from asura.randomness import generator
 from asura.tasks import IGNORE, Batch, Task
 from asura.training.processes import ALONE, Alone
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import torch
 
+from asura.common.errors import UserError
+from asura.common.files import read_json, remove_leftovers, write_sealed
 from asura.corpora.folders import data_folder, manifest_checksum
-from asura.errors import UserError
 from asura.evaluation.accuracy import task_rows
 from asura.evaluation.likelihood import text_rows
-from asura.files import read_json, remove_leftovers, write_sealed
 from asura.models import build
 from asura.models.model import Model
-from asura.runs import Run, RunFolder, read_run
-from asura.study import Evaluation
+from asura.planning.runs import Run, RunFolder, read_run
+from asura.planning.study import Evaluation
 from asura.tasks.text import Text
 from asura.training.devices import prepare
 from asura.training.processes import Alone, joined
@@ -61,7 +61,7 @@ def _rows(
     yield from text_rows(model, run.task, iterations, evaluation.examples, device, processes)
     if evaluation.benchmarks:
         from asura.corpora.tokenizers import load
-        from asura.evaluation.harness import benchmark_rows  # lm-eval takes seconds to import
+        from asura.evaluation.benchmark_scores import benchmark_rows  # lm-eval takes seconds to import
 
         tokenizer = load(folder.tokenizer, run.task.vocabulary)
         yield from benchmark_rows(

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from asura.common.randomness import generator
 from asura.evaluation.accuracy import mean, ratio, scored
 from asura.models.model import Model
-from asura.randomness import generator
 from asura.tasks import IGNORE
 from asura.tasks.base import Batch
 from asura.tasks.text import Text

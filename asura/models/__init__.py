@@ -1,7 +1,6 @@
 """Architectures by name, and the one way to build them."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Union
 
 import torch
@@ -61,19 +60,3 @@ def build(
         model = kind(settings, vocabulary)
     initialise(model, torch.Generator().manual_seed(seed))
     return model.to(device)
-
-
-def from_pretrained(name: str | Path, revision: str | None = None, device: torch.device | str = "cpu") -> Model:
-    """A trained model from the folder that `asura export` wrote, or that of this name and revision on the hub.
-
-        from asura import build
-        model = build.from_pretrained("exported")
-
-    Raises UserError where there is none, or it is damaged or of another kind.
-    """
-    from asura.pretrained import load
-
-    return load(name, revision=revision).model.to(device)
-
-
-build.from_pretrained = from_pretrained

@@ -18,11 +18,11 @@ from typing import Literal
 from pydantic import Field, model_validator
 from torch import Generator, Tensor, nn
 
+from asura.common.validation import LARGEST
 from asura.models.adapters import ABBA, LoRA
 from asura.models.layers import Block, ConcatSkip
 from asura.models.model import Model, State
 from asura.models.settings import Recursive
-from asura.tasks.base import LARGEST
 
 
 class AsuraSettings(Recursive):

@@ -7,10 +7,10 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
+from asura.common.validation import LARGEST
 from asura.models.layers import Block, ConcatSkip
 from asura.models.model import LONGEST, Model, State
 from asura.models.settings import Recursive
-from asura.tasks.base import LARGEST
 
 NOISE = (2 / 5) ** 0.5
 """Standard deviation of the first state."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from asura.tasks.base import LARGEST
+from asura.common.validation import LARGEST
 
 
 class Architecture(BaseModel):

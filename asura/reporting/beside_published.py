@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from asura.planning.published import PAPERS
 from asura.reporting.frames import Results, headline_by_model, members
-from asura.reporting.published import PAPERS
 from asura.reporting.statistics import mean_interval
 from asura.reporting.tables import with_interval
 

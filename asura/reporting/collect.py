@@ -5,12 +5,12 @@ from typing import Any
 
 import pandas as pd
 
-from asura.errors import UserError
-from asura.evaluation.benchmarks import BENCHMARKS
-from asura.files import write_whole
-from asura.planning import Plan, load
+from asura.common.errors import UserError
+from asura.common.files import write_whole
+from asura.corpora.benchmarks import BENCHMARKS
+from asura.planning.plan import Plan, load
+from asura.planning.runs import Run, RunFolder, is_record_of
 from asura.reporting.frames import COLUMNS, HEADLINE_SPLIT, Results, tidy
-from asura.runs import Run, RunFolder, is_record_of
 
 RULES = ("train", "evaluate")
 """The rules whose benchmark files stand in the folder of a run."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from asura.files import write_text
+from asura.common.files import write_text
 from asura.reporting.frames import (
     CELL,
     COST,

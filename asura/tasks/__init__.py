@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from asura.common.validation import nearest
 from asura.tasks.addition import Addition
 from asura.tasks.arithmetic import Arithmetic
 from asura.tasks.base import IGNORE, Batch, Task
@@ -13,11 +14,10 @@ from asura.tasks.maze import Maze
 from asura.tasks.phop import PHop
 from asura.tasks.prefix_sums import PrefixSums
 from asura.tasks.reasoning_gym import ReasoningGym
+from asura.tasks.shared.in_words import Written
 from asura.tasks.sudoku import Sudoku
 from asura.tasks.table_lookup import TableLookup
 from asura.tasks.text import Text
-from asura.tasks.written import Written
-from asura.validation import nearest
 
 TASKS: dict[str, type[Task]] = {
     "addition": Addition,

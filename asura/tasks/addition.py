@@ -6,7 +6,8 @@ import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Generator, Tensor
 
-from asura.tasks.base import IGNORE, LARGEST, Batch, Metric, Task
+from asura.common.validation import LARGEST
+from asura.tasks.base import IGNORE, Batch, Metric, Task
 
 PLUS, EQUALS, PAD = 10, 11, 12
 

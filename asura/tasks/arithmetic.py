@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from asura.tasks.trees import Nested
+from asura.tasks.shared.nested_expression import Nested
 
 
 class Arithmetic(Nested):

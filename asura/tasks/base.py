@@ -10,9 +10,6 @@ from asura.corpora.settings import Corpus
 IGNORE = -100
 """The target where nothing is asked (the index that torch's cross-entropy ignores)."""
 
-LARGEST = 2**20
-"""The largest value of a size in a study; beyond it, someone has slipped on the keyboard."""
-
 Metric = Literal["accuracy", "exact_match", "bits_per_byte"]
 
 

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from asura.randomness import generator as generator_of
+from asura.common.randomness import generator as generator_of
 from asura.tasks.base import IGNORE, Batch, Task
 
 SIDE, BRIGHTEST = 8, 16

@@ -7,7 +7,8 @@ import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Generator, Tensor
 
-from asura.tasks.base import IGNORE, LARGEST, Batch, Task
+from asura.common.validation import LARGEST
+from asura.tasks.base import IGNORE, Batch, Task
 
 SYMBOLS = (":=", "+", "-", ".", "?")
 

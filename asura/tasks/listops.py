@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from asura.tasks.trees import Nested
+from asura.tasks.shared.nested_expression import Nested
 
 
 class ListOps(Nested):

@@ -6,7 +6,8 @@ import torch
 from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
-from asura.tasks.base import LARGEST, Batch, Metric, Task
+from asura.common.validation import LARGEST
+from asura.tasks.base import Batch, Metric, Task
 
 WALL, FREE, START, GOAL = range(4)
 

@@ -6,7 +6,8 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from asura.tasks.base import IGNORE, LARGEST, Batch, Task
+from asura.common.validation import LARGEST
+from asura.tasks.base import IGNORE, Batch, Task
 
 
 class PHop(Task):

@@ -6,7 +6,8 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from asura.tasks.base import LARGEST, Batch, Metric, Task
+from asura.common.validation import LARGEST
+from asura.tasks.base import Batch, Metric, Task
 
 
 class PrefixSums(Task):

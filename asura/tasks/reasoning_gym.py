@@ -9,9 +9,9 @@ import torch
 from pydantic import Field, JsonValue, field_validator
 from torch import Generator, Tensor
 
-from asura.errors import UserError
-from asura.tasks.base import IGNORE, LARGEST, Batch, Metric, Task
-from asura.validation import nearest, short
+from asura.common.errors import UserError
+from asura.common.validation import LARGEST, nearest, short
+from asura.tasks.base import IGNORE, Batch, Metric, Task
 
 CHARACTERS = "".join(map(chr, range(ord(" "), ord("~") + 1))) + "\n"
 SEPARATOR, END, PAD = range(len(CHARACTERS), len(CHARACTERS) + 3)

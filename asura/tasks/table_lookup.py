@@ -7,8 +7,9 @@ import torch
 from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
-from asura import randomness
-from asura.tasks.base import IGNORE, LARGEST, Batch, Task
+from asura.common import randomness
+from asura.common.validation import LARGEST
+from asura.tasks.base import IGNORE, Batch, Task
 
 
 class TableLookup(Task):

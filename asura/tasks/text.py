@@ -8,10 +8,11 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
+from asura.common.errors import UserError
+from asura.common.validation import LARGEST
 from asura.corpora.settings import AnyCorpus, Embedded
 from asura.corpora.tokens import Tokens, read_tokens
-from asura.errors import UserError
-from asura.tasks.base import LARGEST, Batch, Metric, Task
+from asura.tasks.base import Batch, Metric, Task
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from asura.randomness import generator
+from asura.common.randomness import generator
 from asura.tasks import Batch, Task
 from asura.tasks.text import Text
 

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from asura.errors import UserError
-from asura.runs import RunFolder
+from asura.common.errors import UserError
+from asura.planning.runs import RunFolder
 from asura.training.tensors import load_tensors, save_tensors
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 import torch.distributed
 
-from asura.errors import UserError
-from asura.runs import Training
+from asura.common.errors import UserError
+from asura.planning.training_settings import Training
 
 OF_OTHERS = 0.1
 """Share of a device's memory that others may hold where a run that it does not suffice to is a result; a process holds

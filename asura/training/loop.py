@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from asura.common.errors import UserError
+from asura.common.files import checksum, naming, remove_leftovers, write_sealed, write_text, write_whole
 from asura.corpora.folders import manifest_checksum
-from asura.errors import UserError
-from asura.files import checksum, naming, remove_leftovers, write_sealed, write_text, write_whole
-from asura.runs import Run, RunFolder, digest
+from asura.planning.runs import Run, RunFolder, digest
 from asura.training import checkpoints
 from asura.training.checkpoints import Checkpoint
 from asura.training.devices import describe, is_out_of_memory, prepare, refuse_neighbours

@@ -5,7 +5,7 @@ import math
 from torch import Tensor, nn
 from torch.optim import Adafactor, AdamW, Muon, Optimizer
 
-from asura.runs import Training
+from asura.planning.training_settings import Training
 
 
 def optimisers(model: nn.Module, training: Training) -> list[Optimizer]:

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from asura.errors import UserError
+from asura.common.errors import UserError
 from asura.models.layers import Block
 from asura.models.model import Loss, Model
 from asura.models.settings import Recursive
-from asura.runs import Training
+from asura.planning.training_settings import Training
 
 Item = TypeVar("Item")
 Weights = Mapping[str, Tensor]

@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from asura.errors import UserError
-from asura.files import DELETE, write_whole
+from asura.common.errors import UserError
+from asura.common.files import DELETE, write_whole
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any], keep: Path | None = None) -> None:

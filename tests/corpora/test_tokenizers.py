@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asura.common.errors import UserError
 from asura.corpora.packages import fetch
 from asura.corpora.settings import END_OF_TEXT
 from asura.corpora.tokenizers import gpt2, load, train_bpe
-from asura.errors import UserError
 from tests.conftest import ROOT
 
 TEXTS = ["the cat sat on the mat and the dog sat on the cat"] * 3

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from asura.corpora.benchmarks import BENCHMARKS, prepare
 from asura.corpora.packages import fetch
-from asura.evaluation.benchmarks import BENCHMARKS, prepare
 from tests.conftest import ROOT
 
 

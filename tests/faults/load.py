@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from asura.files import read_json
+from asura.common.files import read_json
 from tests.conftest import TINY
 
 RUNS = 500

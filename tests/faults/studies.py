@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from asura.files import checksum
+from asura.common.files import checksum
 from tests.workflow.conftest import copy_workflow, write
 
 STUDY = {

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from asura.files import checksum
-from asura.runs import RunFolder
+from asura.common.files import checksum
+from asura.planning.runs import RunFolder
 from asura.training.loop import train
 from asura.training.tensors import load_tensors
 from tests.conftest import Tell, tiny_run

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from asura.files import checksum
+from asura.common.files import checksum
+from asura.planning.runs import Run, RunFolder
 from asura.reporting.collect import write_results
 from asura.reporting.tables import TABLES
-from asura.runs import Run, RunFolder
 from asura.training.loop import train
 from asura.training.tensors import load_tensors
 from tests.conftest import Tell, tiny_run

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from asura.errors import UserError
-from asura.planning import prepare
+from asura.common.errors import UserError
+from asura.planning.plan import prepare
 from tests.conftest import TEXTS, TINY, Tell
 from tests.workflow.conftest import copy_workflow, snakemake, write
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from asura.files import checksum
-from asura.runs import RunFolder
+from asura.common.files import checksum
+from asura.planning.runs import RunFolder
 from asura.training.loop import train
 from asura.training.tensors import load_tensors
 from asura.training.trainer import Trainer

@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
 
+from asura.planning.published import PAPERS
 from asura.reporting.beside_published import beside_published
 from asura.reporting.frames import Results, tidy
-from asura.reporting.published import PAPERS
 
 COST = {"parameters": 1, "flops_per_token": 1.0, "training_flops": 1.0, "tokens": 1, "effective_depth": 1}
 

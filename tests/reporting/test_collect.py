@@ -6,14 +6,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from asura.errors import UserError
-from asura.files import checksum, read_sealed, write_sealed
-from asura.planning import Plan
+from asura.common.errors import UserError
+from asura.common.files import checksum, read_sealed, write_sealed
+from asura.planning.plan import Plan
+from asura.planning.runs import Run, digest
 from asura.reporting.collect import collect, progress, read_results, write_results
 from asura.reporting.figures import FIGURES
 from asura.reporting.frames import COLUMNS, Results, headline_by_model
 from asura.reporting.tables import TABLES
-from asura.runs import Run, digest
 from tests.conftest import ROOT, tiny_run
 
 BENCHMARK = "s h:m:s max_rss max_vms max_uss max_pss io_in io_out mean_load cpu_time"

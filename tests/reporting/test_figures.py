@@ -12,8 +12,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from asura.reporting.figures import FIGURES, write_figures
+from asura.reporting.figures.style import write_figure
 from asura.reporting.frames import CONTROLS, Results
-from asura.reporting.style import write_figure
 from tests.reporting.conftest import (
     BATCH,
     DIVERGED,

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from asura.reporting.ablations import ablation_table
+from asura.reporting.ablation_report import ablation_table
 from asura.reporting.frames import Results, tidy
 from asura.reporting.tables import (
     TABLES,

@@ -3,8 +3,8 @@ import sys
 import pytest
 import torch
 
-from asura.errors import UserError
-from asura.planning import make
+from asura.common.errors import UserError
+from asura.planning.plan import make
 from asura.tasks.reasoning_gym import ReasoningGym
 from tests.conftest import TINY
 

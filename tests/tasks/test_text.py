@@ -1,10 +1,10 @@
 import pytest
 import torch
 
+from asura.common.errors import UserError
+from asura.common.randomness import generator
 from asura.corpora.folders import corpus_folder
 from asura.corpora.tokens import read_tokens
-from asura.errors import UserError
-from asura.randomness import generator
 from asura.tasks.text import Text
 from asura.training.batches import Windows, batches
 

@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from asura.errors import UserError
+from asura.common.errors import UserError
 from asura.training import devices
 from asura.training.devices import prepare, refuse_neighbours
 

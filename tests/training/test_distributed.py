@@ -16,12 +16,13 @@ import torch
 import torch.multiprocessing
 from pydantic import ValidationError
 
-from asura.errors import UserError
+from asura.common.errors import UserError
 from asura.evaluation import likelihood
 from asura.evaluation.evaluate import evaluate
 from asura.models import build
-from asura.runs import Run, RunFolder, Training
-from asura.study import Evaluation
+from asura.planning.runs import Run, RunFolder
+from asura.planning.study import Evaluation
+from asura.planning.training_settings import Training
 from asura.training.loop import Stopped, train
 from asura.training.processes import Several, joined
 from asura.training.tensors import load_tensors

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import torch
 
-from asura.errors import UserError
-from asura.files import write_text
-from asura.runs import Run, RunFolder, digest
+from asura.common.errors import UserError
+from asura.common.files import write_text
+from asura.planning.runs import Run, RunFolder, digest
 from asura.training import loop
 from asura.training.loop import Stopped, train
 from asura.training.tensors import load_tensors

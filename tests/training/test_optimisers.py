@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from asura.models import build
-from asura.runs import Training
+from asura.planning.training_settings import Training
 from asura.training.optimisers import optimisers, rate_factor
 
 SMALL = {"architecture": "asura_full", "n": 1, "i": 2, "width": 8, "heads": 2}

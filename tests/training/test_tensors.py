@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from asura.errors import UserError
+from asura.common.errors import UserError
 from asura.training.tensors import load_tensors, save_tensors
 
 TENSORS = {

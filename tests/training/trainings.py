@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asura.runs import Run
+from asura.planning.runs import Run
 from asura.training import loop
 from asura.training.loop import Stopped, train
 from asura.training.trainer import Trainer

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import yaml
 
-from asura.runs import RunFolder
+from asura.planning.runs import RunFolder
 from tests.conftest import ROOT, TINY
 
 STUDY = TINY | {

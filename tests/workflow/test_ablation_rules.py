@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from asura.errors import UserError
+from asura.common.errors import UserError
 from asura.verify import verify
 from tests.conftest import ROOT
 from tests.workflow.conftest import STUDY, call, changed_by, runs_trained, succeed, write

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from asura.cli import main
-from asura.errors import UserError
-from asura.files import read_sealed, write_sealed
+from asura.common.errors import UserError
+from asura.common.files import read_sealed, write_sealed
 from asura.verify import verify
 
 RUN = "runs/phop/asura-n1-i2/seed0"

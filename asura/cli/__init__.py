@@ -1,0 +1,52 @@
+"""The commands that the rules call, and a person may call; each imports only what it needs, and starts fast."""
+
+import os
+import sys
+
+import typer
+
+from asura.cli import data, reports, runs, studies
+from asura.common.errors import UserError
+
+app = typer.Typer(
+    help="A fair harness for the study of depth recursion in transformers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+for command in (
+    studies.plan,
+    studies.sample,
+    runs.train,
+    runs.evaluate,
+    runs.generate,
+    runs.export,
+    reports.collect,
+    reports.tables,
+    reports.figures,
+    reports.ablation,
+    reports.partial,
+    studies.verify,
+    data.fetch,
+    data.corpus,
+    data.benchmark_documents,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run a command; what went wrong is one line, and an exit code above zero."""
+    try:
+        app()
+    except UserError as error:
+        # Each machine says what is wrong there.
+        sys.exit(f"asura: {error}" if os.environ.get("LOCAL_RANK", "0") == "0" else 1)
+    except OSError as error:
+        sys.exit(f"asura: {error.filename}: {error.strerror}" if error.filename else f"asura: {error}")
+    except (MemoryError, RuntimeError) as error:
+        from asura.training.devices import is_out_of_memory
+
+        if not is_out_of_memory(error):
+            raise
+        sys.exit(f"asura: out of memory: {' '.join(str(error).split())}")

@@ -1,0 +1,14 @@
+"""Arguments and options that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The YAML file of a study.")]
+StudyResults = Annotated[Path, typer.Argument(metavar="RESULTS", help="The results of a study: results/NAME.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads of torch on the CPU; results may differ in the last bits.")]
+Processes = Annotated[
+    int, typer.Option(min=1, help="Processes that share the work, one for each GPU; torchrun has its own number.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

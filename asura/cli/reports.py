@@ -1,0 +1,76 @@
+"""Commands that write the frames, tables and figures of a study."""
+
+from typing import Annotated
+
+import typer
+
+from asura.cli.options import StudyResults
+from asura.common.errors import UserError
+
+
+def collect(results: StudyResults) -> None:
+    """Gather all runs of a study into tidy tables."""
+    from asura.reporting.collect import collect as collect_runs
+    from asura.reporting.collect import write_results
+
+    write_results(collect_runs(results), results / "tidy")
+
+
+def tables(
+    results: StudyResults,
+    published: Annotated[str | None, typer.Option(help="A paper whose numbers are laid beside the study's.")] = None,
+) -> None:
+    """Write the tables of a collected study."""
+    from asura.reporting.collect import read_results
+    from asura.reporting.tables import write_table, write_tables
+
+    found = read_results(results / "tidy")
+    write_tables(found, results / "tables")
+    if published:
+        from asura.common.validation import nearest
+        from asura.planning.published import PAPERS
+        from asura.reporting.beside_published import beside_published
+
+        if published not in PAPERS:
+            raise UserError(f"published: no such paper{nearest(published, PAPERS)}")
+        write_table(beside_published(found, published), results / "tables" / "published", None)
+
+
+def figures(results: StudyResults) -> None:
+    """Draw the figures of a collected study."""
+    from asura.reporting.collect import read_results
+    from asura.reporting.figures import write_figures
+
+    write_figures(read_results(results / "tidy"), results / "figures")
+
+
+def ablation(
+    results: StudyResults,
+    name: Annotated[str, typer.Argument(help="An ablation of the study, whose runs have ended.")],
+) -> None:
+    """Write the table and the figures of an ablation to RESULTS/ablations/NAME."""
+    from asura.reporting.ablation_report import write_ablation
+    from asura.reporting.collect import collect as collect_runs
+
+    folder = results / "ablations" / name
+    write_ablation(collect_runs(results, plan_folder=folder), folder)
+
+
+def partial(results: StudyResults) -> None:
+    """Write tables and figures of what a study has finished so far, marked as partial, to RESULTS/partial."""
+    from asura.reporting.ablation_report import write_ablation
+    from asura.reporting.collect import collect as collect_runs
+    from asura.reporting.collect import progress
+    from asura.reporting.figures import write_figures
+    from asura.reporting.tables import write_tables
+
+    so_far = collect_runs(results, partial=True)
+    note, folder = progress(so_far), results / "partial"
+    write_tables(so_far, folder / "tables", note)
+    write_figures(so_far, folder / "figures", note)
+    typer.echo(f"{folder}: {note}")
+    for plan_folder in sorted(path.parent for path in results.glob("ablations/*/plan.json")):
+        so_far = collect_runs(results, partial=True, plan_folder=plan_folder)
+        note, folder = progress(so_far), results / "partial" / "ablations" / plan_folder.name
+        write_ablation(so_far, folder, note)
+        typer.echo(f"{folder}: {note}")

@@ -1,0 +1,70 @@
+"""Commands about a study as a whole: what it would run, what its tasks look like, and whether its results are sound."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from asura.cli.options import AsJson, StudyFile, StudyResults
+from asura.common.errors import UserError
+
+
+def plan(study: StudyFile, as_json: AsJson = False) -> None:
+    """Print what a study would run: its models and controls, how far these are from their targets, and the cost."""
+    from asura.common.validation import in_file
+    from asura.common.yaml_file import read_yaml
+    from asura.planning.plan import make
+
+    config = read_yaml(study)
+    with in_file(str(study)):
+        planned = make(config)
+    if as_json:
+        typer.echo(json.dumps(list(planned.rows()), indent=1))
+    else:
+        from asura.planning.estimate import print_plan
+        from asura.planning.runs import Run
+        from asura.training.speed import measured_speed
+
+        print_plan(planned, measured_speed(Run.model_validate(next(iter(planned.runs.values())))))
+        if config.get("ablations"):
+            names = ", ".join(config["ablations"])
+            typer.echo(f"Its ablations are not counted ({names}); `snakemake -n` counts their runs.")
+
+
+def sample(
+    study: StudyFile,
+    task: Annotated[str, typer.Argument(help="A task of the study.")],
+    split: Annotated[str, typer.Option(help="A split of the task.")] = "test",
+    count: Annotated[int, typer.Option(min=1, help="Number of examples.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Other examples for another seed.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show examples of a task."""
+    from asura.common.randomness import generator
+    from asura.common.validation import checked, in_file, nearest
+    from asura.common.yaml_file import read_yaml
+    from asura.planning.study import Study
+
+    config = read_yaml(study)
+    with in_file(str(study)):
+        tasks = {named.name: named.task for named in checked(Study, config, "").named_tasks()}
+        if task not in tasks:
+            raise UserError(f"tasks: no such task{nearest(task, tasks)}")
+        splits = tasks[task].splits
+        if split not in splits:
+            raise UserError(f"tasks.{task}: no such split{nearest(split, splits)}")
+    chosen = splits[split]
+    batch = chosen.draw(count, generator("sample", task, split, seed))
+    examples = list(zip(batch.tokens, batch.targets, strict=True))
+    if as_json:
+        typer.echo(json.dumps([{"tokens": x.tolist(), "targets": y.tolist()} for x, y in examples]))
+    else:
+        typer.echo("\n".join(chosen.show(x, y) for x, y in examples))
+
+
+def verify(results: StudyResults) -> None:
+    """Read everything that a study left again, and compute what can be; end at the first thing that does not hold."""
+    from asura.verify import verify as verify_study
+
+    for held in verify_study(results):
+        typer.echo(held)

@@ -1,0 +1,82 @@
+"""The plan of an ablation: the models that its file names, at the study's `ablated` size."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from asura.common.errors import UserError
+from asura.common.validation import checked, in_file, mapping_at, nearest
+from asura.planning.plan import BY_PLACE, Plan, digest, keep, kept, make
+
+
+class About(BaseModel):
+    """What an ablation says beside the settings of its architectures.
+
+    against: what each model is compared with (see `Plan`). controls: those wanted of each. tasks: those reported; all,
+    if none is named.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    against: str = "first"
+    controls: list[str] = []
+    tasks: list[str] = []
+
+
+def prepare_ablation(config: Mapping[str, Any], results: Path, ablation: str, models: Mapping[str, Any]) -> Plan:
+    """The plan of an ablation of a study, kept in its folder.
+
+    `models` has settings by architecture, and may have what `About` has.
+
+    Its runs stand among the study's, so that what the study has trained is not trained again. Raises UserError and
+    OSError.
+    """
+    shared = {key: value for key, value in config.items() if key != "ablations"}
+    tasks = {name: {k: v for k, v in entry.items() if k != "models"} for name, entry in config["tasks"].items()}
+    study = results / str(config["name"])
+    folder = study / "ablations" / ablation
+    with in_file(f"ablation {ablation}"):
+        given = mapping_at(models, "models")
+        about = checked(About, {key: value for key, value in given.items() if key in About.model_fields}, "")
+        for task in about.tasks:
+            if task not in tasks:
+                raise UserError(f"tasks: no such task{nearest(task, tasks)}")
+        filled = _filled(given, {"n": 1, "i": 4, **config.get("ablated", {})})
+        own = {**shared, "tasks": tasks, "models": filled, "controls": about.controls}
+        identity = digest({**own, "about": about.model_dump()})
+        plan = kept(folder, identity)
+        if plan is None:
+            plan = reported(make(own), about.tasks or tasks)._replace(digest=identity, against=about.against)
+            _check_compared(plan)
+    keep(plan, own, folder, study)
+    return plan
+
+
+def reported(plan: Plan, tasks: Collection[str]) -> Plan:
+    """The plan with the models and roles of some tasks only; runs of the others may be what theirs start from."""
+    models, roles = ([row for row in rows if row["task"] in tasks] for rows in (plan.models, plan.roles))
+    return plan._replace(models=models, roles=roles)
+
+
+def _filled(models: Mapping[str, Any], ablated: Mapping[str, int]) -> dict[str, list[dict[str, Any]]]:
+    """The models' settings with the size of the ablated cell; a stack without iterations is given its depth."""
+    depth = {"n": ablated["n"] * ablated["i"]}
+    size = {"n": ablated["n"], "i": ablated["i"]}
+    filled = {}
+    for architecture in [name for name in models if name not in About.model_fields]:
+        entries = models[architecture] if isinstance(models[architecture], list) else [models[architecture]]
+        entries = [mapping_at(entry, f"models.{architecture}") for entry in entries]
+        if any("resources" in entry for entry in entries):
+            raise UserError(f"models.{architecture}.resources: they stand in the study, at ablated.resources")
+        filled[architecture] = [{**(depth if architecture == "vanilla" else size), **entry} for entry in entries]
+    return filled
+
+
+def _check_compared(plan: Plan) -> None:
+    allowed = {key for model in plan.models for key in plan.settings_of(model)}.union(BY_PLACE)
+    if plan.against not in allowed:
+        raise UserError(f"against: no such setting{nearest(plan.against, allowed)}")
+    if plan.against not in BY_PLACE and not plan.compared():
+        raise UserError(f"against: found {plan.against!r}; no two models differ in it alone")

@@ -1,0 +1,285 @@
+"""What is to be run: a study file, checked and expanded into variants of models, tasks and seeds.
+
+configs/*.yaml ─ Study ─> Variant (task, model, training) ─ × seed ─> Run ─> run.json
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from asura.common.errors import UserError
+from asura.common.validation import LARGEST, Name, checked, mapping_at, nearest
+from asura.corpora.benchmarks import BENCHMARKS
+from asura.models import ARCHITECTURES
+from asura.models.model import LONGEST
+from asura.models.settings import Architecture
+from asura.planning.published import PAPERS
+from asura.planning.runs import Run, Seed
+from asura.planning.training_settings import Training
+from asura.tasks import TASKS, Task
+from asura.tasks.shared.in_words import Written
+from asura.tasks.text import Text
+
+LONGEST_LABEL = 200
+"""Characters: a label is the name of a folder, and file systems allow 255 bytes."""
+
+STUDIED = [kind for kind in TASKS if kind != "written"]  # which is named by `written_as`
+Control = Literal["iso_param", "iso_flop", "iso_both", "iso_recursion"]
+
+
+class Evaluation(BaseModel):
+    """How every model of a study is evaluated, on the same examples."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    iterations: Literal["trained", "up_to_twice", "up_to_four_times"] = "up_to_twice"
+    examples: int = Field(
+        2560, ge=1, le=LARGEST, description="2,500 give a standard error below 1 % whatever the score"
+    )
+    benchmarks: tuple[str, ...] = Field((), description="what models of text are evaluated on, beside its documents")
+    benchmarks_from: Literal["embedded", "hub"] = "embedded"
+
+    @field_validator("benchmarks")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in BENCHMARKS:
+                raise ValueError(f"no such benchmark{nearest(name, BENCHMARKS)}")
+            if names.count(name) > 1:
+                raise ValueError(f"{name} stands there twice; name each once")
+        return names
+
+
+class Resources(BaseModel):
+    """What each job of a model asks of a cluster, in place of what the rules ask."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mem_mb: int | None = Field(None, ge=1, le=2**40)
+    runtime: int | None = Field(None, ge=1, le=2**40, description="minutes")
+    gpu: int | None = Field(None, ge=0, le=2**40)
+
+
+class Ablated(BaseModel):
+    """The cell that a study's ablations vary, and what each job of their models asks of a cluster."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n: int = Field(1, ge=1, le=LARGEST)
+    i: int = Field(4, ge=1, le=LARGEST)
+    resources: Resources = Resources()
+
+
+class NamedTask(NamedTuple):
+    """A task of a study: its folder's name, its kind, its settings, and what it asks of models and training.
+
+    models: those that stand on it, where they are not the study's.
+    written_as: the task of text in whose words it is written.
+    """
+
+    name: str
+    kind: str
+    task: Task
+    model: Mapping[str, Any]
+    training: Mapping[str, Any]
+    models: Mapping[str, Any] | None
+    written_as: str | None
+
+    @property
+    def matched_on(self) -> Task:
+        """The task on which models are matched: that of the text, since models are to start from its runs."""
+        return self.task.text if isinstance(self.task, Written) else self.task
+
+
+class Variant(NamedTuple):
+    """A model on a task, to be trained once for each seed; `start` is the variant whose weights it starts from."""
+
+    task: NamedTask
+    label: str
+    model: Architecture
+    training: Training
+    resources: Resources
+    start: "Variant | None" = None
+
+    def run(self, seed: int) -> Run:
+        """The run of one seed."""
+        return Run(
+            task_name=self.task.name,
+            task_kind=self.task.kind,
+            task=self.task.task,
+            label=self.label,
+            model=self.model,
+            training=self.training,
+            seed=seed,
+            start_from=self.start.run(seed).folder if self.start else None,
+        )
+
+
+class Study(BaseModel):
+    """A study file. Its methods raise UserError, which names the key but not the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
+    seeds: list[Seed] = Field(min_length=1)
+    tasks: dict[Name, dict[str, Any]] = Field(min_length=1)
+    models: dict[str, dict[str, Any] | list[dict[str, Any]]] = Field(min_length=1)
+    controls: list[Control] = []
+    width: int = Field(64, ge=1, le=LARGEST)
+    heads: int = Field(4, ge=1, le=LARGEST)
+    mlp_width: int | None = Field(None, ge=1, le=LARGEST)
+    causal: bool = True
+    training: dict[str, Any]
+    evaluation: Evaluation = Evaluation()
+    ablations: list[str] = Field([], description="names of files in rules/ablations, part of what the study runs")
+    ablated: Ablated = Ablated()
+    published: str | None = Field(None, description="a paper whose numbers are laid beside the study's")
+
+    @field_validator("published")
+    @classmethod
+    def _is_kept(cls, name: str | None) -> str | None:
+        if name is not None and name not in PAPERS:
+            raise ValueError(f"no such paper{nearest(name, PAPERS)}")
+        return name
+
+    @field_validator("seeds", "controls", "ablations")
+    @classmethod
+    def _each_once(cls, values: list[Any]) -> list[Any]:
+        for value in values:
+            if values.count(value) > 1:
+                raise ValueError(f"{value} stands there twice; name each once")
+        return values
+
+    def named_tasks(self) -> list[NamedTask]:
+        """The tasks, checked."""
+        return [self._task(name, dict(entry)) for name, entry in self.tasks.items()]
+
+    def _task(self, name: str, entry: dict[str, Any]) -> NamedTask:
+        where = f"tasks.{name}"
+        kind = entry.pop("task", name)
+        model, training = (mapping_at(entry.pop(key, {}), f"{where}.{key}") for key in ("model", "training"))
+        models = mapping_at(entry.pop("models"), f"{where}.models") if "models" in entry else None
+        written_as = entry.pop("written_as", None)
+        if not isinstance(kind, str) or kind not in STUDIED:
+            raise UserError(f"{where}: no such task{nearest(kind, STUDIED)}")
+        task = checked(TASKS[kind], entry, where)
+        if written_as is not None:
+            kind, task = "written", Written(kind=kind, task=task, text=self._text(written_as, f"{where}.written_as"))
+        return NamedTask(name, kind, task, model, training, models, written_as)
+
+    def _text(self, name: Any, where: str) -> Text:
+        texts = [known for known, entry in self.tasks.items() if entry.get("task", known) == "text"]
+        if name not in texts:
+            raise UserError(f"{where}: no such task of text{nearest(name, texts)}")
+        text = self._task(name, dict(self.tasks[name])).task
+        assert isinstance(text, Text)
+        return text
+
+    def variants(self, task: NamedTask) -> list[Variant]:
+        """The models of the study on one task, the axes of their grids multiplied out."""
+        variants: dict[str, Variant] = {}
+        models, key = (self.models, "models") if task.models is None else (task.models, f"tasks.{task.name}.models")
+        for preset, entries in models.items():
+            if preset not in ARCHITECTURES:
+                raise UserError(f"{key}.{preset}: no such architecture{nearest(preset, ARCHITECTURES)}")
+            for k, entry in enumerate(entries if isinstance(entries, list) else [entries]):
+                where = f"{key}.{preset}.{k}" if isinstance(entries, list) else f"{key}.{preset}"
+                for variant in self._grid(task, preset, mapping_at(entry, where), where):
+                    if variant.label in variants:
+                        raise UserError(f"{where}: two models have the label {variant.label}; name each once")
+                    variants[variant.label] = variant
+        if not variants:
+            raise UserError(f"{key}: the grid is empty; name at least one model that can stand on {task.name}")
+        return list(variants.values())
+
+    def _grid(self, task: NamedTask, preset: str, entry: dict[str, Any], where: str) -> Iterator[Variant]:
+        own = mapping_at(entry.pop("training", {}), f"{where}.training")
+        training = self._training((f"tasks.{task.name}", task.training), (where, own))
+        if training.start_from is not None and training.start_from != task.written_as:
+            self._check_start(training.start_from, where)
+            return  # a model that starts from a text stands on the tasks written in its words, and on no other
+        resources = checked(Resources, entry.pop("resources", {}), f"{where}.resources")
+        for point in grid(entry, where):
+            model = checked(ARCHITECTURES[preset][0], {**self._shared(task), **point}, where)
+            if task.task.reads_its_answers and not model.causal:
+                raise UserError(f"{where}.causal: found false; {task.name} is read by causal models, set it to true")
+            longest = max(split.sequence_length for split in task.task.splits.values())
+            if model.positions == "learned" and longest > LONGEST:
+                raise UserError(
+                    f"{where}.positions: found learned, of which there are {LONGEST}; {task.name} is evaluated in "
+                    f"sequences of {longest}, choose rotary or none"
+                )
+            yield self.variant(task, model, training, resources, self._start(training, model, resources))
+
+    def _check_start(self, name: str, where: str) -> None:
+        written = [entry["written_as"] for entry in self.tasks.values() if "written_as" in entry]
+        if name not in written:
+            raise UserError(
+                f"{where}.training.start_from: no task is written_as {name!r}, so nothing can start from it"
+            )
+
+    def _start(self, training: Training, model: Architecture, resources: Resources) -> Variant | None:
+        """The variant of the text that a model starts from."""
+        if training.start_from is None:
+            return None
+        text = self._task(training.start_from, dict(self.tasks[training.start_from]))
+        return self.variant(text, model, self._training((f"tasks.{text.name}", text.training)), resources)
+
+    def variant(
+        self,
+        task: NamedTask,
+        model: Architecture,
+        training: Training,
+        resources: Resources,
+        start: Variant | None = None,
+    ) -> Variant:
+        """A variant under its label: what differs from the preset and the study's training follows the size."""
+        kind = type(model)
+        preset = kind.model_validate({**self._shared(task), "n": model.n, "i": model.i})
+        usual = self._training((f"tasks.{task.name}", task.training))
+        size = f"-n{model.n}" + (f"-i{model.i}" if kind.iterates() else "")
+        differing = {**differences(model, preset), **differences(training, usual)}
+        label = model.architecture + size + "".join(f"+{key}={_plain(value)}" for key, value in differing.items())
+        if len(label) > LONGEST_LABEL:
+            raise UserError(f"models.{model.architecture}: the label {label[:60]}… is longer than {LONGEST_LABEL}")
+        return Variant(task, label, model, training, resources, start)
+
+    def _shared(self, task: NamedTask) -> dict[str, Any]:
+        own = {"width": self.width, "heads": self.heads, "mlp_width": self.mlp_width, "causal": self.causal}
+        return {**own, **task.model}
+
+    def _training(self, *changes: tuple[str, Mapping[str, Any]]) -> Training:
+        """The study's training with changes on top, each checked where it stands."""
+        merged = dict(self.training)
+        training = checked(Training, merged, "training")
+        for where, change in changes:
+            merged |= change
+            training = checked(Training, merged, f"{where}.training")
+        return training
+
+
+def grid(entry: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
+    """Multiply out the settings that are given as lists; a list of numbers for `guidance` is one value."""
+    axes: dict[str, list[Any]] = {}
+    for key, value in entry.items():
+        is_axis = isinstance(value, list) and not (key == "guidance" and all(isinstance(v, float | int) for v in value))
+        axes[key] = value if is_axis else [value]
+        if not axes[key]:
+            raise UserError(f"{where}.{key}: an empty list makes an empty grid; name at least one value")
+        if any(axes[key].count(v) > 1 for v in axes[key]):
+            raise UserError(f"{where}.{key}: a value stands there twice, so two models would have one label")
+    for values in product(*axes.values()):
+        yield dict(zip(axes, values, strict=True))
+
+
+def differences(one: BaseModel, other: BaseModel) -> dict[str, Any]:
+    """What `one` says otherwise than `other`."""
+    usual = other.model_dump()
+    return {key: value for key, value in one.model_dump().items() if value != usual[key]}
+
+
+def _plain(value: Any) -> str:
+    """A setting's value as part of a folder's name."""
+    return ",".join(map(_plain, value)) if isinstance(value, tuple | list) else str(value).lower()

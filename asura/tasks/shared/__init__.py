@@ -1,0 +1,1 @@
+"""What tasks share, none of it a task of its own."""

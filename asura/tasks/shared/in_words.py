@@ -1,0 +1,99 @@
+"""A synthetic task written in the words of a text, so that what was learnt from the text may help with it."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from pydantic import SerializeAsAny, field_validator
+from torch import Generator, Tensor
+
+from asura.common.errors import UserError
+from asura.corpora.settings import AnyCorpus
+from asura.tasks.base import IGNORE, Batch, Metric, Task
+from asura.tasks.text import Text
+
+
+class Written(Task):
+    """Another task, each symbol of which is a word of a text's tokenizer: ` the`, ` have`, …, one token each.
+
+    Length, splits and chance are the task's own; the vocabulary, and so the score of a guess, is the text's. Raises
+    UserError on drawing where the corpus is not there, or has fewer words than the task has symbols.
+    """
+
+    kind: str
+    """The task."""
+    task: SerializeAsAny[Task]
+    """Its settings."""
+    text: Text
+    """The text whose words are used."""
+
+    @field_validator("task", mode="before")
+    @classmethod
+    def _of_its_kind(cls, value: Any, info: Any) -> Any:
+        from asura.tasks import task_of_kind  # of which this class is one
+
+        return task_of_kind(info.data.get("kind"), value, "kind")
+
+    @property
+    def metric(self) -> Metric:
+        """That of the task."""
+        return self.task.metric
+
+    @property
+    def reads_its_answers(self) -> bool:
+        """As the task does."""
+        return self.task.reads_its_answers
+
+    @property
+    def reads(self) -> AnyCorpus:
+        """The corpus of the text."""
+        return self.text.corpus
+
+    @property
+    def vocabulary(self) -> int:
+        """That of the text."""
+        return self.text.vocabulary
+
+    @property
+    def sequence_length(self) -> int:
+        """That of the task."""
+        return self.task.sequence_length
+
+    @property
+    def chance(self) -> float:
+        """That of the task."""
+        return self.task.chance
+
+    @property
+    def splits(self) -> dict[str, Self]:
+        """Those of the task."""
+        return {name: self.model_copy(update={"task": split}) for name, split in self.task.splits.items()}
+
+    def draw(self, count: int, generator: Generator) -> Batch:
+        """What the task draws, in words."""
+        words = _words(self.text.corpus.folder / "tokenizer.json", self.vocabulary, self.task.vocabulary)
+        tokens, targets = self.task.draw(count, generator)
+        return Batch(words[tokens], torch.where(targets == IGNORE, IGNORE, words[targets.clamp(min=0)]))
+
+    def show(self, tokens: Tensor, targets: Tensor) -> str:
+        """The words, then those asked for."""
+        tokenizer = self.text.tokenizer
+        return f"{tokenizer.decode(tokens.tolist())} -> {tokenizer.decode(targets[targets != IGNORE].tolist())}"
+
+
+@lru_cache(maxsize=8)
+def _words(path: Path, vocabulary: int, count: int) -> Tensor:
+    """The first tokens, (count,), that are a space and a word of at least three letters."""
+    from asura.corpora.tokenizers import load
+
+    tokenizer = load(path, vocabulary)
+    texts = (tokenizer.decode([token]) for token in range(tokenizer.get_vocab_size()))
+    found = [
+        token
+        for token, text in enumerate(texts)
+        if text[:1] == " " and len(text) > 3 and text[1:].isascii() and text[1:].isalpha()
+    ]
+    if len(found) < count:
+        raise UserError(f"{path}: it has {len(found)} words, fewer than the task has symbols, {count}")
+    return torch.tensor(found[:count])

@@ -1,0 +1,101 @@
+"""Plans of ablations: what stands in them, and what each model is compared with."""
+
+import pytest
+from tests.test_texts_in_studies import TEXT, WORDS
+
+from asura.common.errors import UserError
+from asura.planning.ablations import prepare_ablation
+from asura.planning.plan import Plan, load
+from tests.conftest import TINY
+
+STUDY = TINY | {"ablated": {"n": 1, "i": 2}}
+NORMS = ["per_iteration", "shared", "none"]
+
+
+def compared(plan: Plan) -> list[tuple[str, str | None]]:
+    return [(row["label"], row["against"]) for row in plan.rows()]
+
+
+def test_models_are_compared_with_the_first_unless_the_ablation_says_otherwise(tmp_path):
+    plan = prepare_ablation(STUDY, tmp_path, "x", {"asura": {"iteration_norm": NORMS}, "vanilla": {}})
+    first, *others = compared(plan)
+    assert first == ("asura-n1-i2", None)
+    assert [against for _, against in others] == ["asura-n1-i2"] * 3
+    assert [label for label, _ in others][-1] == "vanilla-n2"
+
+
+def test_each_rung_is_compared_with_the_one_before(tmp_path):
+    plan = prepare_ablation(STUDY, tmp_path, "x", {"asura": {"iteration_norm": NORMS}, "against": "previous"})
+    labels = [label for label, _ in compared(plan)]
+    assert compared(plan) == list(zip(labels, [None, *labels[:-1]], strict=True))
+
+
+def test_a_model_is_compared_with_what_differs_in_the_setting_alone(tmp_path):
+    models = {"asura": {"iteration_norm": NORMS[:2], "causal": [True, False]}, "vanilla": {"causal": [True, False]}}
+    plan = prepare_ablation(STUDY, tmp_path, "x", models | {"against": "causal"})
+    assert dict(compared(plan)) == {
+        "asura-n1-i2": None,
+        "asura-n1-i2+causal=false": "asura-n1-i2",
+        "asura-n1-i2+iteration_norm=shared": None,
+        "asura-n1-i2+causal=false+iteration_norm=shared": "asura-n1-i2+iteration_norm=shared",
+        "vanilla-n2": None,
+        "vanilla-n2+causal=false": "vanilla-n2",
+    }
+
+
+def test_a_control_that_starts_from_a_text_is_compared_with_itself_from_scratch(tmp_path):
+    study = STUDY | {"tasks": {"text": TEXT, "words": WORDS}, "width": 16}
+    models = {"asura": [{}, {"training": {"start_from": "text"}}], "controls": ["iso_param", "iso_both"]}
+    plan = prepare_ablation(study, tmp_path, "x", models | {"tasks": ["words"], "against": "start_from"})
+    pairs = dict(compared(plan))
+    assert len(pairs) == 6 and {model["task"] for model in plan.models} == {"words"}
+    for label, against in pairs.items():
+        assert against == (label.removesuffix("+start_from=text") if "start_from" in label else None)
+
+
+def test_models_without_the_setting_are_compared_with_nothing(tmp_path):
+    models = {"vanilla": {}, "universal": {}, "asura": {"skip_init": ["pass_through", "random"]}}
+    plan = prepare_ablation(STUDY, tmp_path, "x", models | {"against": "skip_init"})
+    assert [against for _, against in compared(plan)] == [None, None, None, "asura-n1-i2"]
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ({"asura": {}, "against": "casual"}, r"against: no such setting: found 'casual'; .* 'causal'"),
+        (
+            {"asura": {"iteration_norm": NORMS}, "against": "causal"},
+            r"against: found 'causal'; no two models",
+        ),
+        ({"asura": {}, "against": ["causal"]}, r"against: found \['causal'\]; "),
+        ({"asura": {}, "tasks": ["phopp"]}, r"tasks: no such task: found 'phopp'; did you mean 'phop'"),
+        ({"asura": {}, "tasks": "phop"}, r"tasks: found 'phop'; "),
+        ({"asura": {}, "controls": "iso_param"}, r"controls: found 'iso_param'; "),
+        ({"asura": {}, "Against": "previous"}, r"models\.Against: found 'previous'; give a mapping of settings"),
+        ({"asura": None}, r"models\.asura: found None; give a mapping of settings"),
+        ({"asura": ["x"]}, r"models\.asura: found 'x'; give a mapping of settings"),
+        ({"asurra": {}}, r"models\.asurra: no such architecture.*'asura'"),
+        ([], r"models: found \[\]; give a mapping of settings"),
+    ],
+)
+def test_what_an_ablation_says_wrongly_is_refused(tmp_path, models: object, message: str):
+    with pytest.raises(UserError, match=f"^ablation x: {message}"):
+        prepare_ablation(STUDY, tmp_path, "x", models)
+
+
+def test_a_changed_ablation_is_planned_anew_and_one_that_is_not_is_kept(tmp_path):
+    study = STUDY | {"tasks": {"phop": {"hops": 1}, "other": {"task": "phop", "hops": 2}}}
+    path = tmp_path / "tiny" / "ablations" / "x" / "plan.json"
+    for change in ({"tasks": ["phop"]}, {"tasks": ["other"]}, {}, {"against": "previous"}):
+        plan = prepare_ablation(study, tmp_path, "x", {"asura": {"iteration_norm": NORMS}} | change)
+        assert [model["task"] for model in plan.models[::3]] == change.get("tasks", ["phop", "other"])
+        assert plan.against == change.get("against", "first")
+        assert load(path) == plan
+    time = path.stat().st_mtime_ns
+    assert prepare_ablation(study, tmp_path, "x", {"asura": {"iteration_norm": NORMS}} | change) == plan
+    assert path.stat().st_mtime_ns == time
+
+
+def test_resources_in_an_ablation_are_refused_and_their_place_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"ablation x: models\.asura\.resources: .* ablated\.resources"):
+        prepare_ablation(STUDY, tmp_path, "x", {"asura": {"resources": {"mem_mb": 9000}}})

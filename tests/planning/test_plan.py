@@ -1,0 +1,123 @@
+import json
+import sys
+from subprocess import run
+
+import pytest
+
+from asura.common.errors import UserError
+from asura.planning.plan import load, make, prepare
+from asura.planning.runs import read_run
+from tests.conftest import TINY
+
+STUDY = TINY | {
+    "seeds": [0, 1],
+    "models": {"asura": {"n": 1, "i": [1, 2]}, "asura_full": {"n": 1, "i": 2}},
+    "controls": ["iso_param", "iso_recursion"],
+    "width": 16,
+}
+
+
+def test_a_row_for_each_run_with_what_it_costs():
+    rows = list(make(STUDY).rows())
+    keys = [(row["label"], row["seed"]) for row in rows]
+    assert len(set(keys)) == len(rows) == 2 * 8
+    for row in rows:
+        assert row["tokens"] == 12 * 4 * 8
+        assert row["training_flops"] == pytest.approx(row["flops_per_token"] * row["tokens"])
+        assert row["effective_depth"] == row["n"] * row["i"]
+        assert (row["control"] is None) == (row["control_of"] is None) == (row["deviation"] is None)
+
+
+def test_a_control_of_several_cells_is_trained_once_and_names_them_all():
+    rows = [row for row in make(STUDY).rows() if row["seed"] == 0]
+    (shared,) = (row for row in rows if row["label"] == "universal-n1-i2")
+    assert shared["control"] == "iso_recursion"
+    assert shared["control_of"] == "asura-n1-i2 asura_full-n1-i2"
+    assert shared["deviation"] == 0
+
+
+def test_the_plan_is_kept_and_what_has_not_changed_is_not_written(tmp_path):
+    plan = prepare(STUDY, tmp_path)
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
+    assert prepare(STUDY, tmp_path) == plan == load(tmp_path / "tiny" / "plan.json")
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == times
+
+
+def test_reading_a_kept_plan_imports_no_torch(tmp_path):
+    prepare(STUDY, tmp_path)
+    code = (
+        "import json, pathlib, sys; from asura.planning.plan import prepare; "
+        f"prepare(json.loads({json.dumps(STUDY)!r}), pathlib.Path({str(tmp_path)!r})); sys.exit('torch' in sys.modules)"
+    )
+    assert run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_only_the_runs_of_a_changed_model_get_a_new_run_json(tmp_path):
+    prepare(STUDY, tmp_path)
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
+    full = {"n": 1, "i": 2, "training": {"learning_rate": 0.01}}
+    prepare(STUDY | {"models": STUDY["models"] | {"asura_full": full}}, tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in times} == times  # the changed model has a label of its own
+    prepare(STUDY | {"training": STUDY["training"] | {"learning_rate": 0.01}}, tmp_path)
+    assert all(path.stat().st_mtime_ns != time for path, time in times.items() if "asura" in str(path))
+
+
+def test_a_run_that_was_deleted_is_written_again_as_it_was(tmp_path):
+    prepare(STUDY, tmp_path)
+    path = next(tmp_path.rglob("run.json"))
+    content = path.read_text()
+    path.unlink()
+    prepare(STUDY, tmp_path)
+    assert path.read_text() == content
+
+
+def test_a_damaged_plan_is_made_anew(tmp_path):
+    plan = prepare(STUDY, tmp_path)
+    path = tmp_path / "tiny" / "plan.json"
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(UserError, match="cut short"):
+        load(path)
+    assert prepare(STUDY, tmp_path) == plan
+
+
+def test_a_run_reads_back_as_it_was_planned(tmp_path):
+    plan = prepare(STUDY, tmp_path)
+    for folder, content in plan.runs.items():
+        run = read_run(tmp_path / "tiny" / folder / "run.json")
+        assert run.folder == folder
+        assert run.model_dump(mode="json") == content
+
+
+ASKED = {"mem_mb": 9000, "gpu": 2}
+
+
+def test_resources_are_those_of_the_model_for_its_controls_too_and_nothing_is_trained_again(tmp_path):
+    before = prepare(STUDY, tmp_path)
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
+    models = STUDY["models"] | {"asura": {"n": 1, "i": [1, 2], "resources": ASKED}}
+    plan = prepare(STUDY | {"models": models, "ablated": {"resources": {"runtime": 7}}}, tmp_path)
+    assert plan.runs == before.runs
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")} == times
+    assert plan.resources_of("phop", "asura-n1-i2") == plan.resources_of("phop", "asura-n1-i1") == ASKED
+    assert plan.resources_of("phop", "asura_full-n1-i2") == {}
+    for role in plan.roles:  # the first cell of a shared control is asura's
+        first = next(r["control_of"] for r in plan.roles if r["label"] == role["label"])
+        assert plan.resources_of("phop", role["label"]) == (ASKED if first.startswith("asura-") else {})
+    assert plan.resources_of("phop", "asura-n1-i2+long_skip=none") == {"runtime": 7}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 2}, "version: found 2; input should be 1"),
+        ({"task_kind": "fhop"}, "task_kind is no task: found 'fhop'; did you mean 'phop'"),
+        ({"model": {"architecture": "asurra"}}, "model: found"),
+        ({"extra": 1}, "extra: no such key"),
+    ],
+)
+def test_a_run_of_another_kind_is_refused(tmp_path, change: dict, message: str):
+    (content,) = make(TINY).runs.values()
+    (tmp_path / "run.json").write_text(json.dumps(content | change))
+    with pytest.raises(UserError) as error:
+        read_run(tmp_path / "run.json")
+    assert message in str(error.value) and "run.json" in str(error.value) and "\n" not in str(error.value)

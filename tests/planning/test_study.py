@@ -1,0 +1,171 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from asura.common.errors import UserError
+from asura.common.validation import checked
+from asura.common.yaml_file import read_yaml
+from asura.planning.plan import make
+from asura.planning.study import Study
+from tests.conftest import ROOT, TINY
+
+
+def labels(**changes: object) -> list[str]:
+    study = checked(Study, TINY | changes, "")
+    return [variant.label for task in study.named_tasks() for variant in study.variants(task)]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_study_of_the_repository_can_be_planned(path: Path):
+    config = read_yaml(path)
+    plan = make(config)
+    assert plan.study == config["name"] == path.stem
+    assert all(abs(role["deviation"]) <= 0.02 for role in plan.roles)
+
+
+def test_a_grid_is_multiplied_out():
+    assert labels(models={"asura": {"n": [1, 2], "i": [2, 4]}, "vanilla": {"n": 3}}) == [
+        "asura-n1-i2",
+        "asura-n1-i4",
+        "asura-n2-i2",
+        "asura-n2-i4",
+        "vanilla-n3",
+    ]
+
+
+def test_a_label_says_what_differs_from_the_preset_and_the_training_of_the_study():
+    entries = [
+        {"n": 1, "i": 3, "long_skip": ["none", "concat_per_iteration"]},
+        {"n": 1, "i": 3, "guidance": [0.2, 0.3, 0.5], "training": {"learning_rate": 0.01, "steps": 12}},
+        {"n": 1, "i": 3, "width": 16, "heads": 2, "guidance": ["uniform", [0, 0, 1]]},
+    ]
+    assert labels(models={"asura": entries}) == [
+        "asura-n1-i3+long_skip=none",
+        "asura-n1-i3",
+        "asura-n1-i3+guidance=0.2,0.3,0.5+learning_rate=0.01",
+        "asura-n1-i3+width=16+guidance=uniform",
+        "asura-n1-i3+width=16+guidance=0.0,0.0,1.0",
+    ]
+
+
+def test_settings_of_a_task_hold_for_its_models_and_those_of_a_model_win():
+    tasks = {"long": {"task": "phop", "length": 16, "model": {"width": 16}, "training": {"steps": 20, "batch": 8}}}
+    models = {"asura": {"n": 1, "i": 2, "training": {"batch": 2}}}
+    study = checked(Study, TINY | {"tasks": tasks, "models": models}, "")
+    (task,) = study.named_tasks()
+    (variant,) = study.variants(task)
+    assert (variant.model.width, variant.training.steps, variant.training.batch) == (16, 20, 2)
+    assert variant.training.log_steps == TINY["training"]["log_steps"]
+    assert variant.label == "asura-n1-i2+batch=2"
+
+
+ASURA = {"n": 1, "i": 2}
+BAD = {
+    "misspelt key": (
+        {"modles": {}},
+        "modles: no such key",
+        "did you mean 'models'",
+        "allowed: ablated, ablations, causal",
+    ),
+    "misspelt training": ({"training": {"steps": 1, "batchs": 2}}, "training.batchs", "did you mean 'batch'"),
+    "misspelt setting": ({"models": {"asura": {**ASURA, "long_skp": "add"}}}, "models.asura.long_skp", "'long_skip'"),
+    "wrong type": ({"training": {"steps": "many"}}, "training.steps: found 'many'", "valid integer"),
+    "no iterations": ({"models": {"asura": {"n": 1, "i": 0}}}, "models.asura.i: found 0", "greater than or equal to 1"),
+    "iterations of vanilla": ({"models": {"vanilla": {"n": 1, "i": 2}}}, "models.vanilla.i: found 2"),
+    "heads": ({"models": {"asura": {**ASURA, "heads": 3}}}, "models.asura", "width 8 with 3 heads", "divisible"),
+    "unknown model": ({"models": {"asurra": ASURA}}, "models.asurra: no such architecture", "did you mean 'asura'"),
+    "unknown task": ({"tasks": {"fhop": {}}}, "tasks.fhop: no such task", "did you mean 'phop'"),
+    "unknown kind": ({"tasks": {"x": {"task": 3}}}, "tasks.x: no such task", "found 3", "allowed: addition"),
+    "task setting": ({"tasks": {"phop": {"hop": 2}}}, "tasks.phop.hop: no such key", "did you mean 'hops'"),
+    "benchmark twice": ({"evaluation": {"benchmarks": ["copa", "copa"]}}, "copa stands there twice; name each once"),
+    "unknown value": ({"models": {"asura": {**ASURA, "long_skip": "ad"}}}, "long_skip: found 'ad'", "'concat'"),
+    "unknown control": ({"controls": ["iso_parm"]}, "controls.0: found 'iso_parm'", "'iso_param'"),
+    "guidance too short": ({"models": {"asura": {**ASURA, "guidance": [1.0]}}}, "1 weights for i = 2"),
+    "guidance falls": ({"models": {"asura": {**ASURA, "guidance": [0.7, 0.3]}}}, "not fall from one iteration"),
+    "guidance sum": ({"models": {"asura": {**ASURA, "guidance": [0.1, 0.3]}}}, "sum to 1"),
+    "empty grid": ({"models": {"asura": {"n": 1, "i": []}}}, "models.asura.i: an empty list makes an empty grid"),
+    "no models": ({"models": {}}, "models: found {}"),
+    "empty list of models": ({"models": {"asura": []}}, "models: the grid is empty"),
+    "value twice": ({"models": {"asura": {"n": [1, 1], "i": 2}}}, "models.asura.n: a value stands there twice"),
+    "label twice": ({"models": {"asura": [ASURA, ASURA]}}, "models.asura.1: two models have the label asura-n1-i2"),
+    "seed twice": ({"seeds": [0, 1, 0]}, "seeds: 0 stands there twice"),
+    "no seeds": ({"seeds": []}, "seeds: found []"),
+    "negative seed": ({"seeds": [-1]}, "seeds.0: found -1"),
+    "name of another folder": ({"name": "../x"}, "name: found '../x'"),
+    "task's name": ({"tasks": {"$(x)": {"task": "phop"}}}, "tasks.$(x)"),
+    "no mapping": ({"training": 3}, "training: found 3"),
+    "infinite rate": ({"training": {"steps": 1, "learning_rate": float("inf")}}, "learning_rate: found inf"),
+    "accumulate": ({"training": {"steps": 1, "batch": 4, "accumulate": 3}}, "accumulate 3: it must divide batch 4"),
+    "warm-up": ({"training": {"steps": 1, "warmup_steps": 3}}, "warmup_steps 3: it must be at most steps 1"),
+    "reads its answers": ({"tasks": {"addition": {}}, "causal": False}, "models.asura.causal: found false", "addition"),
+    "long label": ({"models": {"asura": {"n": 1, "i": 60, "guidance": [1 / 60] * 60}}}, "longer than 200"),
+    "model's training": ({"models": {"asura": {**ASURA, "training": {"step": 1}}}}, "models.asura.training.step"),
+    "model's resources": (
+        {"models": {"asura": {**ASURA, "resources": {"mem": 1}}}},
+        "models.asura.resources.mem: no such key",
+        "did you mean 'mem_mb'? allowed: gpu, mem_mb, runtime",
+    ),
+    "partition": (
+        {"models": {"asura": [{**ASURA, "resources": {"slurm_partition": "x"}}]}},
+        "models.asura.0.resources.slurm_partition: no such key",
+    ),
+    "no memory": ({"ablated": {"resources": {"mem_mb": 0}}}, "ablated.resources.mem_mb: found 0"),
+    "task's training": ({"tasks": {"phop": {"training": {"step": 1}}}}, "tasks.phop.training.step"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_wrong_is_said_in_one_line(name: str):
+    changes, *parts = BAD[name]
+    with pytest.raises(UserError) as error:
+        make(TINY | changes)
+    message = str(error.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(UserError, match=r"training: it is missing"):
+        make({key: value for key, value in TINY.items() if key != "training"})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [1", "not YAML"),
+        ("a: 1\na: 2", "'a' stands there twice in"),
+        ("b: 1\na: 1\nc: 1\na: 2", "line 4, column 1"),
+        ("- 1", "found list; a study is a mapping"),
+        ("", "found NoneType; a study is a mapping"),
+        ("a: &x [*x]\n? [1]\n: 2", "not YAML"),
+        ("!!python/object/apply:os.system ['true']", "not YAML"),
+    ],
+)
+def test_a_file_that_holds_no_study_is_refused(tmp_path, text: str, message: str):
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(UserError) as error:
+        read_yaml(tmp_path / "x.yaml")
+    assert message in str(error.value) and "x.yaml" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"x\.yaml: no such file"):
+        read_yaml(tmp_path / "x.yaml")
+    (tmp_path / "y.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=r"y\.yaml: it cannot be read"):
+        read_yaml(tmp_path / "y.yaml")
+
+
+def test_yaml_is_read_as_pyyaml_reads_it(tmp_path):
+    text = "a: {b: [1, 2.5, x, null, true]}\nc: &c {d: 1}\ne: *c\nf: {<<: *c, g: 2}\nh: {<<: *c, d: 3}\n"
+    (tmp_path / "x.yaml").write_text(text)
+    assert read_yaml(tmp_path / "x.yaml") == yaml.safe_load(text)
+
+
+def test_learned_positions_that_a_split_goes_beyond_are_refused():
+    study = TINY | {"tasks": {"phop": {"hops": 1, "length": 1500}}}
+    make(study)
+    with pytest.raises(UserError, match=r"positions: found learned, of which there are 2048; .* of 3000"):
+        make(study | {"models": {"asura": {"n": 1, "i": 2, "positions": "learned"}}})
