@@ -26,7 +26,6 @@ from asura.tasks.text import Text
 LONGEST_LABEL = 200
 """Characters: a label is the name of a folder, and file systems allow 255 bytes."""
 
-STUDIED = [kind for kind in TASKS if kind != "written"]  # which is named by `written_as`
 Control = Literal["iso_param", "iso_flop", "iso_both", "iso_recursion"]
 
 
@@ -179,8 +178,8 @@ class Study(BaseModel):
         model, training = (mapping_at(entry.pop(key, {}), f"{where}.{key}") for key in ("model", "training"))
         models = mapping_at(entry.pop("models"), f"{where}.models") if "models" in entry else None
         written_as = entry.pop("written_as", None)
-        if not isinstance(kind, str) or kind not in STUDIED:
-            raise UserError(f"{where}: no such task{nearest(kind, STUDIED)}")
+        if not isinstance(kind, str) or kind not in TASKS:
+            raise UserError(f"{where}: no such task{nearest(kind, TASKS)}")
         task = checked(TASKS[kind], entry, where)
         if written_as is not None:
             kind, task = "written", Written(kind=kind, task=task, text=self._text(written_as, f"{where}.written_as"))

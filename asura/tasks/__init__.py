@@ -1,47 +1,17 @@
-"""The tasks, by the name that a study file calls them."""
+"""The kinds of tasks that a run may have: those of the registry, and any of them in the words of a text."""
 
 from typing import Any
 
-from asura.common.validation import nearest
-from asura.tasks.addition import Addition
-from asura.tasks.arithmetic import Arithmetic
 from asura.tasks.base import IGNORE, Batch, Task
-from asura.tasks.composition import Composition
-from asura.tasks.digits import Digits
-from asura.tasks.igsm import IGSM
-from asura.tasks.listops import ListOps
-from asura.tasks.maze import Maze
-from asura.tasks.phop import PHop
-from asura.tasks.prefix_sums import PrefixSums
-from asura.tasks.reasoning_gym import ReasoningGym
+from asura.tasks.registry import TASKS, task_among
 from asura.tasks.shared.in_words import Written
-from asura.tasks.sudoku import Sudoku
-from asura.tasks.table_lookup import TableLookup
-from asura.tasks.text import Text
 
-TASKS: dict[str, type[Task]] = {
-    "addition": Addition,
-    "arithmetic": Arithmetic,
-    "composition": Composition,
-    "digits": Digits,
-    "igsm": IGSM,
-    "listops": ListOps,
-    "maze": Maze,
-    "phop": PHop,
-    "prefix_sums": PrefixSums,
-    "reasoning_gym": ReasoningGym,
-    "sudoku": Sudoku,
-    "table_lookup": TableLookup,
-    "text": Text,
-    "written": Written,
-}
+KINDS: dict[str, type[Task]] = {**TASKS, "written": Written}
 
 
 def task_of_kind(kind: Any, settings: Any, key: str) -> Task:
     """The task of a kind that the setting `key` names, made of its settings where it is none yet. Raises ValueError."""
-    if kind not in TASKS:
-        raise ValueError(f"{key} is no task{nearest(kind, TASKS)}")
-    return settings if isinstance(settings, Task) else TASKS[kind].model_validate(settings)
+    return task_among(KINDS, kind, settings, key)
 
 
-__all__ = ["IGNORE", "TASKS", "Batch", "Task", "task_of_kind"]
+__all__ = ["IGNORE", "KINDS", "TASKS", "Batch", "Task", "task_of_kind"]

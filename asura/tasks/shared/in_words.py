@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from asura.common.errors import UserError
 from asura.corpora.settings import AnyCorpus
 from asura.tasks.base import IGNORE, Batch, Metric, Task
+from asura.tasks.registry import TASKS, task_among
 from asura.tasks.text import Text
 
 
@@ -31,9 +32,7 @@ class Written(Task):
     @field_validator("task", mode="before")
     @classmethod
     def _of_its_kind(cls, value: Any, info: Any) -> Any:
-        from asura.tasks import task_of_kind  # of which this class is one
-
-        return task_of_kind(info.data.get("kind"), value, "kind")
+        return task_among(TASKS, info.data.get("kind"), value, "kind")
 
     @property
     def metric(self) -> Metric:
