@@ -1,4 +1,4 @@
-# Every recursive architecture of the literature at one n and i, beside a stack of as many blocks.
+# All eight architectures of this repository at one n and i. The stack without recursion has the same effective depth.
 ABLATIONS["family"] = {
     **dict.fromkeys(["vanilla", "asura", "asura_full", "deep_thinking", "deq", "ndr", "recurrent_depth"], {}),
     "universal": {"halting": ["none", "act"]},

@@ -1,4 +1,4 @@
-# From bare recursion to the published recipe, one part at a time.
+# From bare recursion to all parts that the author's page names, one part at a time.
 BARE = {"long_skip": "none", "iteration_norm": "none"}
 ABLATIONS["ladder"] = {
     "asura": [
