@@ -132,7 +132,7 @@ def cases(length: int, batch: int) -> Iterator[Case]:
 
 
 def cases_350m(length: int, batch: int, compiled: bool) -> Iterator[Case]:
-    """configs/pretrain_350m.yaml as it is, with activation checkpointing, with all logits; and as deep a vanilla stack."""
+    """The model of configs/pretrain_350m.yaml, with activation checkpointing, with all logits; and a vanilla stack."""
     shape = {"width": 1024, "heads": 8}
     training = {"precision": "bfloat16", "compile": compiled}
     asura = {"architecture": "asura", "n": 13, "i": 3, **shape}
