@@ -21,7 +21,7 @@ lint: $(ENVIRONMENT)
 	.venv/bin/lint-imports
 
 docs: $(ENVIRONMENT)
-	.venv/bin/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 
 faults: $(ENVIRONMENT)
 	.venv/bin/python -m pytest -m "" tests/faults tests/cluster
