@@ -1,16 +1,27 @@
-# `make study` and `make test` on a machine that has Python 3.11 or newer, and nothing else.
+# `make study` and `make test` need Python 3.11 or newer and nothing else.
 
 PYTHON ?= python3
 STUDY ?= configs/default.yaml
 ENVIRONMENT = .venv/installed
 
-.PHONY: study test faults bench lock
+.PHONY: study test lint docs faults bench lock
 
 study: $(ENVIRONMENT)
 	.venv/bin/snakemake --cores all --configfile $(STUDY)
 
 test: $(ENVIRONMENT)
 	.venv/bin/python -m pytest --numprocesses auto --dist loadfile
+
+lint: $(ENVIRONMENT)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/snakefmt --check Snakefile rules
+	.venv/bin/snakemake --lint
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+docs: $(ENVIRONMENT)
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 
 faults: $(ENVIRONMENT)
 	.venv/bin/python -m pytest -m "" tests/faults tests/cluster
@@ -21,7 +32,7 @@ bench: $(ENVIRONMENT)
 	.venv/bin/python benchmarks/tokenising.py
 	.venv/bin/python benchmarks/workflow.py
 
-# torch comes first and alone: pip then takes it as it stands in the lock file, whatever else asks for it.
+# torch is installed first and alone, so that pip keeps the locked version whatever else asks for it.
 $(ENVIRONMENT): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet $$(grep '^torch==' requirements.lock)

@@ -35,7 +35,7 @@ TINY = {
 
 
 Tell = Callable[..., None]
-FAULTS_HEAD = "| fault | what happens | times tried | held |\n|---|---|---:|---|"
+FAULTS_HEAD = "| fault | what happens | tried | passed |\n|---|---|---:|---|"
 """Of the table that the suite of faults ends with."""
 TEXTS = [f"Text {k} of {k * k}: the cat sat on the mat, and {'then ' * (k % 9)}the dog ran." for k in range(300)]
 

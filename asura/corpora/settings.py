@@ -11,7 +11,7 @@ END_OF_TEXT = "<|endoftext|>"
 """The token before every document, and the last of every tokenizer."""
 
 GPT2_VOCABULARY = 50_304
-"""GPT-2's 50,257 tokens, rounded up to a multiple of 64 as in the published recipe."""
+"""GPT-2's 50,257 tokens, rounded up to a multiple of 64 as in the author's launch file."""
 
 
 class Corpus(BaseModel):

@@ -57,7 +57,7 @@ class AsuraSettings(Recursive):
 
 
 class AsuraFullSettings(AsuraSettings):
-    """The preset `asura_full`: the published recipe."""
+    """The preset `asura_full`: all parts that the author's page names."""
 
     architecture: Literal["asura_full"] = "asura_full"  # type: ignore[assignment]
     block_norm: Literal["none", "per_iteration"] = "per_iteration"

@@ -39,7 +39,7 @@ class ReasoningGym(Task):
     An example reads question, separator, answer, end, padding; answer and end are asked, character by character, and
     an answer is right only as the generator words it. A question stands once among the items of a split. Items that
     are not printable ASCII, that have no one answer or more characters than `length` are left out, so that `length`
-    should leave room for `harder`. Items are drawn with replacement. Needs `pip install "asura[reasoning]"`.
+    should leave room for `harder`. Items are drawn with replacement. Needs `pip install -e ".[reasoning]"`.
 
     Splits: `test`, and, if settings `harder` are given, `harder`: items whose questions training does not have.
     """

@@ -5,6 +5,6 @@ ABLATIONS["family"] = {
 
 
 rule ablation_family:
-    """Every architecture of this project at one n and i, and a vanilla stack of as many blocks."""
+    """How do all architectures of this project compare at one n and i?"""
     input:
         ablation_results("family"),

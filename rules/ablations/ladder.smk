@@ -14,6 +14,6 @@ ABLATIONS["ladder"] = {
 
 
 rule ablation_ladder:
-    """From bare recursion to the published recipe, one part at a time."""
+    """From bare recursion to all parts that the author's page names, one part at a time."""
     input:
         ablation_results("ladder"),

@@ -7,6 +7,6 @@ ABLATIONS["pretrained_prior"] = {
 
 
 rule ablation_pretrained_prior:
-    """Does a pretrained prior help? The tasks written in the words of a text, from scratch and from the same model's run on it."""
+    """Does pretraining on text help with tasks that are written in its words?"""
     input:
         ablation_results("pretrained_prior"),

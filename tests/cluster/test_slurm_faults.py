@@ -15,8 +15,8 @@ from tests.workflow.conftest import trainings
 
 pytestmark = pytest.mark.cluster
 TAKEN_AWAY = (
-    "on SLURM: a job cancelled, out of time, or on a node that goes down",
-    "it is submitted again, asks for more, and goes on from its last checkpoint: same tables",
+    "SLURM: a job is cancelled, out of time, or on a node that fails",
+    "it is submitted again, asks for more, and resumes: same tables",
 )
 
 
@@ -86,7 +86,7 @@ def test_a_node_that_goes_down_and_comes_back_takes_its_training_up_again(
 
 
 def test_a_controller_that_is_restarted_loses_no_job(workflow, in_training, undisturbed, fault: Tell):
-    fault("on SLURM: the controller restarted in mid-study", "no job is lost: same tables")
+    fault("SLURM: the controller restarts during a study", "no job is lost: same tables")
     workflow.slurm.stop_controller()
     workflow.slurm.start_controller()
     workflow.end_well(in_training)
@@ -96,8 +96,8 @@ def test_a_controller_that_is_restarted_loses_no_job(workflow, in_training, undi
 
 
 def test_what_a_killed_snakemake_leaves_running_destroys_nothing(workflow, in_training, undisturbed, fault: Tell):
-    what = "on SLURM: Snakemake killed while its jobs run on, unlocked and started again"
-    fault(what, "the trainings that run twice destroy nothing; one result stands: same tables")
+    what = "SLURM: Snakemake is killed while its jobs run on, unlocked and started again"
+    fault(what, "trainings that run twice destroy nothing; one result is kept: same tables")
     in_training.send_signal(signal.SIGKILL)
     in_training.wait()
     assert trainings(workflow.folder)

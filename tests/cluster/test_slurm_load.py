@@ -27,4 +27,4 @@ def test_five_hundred_runs_are_each_made_once_by_a_cluster(tmp_path: Path, slurm
     assert len(submitted) == len(set(submitted)) == RUNS / RUNS_IN_A_JOB
     parts = shares(*seconds_of_runs(workflow.results), seconds, "SLURM and Snakemake")
     what = f"{RUNS} tiny runs at once through SLURM, {RUNS_IN_A_JOB} in a job"
-    fault(what, f"nothing lost, nothing twice; a run takes, of a core, {parts}", RUNS)
+    fault(what, f"nothing is lost or done twice; a run takes, per core, {parts}", RUNS)

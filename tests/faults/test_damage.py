@@ -44,8 +44,8 @@ class Bomb:
 def test_from_a_damaged_checkpoint_training_goes_back_to_the_one_before_or_begins_anew(
     tmp_path, monkeypatch, capsys, harm, both, fault: Tell
 ):
-    what = "goes on from the one before it, or, if that is damaged too, begins anew; nothing is unpickled"
-    fault("a checkpoint cut short, flipped, emptied, or a pickle in its place", f"one line; {what}")
+    what = "the run resumes from the checkpoint before it, or starts again; nothing is unpickled"
+    fault("a checkpoint is cut short, altered, emptied or replaced by a pickle", f"one line; {what}")
     monkeypatch.chdir(tmp_path)
     straight = train(tiny_run(), tmp_path / "straight")
     folder = RunFolder(tmp_path / "run")
@@ -84,7 +84,7 @@ def test_weights_dressed_as_a_checkpoint_are_passed_over(tmp_path, capsys):
 
 
 def test_a_record_that_is_damaged_is_said_and_made_again(tmp_path, capsys, fault: Tell):
-    fault("the record of a finished run flipped", "one line; the run is trained again")
+    fault("the record of a finished run is altered", "one line; the run is trained again")
     folder = RunFolder(tmp_path)
     record = train(tiny_run(), tmp_path)
     folder.record.write_bytes(flipped(folder.record.read_bytes()))
@@ -95,7 +95,7 @@ def test_a_record_that_is_damaged_is_said_and_made_again(tmp_path, capsys, fault
 
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(flipped(path.read_bytes()))])
 def test_a_result_without_its_weights_is_said_and_made_again(tmp_path, capsys, harm, fault: Tell):
-    fault("the weights of a finished run missing or flipped", "one line; the run is trained again")
+    fault("the weights of a finished run are missing or altered", "one line; the run is trained again")
     folder = RunFolder(tmp_path)
     record = train(tiny_run(), tmp_path)
     harm(folder.weights)

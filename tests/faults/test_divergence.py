@@ -10,7 +10,7 @@ from tests.training.trainings import metrics_of
 
 
 def test_a_nan_is_said_at_its_step_and_is_a_result(tmp_path, monkeypatch, fault: Tell):
-    fault("a run that diverges: a NaN planted at step 30", "recorded as that, at its step, and not tried again")
+    fault("a run that diverges: a NaN planted at step 30", "recorded with its step, and not tried again")
 
     def advance(trainer: Trainer) -> None:
         if trainer.step == 29:

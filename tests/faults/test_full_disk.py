@@ -70,7 +70,7 @@ def trained_by_command(run: Run, folder: RunFolder) -> tuple[object, ...]:
 
 
 def test_at_a_checkpoint(disk: Disk, tmp_path: Path, fault: Tell):
-    fault("the disk full at a checkpoint", "one line names the file; with room, goes on from the last one: same bits")
+    fault("the disk full at a checkpoint", "one line names the file; with space, the run resumes: same bits")
     run = tiny_run({"steps": 400, "checkpoint_steps": 10, "log_steps": 400})
     train(run, tmp_path / "straight")
     folder = RunFolder(disk.folder / "run")
@@ -83,7 +83,7 @@ def test_at_a_checkpoint(disk: Disk, tmp_path: Path, fault: Tell):
 
 
 def test_at_a_line_of_metrics(disk: Disk, tmp_path: Path, fault: Tell):
-    fault("the disk full at a line of metrics", "one line names the file; with room, goes on: same bits")
+    fault("the disk full at a line of metrics", "one line names the file; with space, the run resumes: same bits")
     run = tiny_run({"steps": 400, "checkpoint_steps": None, "log_steps": 1})
     train(run, tmp_path / "straight")
     folder = RunFolder(disk.folder / "run")
@@ -98,7 +98,7 @@ def test_at_a_line_of_metrics(disk: Disk, tmp_path: Path, fault: Tell):
 
 
 def test_at_a_table(disk: Disk, tmp_path: Path, fault: Tell):
-    fault("the disk full at a table", "one line names the file; no table is there in half")
+    fault("the disk full at a table", "one line names the file; no partial table is left")
     write_results(build_results(GRID[:2]), tmp_path / "tidy")
     (tmp_path / "tables").symlink_to(disk.folder)
     filler = disk.fill(leave=8192)

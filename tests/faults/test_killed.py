@@ -42,7 +42,7 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen]:
 
 
 def test_a_training_killed_at_random_moments_ends_with_the_same_bits(tmp_path: Path, fault: Tell):
-    fault("a training killed (SIGKILL) at a random moment", "goes on from its last checkpoint: same bits", KILLS)
+    fault("a training is killed (SIGKILL) at a random moment", "it resumes from its last checkpoint: same bits", KILLS)
     run = tiny_run({"steps": 4000, "checkpoint_steps": 1, "log_steps": 50})
     train(run, tmp_path / "straight")
     folder = RunFolder(tmp_path / "killed")
@@ -67,7 +67,7 @@ def test_a_training_killed_at_random_moments_ends_with_the_same_bits(tmp_path: P
 def test_a_training_that_is_told_to_leave_is_taken_up_again_by_itself(
     tmp_path: Path, running: subprocess.Popen, undisturbed: dict[str, str], number: int, fault: Tell
 ):
-    fault("SIGTERM or SIGUSR1", "saves and leaves within 10 s; Snakemake takes the job up again by itself")
+    fault("SIGTERM or SIGUSR1", "it saves and exits within 10 s; Snakemake restarts it")
     wait_for(lambda: any(run.checkpoint.exists() for run in trainings(tmp_path).values()))
     training, run = next((each, run) for each, run in trainings(tmp_path).items() if run.checkpoint.exists())
     training.send_signal(number)
@@ -80,7 +80,7 @@ def test_a_training_that_is_told_to_leave_is_taken_up_again_by_itself(
 def test_a_snakemake_that_was_killed_runs_what_was_unfinished(
     tmp_path: Path, running: subprocess.Popen, undisturbed: dict[str, str], fault: Tell
 ):
-    fault("Snakemake itself killed", "after `--unlock`, what was unfinished runs, and nothing else")
+    fault("Snakemake itself is killed", "after `--unlock`, only the unfinished runs continue")
     wait_for(lambda: any(run.checkpoint.exists() for run in trainings(tmp_path).values()))
     running.kill()
     running.wait()
@@ -100,8 +100,8 @@ def test_a_snakemake_that_was_killed_runs_what_was_unfinished(
 def test_the_second_of_two_snakemakes_is_told_so(
     tmp_path: Path, running: subprocess.Popen, undisturbed: dict[str, str], fault: Tell
 ):
-    what = "the second is told that the directory is locked, and how to unlock it"
-    fault("two Snakemakes on one study, its file edited", f"{what}; the plan stands as long as the first runs")
+    what = "it reports that the folder is locked and how to unlock it"
+    fault("a second Snakemake on one study, its file edited", f"{what}; the plan of the first stays")
     path = tmp_path / "results" / "faults" / "plan.json"
     plan = path.read_bytes()
     write(tmp_path, STUDY | {"seeds": [0, 1, 2], "training": STUDY["training"] | {"learning_rate": 0.5}})
@@ -120,7 +120,7 @@ def test_the_second_of_two_snakemakes_is_told_so(
 
 
 def test_of_two_trainings_of_one_run_at_once_one_result_stands(tmp_path: Path, fault: Tell):
-    fault("two trainings of one run at once", "neither harms the other; the result of the first to end stands", 3)
+    fault("two trainings of one run at once", "neither harms the other; the first to finish is kept", 3)
     run = tiny_run({"steps": 600, "checkpoint_steps": 1, "log_steps": 7})
     train(run, tmp_path / "straight")
     for k in range(3):

@@ -27,4 +27,4 @@ def test_five_hundred_runs_are_each_made_once(tmp_path: Path, fault: Tell):
         jobs = re.findall(rf"^Job \d+: {rule} (.*)$", said, re.M)
         assert len(jobs) == len(set(jobs)) == RUNS
     parts = shares(*seconds_of_runs(tmp_path / "results" / "tiny"), seconds, "Snakemake")
-    fault(f"{RUNS} tiny runs at once", f"nothing lost, nothing twice; a run takes, of a core, {parts}", RUNS)
+    fault(f"{RUNS} tiny runs at once", f"nothing is lost or done twice; a run takes, per core, {parts}", RUNS)

@@ -43,7 +43,7 @@ def test_a_name_that_is_none_is_refused_and_nothing_is_written(
 
 @pytest.mark.faults
 def test_files_may_bear_any_name(tmp_path: Path, monkeypatch, fault: Tell):
-    fault("folders, study file and texts with such names", "they are files like others; no shell runs them")
+    fault("folders, study file and texts with such names", "used like any other file; no shell runs them")
     odd = 'it\'s a $(touch sprung) "`touch sprung`" & b'
     folder = tmp_path / odd
     folder.mkdir()

@@ -11,7 +11,7 @@ from asura.training.trainer import Trainer
 from tests.conftest import Tell, tiny_run
 from tests.training.trainings import same_end, steps_of
 
-FAULT = ("memory that does not suffice to a run", "recorded as that, counted in the tables; the rest goes on")
+FAULT = ("not enough memory for a run", "recorded and counted in the tables; the rest goes on")
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_bare_recursion_once_is_vanilla():
     assert torch.equal(model(drawn(2, 5)), vanilla(drawn(2, 5)))
 
 
-def test_presets_are_the_statement_and_the_published_recipe():
+def test_presets_are_the_statement_and_all_parts_of_the_page():
     names = ("long_skip", "skip_init", "iteration_norm", "block_norm", "adapter", "guidance")
     statement, recipe = ([getattr(small(kind), name) for name in names] for kind in (AsuraSettings, AsuraFullSettings))
     shared = ["concat_per_iteration", "pass_through", "per_iteration"]
