@@ -1,4 +1,4 @@
-"""The tasks, by the name that a study file calls them."""
+"""The tasks, by the names that study files use."""
 
 from typing import Any
 
