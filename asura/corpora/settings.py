@@ -41,7 +41,7 @@ class Embedded(Corpus):
     encyclopedia articles.
     """
 
-    source: Literal["embedded"] = "embedded"
+    source: Literal["embedded"]
     """The corpus that comes in packages. It needs no account."""
 
 

@@ -30,8 +30,9 @@ class AsuraSettings(Recursive):
 
     architecture: Literal["asura"] = "asura"
     long_skip: Literal["none", "add", "concat", "concat_per_iteration"] = "concat_per_iteration"
-    """How the embedding e returns to the state z before each iteration: not at all; as z + e; as a projection of [z; e]
-    that all iterations share (recall, Bansal et al., 2022, arXiv 2202.05826); or as one projection per iteration."""
+    """How the embedding e returns to the state z before each iteration: `none`, not at all; `add`, as z + e; `concat`,
+    by a projection of [z; e] that all iterations share (recall, Bansal et al., 2022, arXiv 2202.05826);
+    `concat_per_iteration`, by one projection per iteration."""
     skip_init: Literal["pass_through", "random"] = "pass_through"
     """Initial weights of the projection: `pass_through` returns z unchanged."""
     iteration_norm: Literal["none", "shared", "per_iteration"] = "per_iteration"
@@ -46,8 +47,9 @@ class AsuraSettings(Recursive):
     adapter_second_rank: int = Field(4, ge=1, le=LARGEST)
     """Second rank of ABBA."""
     guidance: Literal["none", "uniform", "progressive"] | tuple[float, ...] = "none"
-    """Weights of the losses after each iteration: only the last one counts; all equally; `progressive`, which grows as
-    2 : 3 : 5 over three iterations; or a list of one weight per iteration, which must not fall and must sum to 1."""
+    """Weights of the losses after each iteration: `none`, only the last one counts; `uniform`, all count equally;
+    `progressive`, weights grow as 2 : 3 : 5 over three iterations; or a list of one weight per iteration. Its weights
+    must not fall and must sum to 1."""
 
     @model_validator(mode="after")
     def _guidance_fits(self) -> "AsuraSettings":
@@ -68,7 +70,10 @@ class AsuraSettings(Recursive):
 
 
 class AsuraFullSettings(AsuraSettings):
-    """ASURA with the full published recipe (Gupta, 2025): block norms, ABBA adapters and progressive guidance."""
+    """ASURA with the full published recipe (Gupta, 2025): block norms, ABBA adapters and progressive guidance.
+
+    It has the settings of `asura`, with other defaults.
+    """
 
     architecture: Literal["asura_full"] = "asura_full"  # type: ignore[assignment]
     block_norm: Literal["none", "per_iteration"] = "per_iteration"

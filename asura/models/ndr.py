@@ -18,8 +18,8 @@ class NDRSettings(Recursive):
 
     architecture: Literal["ndr"] = "ndr"
     positions: Literal["rotary", "learned", "none"] = "none"
-    """Position encoding. Geometric attention already knows directions and distances, so that none is needed. Rotary
-    positions are not used by this architecture."""
+    """Position encoding. Geometric attention knows directions and distances, so none is needed. `rotary` has no
+    effect."""
 
 
 def closest_first(match: Tensor) -> Tensor:

@@ -136,13 +136,13 @@ class Study(Settings):
         where = f"tasks.{name}"
         added, settings = _apart(TaskEntry, entry, where)
         kind: Any = added.task if "task" in added.model_fields_set else name
-        models, written_as = added.models if "models" in added.model_fields_set else None, added.written_as
+        written_as = added.written_as
         if not isinstance(kind, str) or kind not in STUDIED:
             raise UserError(f"{where}: no such task{nearest(kind, STUDIED)}")
         task = checked(TASKS[kind], settings, where)
         if written_as is not None:
             kind, task = "written", Written(kind=kind, task=task, text=self._text(written_as, f"{where}.written_as"))
-        return NamedTask(name, kind, task, added.model, added.training, models, written_as)
+        return NamedTask(name, kind, task, added.model, added.training, added.models, written_as)
 
     def _text(self, name: Any, where: str) -> Text:
         texts = [known for known, entry in self.tasks.items() if entry.get("task", known) == "text"]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from asura.common.validation import LARGEST, Settings, nearest
+from asura.common.validation import LARGEST, Name, Settings, nearest
 from asura.corpora.benchmarks import BENCHMARKS
 
 Benchmark = Annotated[str, Field(json_schema_extra={"enum": list(BENCHMARKS)})]
@@ -16,8 +16,8 @@ class Evaluation(Settings):
     """How every model of a study is evaluated. All models see the same examples."""
 
     iterations: Literal["trained", "up_to_twice", "up_to_four_times"] = "up_to_twice"
-    """Numbers of iterations at which models are evaluated: from 1 to the trained number, to twice, or to four times
-    that number."""
+    """Largest number of iterations at which recursive models are evaluated: the trained number, twice or four times
+    that. They are evaluated at every number from 1 up to it."""
     examples: int = Field(2560, ge=1, le=LARGEST)
     """Examples of each split; of a text, windows. With 2,500 examples the standard error of an accuracy is at most 1
     %."""
@@ -70,9 +70,9 @@ class TaskEntry(Settings):
     """Settings of all models on this task. They replace those of the study, and those of a model replace them."""
     training: dict[str, Any] = Field({})
     """Settings of training on this task. They replace those of the study, and those of a model replace them."""
-    models: dict[str, Any] = Field({})
-    """Models on this task. By default they are those of the study."""
-    written_as: Any = None
+    models: dict[str, Any] | None = None
+    """Models on this task, as in a study; null for the models of the study."""
+    written_as: Name | None = None
     """Name of a text task of the study. Each symbol of this task is then written as a word of that text; null for
     tokens of the task's own. Models are matched with their controls on the text."""
 

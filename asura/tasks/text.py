@@ -22,7 +22,8 @@ class Text(Task):
     """Next-token prediction of text, in windows of a corpus. An end-of-text token precedes each document.
 
     The score is bits per byte of the held-out documents, which does not depend on the tokenizer. Its level of chance is
-    that of uniformly random bytes. Reading the documents raises UserError if the corpus has not been prepared.
+    that of uniformly random bytes. The workflow prepares the corpus; until then, reading its documents raises
+    UserError.
 
     Splits: `test`, the held-out documents.
     """
@@ -30,7 +31,7 @@ class Text(Task):
     metric: ClassVar[Metric] = "bits_per_byte"
     reads_its_answers: ClassVar[bool] = True
 
-    corpus: AnyCorpus = Embedded()
+    corpus: AnyCorpus = Embedded(source="embedded")
     """Source of the documents, and how they are split into tokens."""
     length: int = Field(128, ge=2, le=LARGEST)
     """Length of a window in tokens."""
