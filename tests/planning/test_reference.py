@@ -1,15 +1,18 @@
 """The JSON schema and the reference pages: they are what the code says, and what they miss is known."""
 
+import re
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
 import asura.planning.runs
 from asura.common.validation import Settings
 from asura.common.yaml_file import read_yaml
+from asura.planning.plan import make
 from asura.planning.reference import files
 from asura.planning.schema import KINDS, descriptions, study_schema
 from tests.conftest import ROOT, TINY
@@ -120,3 +123,9 @@ def test_a_task_may_have_any_name_if_it_says_its_kind():
 def test_every_study_has_a_row_in_the_readme_of_the_studies():
     rows = (ROOT / "configs" / "README.md").read_text(encoding="utf-8")
     assert all(f"| `{path.name}` |" in rows for path in STUDIES)
+
+
+def test_the_example_of_the_reference_can_be_planned():
+    (example,) = re.findall(r"```yaml\n(.*?)```", files()["docs/study-file.md"], re.DOTALL)
+    study = yaml.safe_load(example)
+    assert accepts(study) and make(study).runs
