@@ -33,6 +33,7 @@ for command in (
     data.benchmark_documents,
 ):
     app.command()(command)
+app.command(hidden=True)(studies.reference)
 
 
 def main() -> None:

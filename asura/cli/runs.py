@@ -50,7 +50,7 @@ def evaluate(
     _spread(processes)
     from asura.common.validation import checked
     from asura.evaluation.evaluate import evaluate as evaluate_run
-    from asura.planning.study import Evaluation
+    from asura.planning.study_settings import Evaluation
 
     names = tuple(filter(None, benchmarks.split(",")))
     given = {"iterations": iterations, "examples": examples, "benchmarks": names, "benchmarks_from": benchmarks_from}

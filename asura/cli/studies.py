@@ -1,6 +1,7 @@
 """Commands about a study as a whole: what it would run, what its tasks look like, and whether its results are sound."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -68,3 +69,15 @@ def verify(results: StudyResults) -> None:
 
     for held in verify_study(results):
         typer.echo(held)
+
+
+def reference(
+    to: Annotated[Path, typer.Option(help="Root of the repository.")] = Path(),
+) -> None:
+    """Write the JSON schema of study files and the reference pages in docs/."""
+    from asura.common.files import write_text
+    from asura.planning.reference import files
+
+    for path, text in files().items():
+        write_text(to / path, text)
+        typer.echo(to / path)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from asura.common.errors import UserError
 
@@ -16,6 +16,16 @@ LARGEST = 2**20
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
 """A name that is also a folder's: no shell and no file system reads anything else in it."""
+
+
+class Settings(BaseModel):
+    """Base of all settings: they cannot be changed, and an unknown key is an error.
+
+    The docstring below a field is its description in the JSON schema and in the documentation. It is read from the
+    source only when these are written: pydantic's `use_attribute_docstrings` would read it at every start, for 0.2 s.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @contextmanager
@@ -67,6 +77,8 @@ def _explain(error: ValidationError, kind: type[BaseModel], where: str) -> str:
         return f"{key}: no such key{nearest(path[-1], _fields(kind, path[:-1]))}"
     if first["type"] == "missing":
         return f"{key}: it is missing; it must be given"
+    if first["type"] in ("dict_type", "model_type"):
+        return f"{key}: found {short(first['input'])}; give a mapping of settings"
     message = first["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if first["type"] == "value_error":

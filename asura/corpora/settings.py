@@ -1,63 +1,78 @@
-"""What a corpus is: where its documents come from, and how they are cut into tokens."""
+"""Settings of a corpus: where its documents come from, and how they are split into tokens."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from asura.common.validation import Settings
 from asura.corpora.folders import corpus_folder
 
 END_OF_TEXT = "<|endoftext|>"
-"""The token before every document, and the last of every tokenizer."""
+"""The token before every document. It is the last token of every tokenizer."""
 
 GPT2_VOCABULARY = 50_304
 """GPT-2's 50,257 tokens, rounded up to a multiple of 64 as in the author's launch file."""
 
 
-class Corpus(BaseModel):
-    """Settings of every corpus."""
+class Corpus(Settings):
+    """Settings that every corpus has."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    tokenizer: Literal["bpe", "gpt2"] = Field("bpe", description="byte-level BPE trained on the corpus, or GPT-2's")
-    vocabulary: int = Field(4096, ge=257, le=2**20, description="tokens of a trained BPE")
-    held_out: float = Field(0.02, gt=0, lt=1, description="share of the documents that training never sees")
+    tokenizer: Literal["bpe", "gpt2"] = "bpe"
+    """`bpe` trains a byte-level BPE on the training documents. `gpt2` is the tokenizer of GPT-2."""
+    vocabulary: int = Field(4096, ge=257, le=2**20)
+    """Number of tokens of a trained BPE. Ignored for `gpt2`, whose vocabulary is padded to 50,304 tokens."""
+    held_out: float = Field(0.02, gt=0, lt=1)
+    """Fraction of the documents that is kept for evaluation. A hash of each document decides."""
 
     @property
     def tokens(self) -> int:
-        """Size of the vocabulary that a model is given."""
+        """Size of the vocabulary of a model."""
         return GPT2_VOCABULARY if self.tokenizer == "gpt2" else self.vocabulary
 
     @property
     def folder(self) -> Path:
-        """Where its files are kept."""
+        """Folder of its files."""
         return corpus_folder(self.model_dump(mode="json"))
 
 
 class Embedded(Corpus):
-    """17 MB of English from packages: presidents' addresses, 1790 to 2026, and the leads of 10,033 articles."""
+    """17 MB of English from two packages: addresses of US presidents, 1790 to 2026, and the leads of 10,033
+    encyclopedia articles.
+    """
 
-    source: Literal["embedded"] = "embedded"
+    source: Literal["embedded"]
+    """The corpus that comes in packages. It needs no account."""
 
 
 class Hub(Corpus):
-    """A text data set of the Hugging Face hub, streamed."""
+    """A text data set of the Hugging Face hub. It is streamed."""
 
     source: Literal["hub"]
+    """A data set of the Hugging Face hub."""
     name: str
+    """Name of the data set, for example `HuggingFaceFW/fineweb-edu`."""
     configuration: str | None = None
+    """Configuration of the data set; null for its default."""
     revision: str = "main"
+    """Branch, tag or commit of the data set. Name a commit to fix the data."""
     split: str = "train"
+    """Split of the data set from which both training and held-out documents are taken."""
     column: str = "text"
-    documents: int | None = Field(None, ge=1, description="the first documents only; null for all")
+    """Column of the text."""
+    documents: int | None = Field(None, ge=1)
+    """Use only so many documents, from the beginning; null for all."""
 
 
 class Files(Corpus):
-    """Local files: .txt, a document each; .jsonl and .parquet, a document a row."""
+    """Local files. A .txt file is one document; a .jsonl or .parquet file has one document per row."""
 
     source: Literal["files"]
-    paths: list[str] = Field(min_length=1, description="files, or patterns such as texts/*.jsonl")
+    """Local files."""
+    paths: list[str] = Field(min_length=1)
+    """Files or patterns, for example `texts/*.jsonl`."""
     column: str = "text"
+    """Column of the text in .jsonl and .parquet files."""
 
 
 AnyCorpus = Annotated[Embedded | Hub | Files, Field(discriminator="source")]

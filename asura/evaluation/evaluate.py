@@ -14,7 +14,7 @@ from asura.evaluation.likelihood import text_rows
 from asura.models import build
 from asura.models.model import Model
 from asura.planning.runs import Run, RunFolder, read_run
-from asura.planning.study import Evaluation
+from asura.planning.study_settings import Evaluation
 from asura.tasks.text import Text
 from asura.training.devices import prepare
 from asura.training.processes import Alone, joined

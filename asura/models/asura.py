@@ -26,17 +26,30 @@ from asura.models.settings import Recursive
 
 
 class AsuraSettings(Recursive):
-    """The preset `asura`: the recursion, a long skip and an iteration norm, nothing else."""
+    """ASURA (Gupta, 2025): recursion with a long skip and an iteration norm, and no other part of the recipe."""
 
     architecture: Literal["asura"] = "asura"
     long_skip: Literal["none", "add", "concat", "concat_per_iteration"] = "concat_per_iteration"
+    """How the embedding e returns to the state z before each iteration: `none`, not at all; `add`, as z + e; `concat`,
+    by a projection of [z; e] that all iterations share (recall, Bansal et al., 2022, arXiv 2202.05826);
+    `concat_per_iteration`, by one projection per iteration."""
     skip_init: Literal["pass_through", "random"] = "pass_through"
+    """Initial weights of the projection: `pass_through` returns z unchanged."""
     iteration_norm: Literal["none", "shared", "per_iteration"] = "per_iteration"
+    """Layer norm of the state after each iteration: none, one for all iterations, or one per iteration."""
     block_norm: Literal["none", "per_iteration"] = "none"
+    """Layer norm after every block, one per iteration. All blocks of an iteration share it."""
     adapter: Literal["none", "lora", "abba"] = "none"
-    adapter_rank: int = Field(4, ge=1, le=LARGEST, description="r of LoRA, r1 of ABBA")
-    adapter_second_rank: int = Field(4, ge=1, le=LARGEST, description="r2 of ABBA")
+    """Low-rank adapters of attention and MLP, one per block and iteration: LoRA (Hu et al., 2021, arXiv 2106.09685) or
+    ABBA (Singhal et al., 2025, arXiv 2505.14238)."""
+    adapter_rank: int = Field(4, ge=1, le=LARGEST)
+    """Rank of LoRA, or the first rank of ABBA."""
+    adapter_second_rank: int = Field(4, ge=1, le=LARGEST)
+    """Second rank of ABBA."""
     guidance: Literal["none", "uniform", "progressive"] | tuple[float, ...] = "none"
+    """Weights of the losses after each iteration: `none`, only the last one counts; `uniform`, all count equally;
+    `progressive`, weights grow as 2 : 3 : 5 over three iterations; or a list of one weight per iteration. Its weights
+    must not fall and must sum to 1."""
 
     @model_validator(mode="after")
     def _guidance_fits(self) -> "AsuraSettings":
@@ -57,7 +70,10 @@ class AsuraSettings(Recursive):
 
 
 class AsuraFullSettings(AsuraSettings):
-    """The preset `asura_full`: all parts that the author's page names."""
+    """ASURA with all parts that the author's page names (Gupta, 2025).
+
+    Block norms, ABBA adapters and progressive guidance are switched on by default.
+    """
 
     architecture: Literal["asura_full"] = "asura_full"  # type: ignore[assignment]
     block_norm: Literal["none", "per_iteration"] = "per_iteration"

@@ -11,7 +11,10 @@ from asura.models.settings import Recursive
 
 
 class DeepThinkingSettings(Recursive):
-    """Settings of `deep_thinking`: `progressive` is alpha, and i is m; published for prefix sums with alpha 1."""
+    """Deep thinking (Bansal et al., 2022, arXiv 2202.05826): recall by one projection, and the progressive loss.
+
+    The paper trains prefix sums with `progressive: 1`.
+    """
 
     architecture: Literal["deep_thinking"] = "deep_thinking"
     progressive: float = Field(1.0, ge=0, le=1)

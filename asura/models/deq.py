@@ -20,18 +20,26 @@ BESIDES = {"anderson": 1, "broyden": 2}
 
 
 class DEQSettings(Recursive):
-    """Settings of `deq`; i is the most evaluations of the stack, forwards, and of its gradient, backwards.
+    """Deep equilibrium model (Bai et al., 2019, arXiv 1909.01377): the fixed point of a stack, found by a solver.
 
-    The solver has i - 1 of them, and the last is of what it found: it is what the implicit gradient goes through.
+    `i` is the largest number of evaluations of the stack in the forward pass, and of its gradient in the backward pass.
+    The solver uses `i - 1` of them. The last one evaluates the state that was found, and the implicit gradient flows
+    through it.
     """
 
     architecture: Literal["deq"] = "deq"
     i: int = Field(8, ge=4, le=2**20)
-    solver: Literal["anderson", "broyden"] = Field("anderson", description="forwards; backwards it is anderson")
-    tolerance: float = Field(1e-3, gt=0, lt=1, description="of the residual |f(z) - z| / |f(z)|, where solving ends")
+    """Largest number of evaluations of the stack."""
+    solver: Literal["anderson", "broyden"] = "anderson"
+    """Solver of the forward pass. The backward pass always uses Anderson acceleration."""
+    tolerance: float = Field(1e-3, gt=0, lt=1)
+    """Relative residual |f(z) - z| / |f(z)| at which the solver stops."""
     drawn: Literal[False] = False
+    """The number of iterations is never drawn at random."""
     backpropagate: None = None
+    """The gradient is implicit and is never truncated."""
     progressive: Literal[0.0] = 0.0
+    """There is no progressive loss."""
 
 
 class DEQ(Model):

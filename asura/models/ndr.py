@@ -11,10 +11,15 @@ from asura.models.settings import Architecture, Recursive
 
 
 class NDRSettings(Recursive):
-    """Settings of `ndr`; published with n = 1, one head and no causal mask."""
+    """Neural Data Router (Csordás et al., 2022, arXiv 2110.07732): a copy gate and geometric attention.
+
+    It was published with `n: 1`, one head and `causal: false`.
+    """
 
     architecture: Literal["ndr"] = "ndr"
     positions: Literal["rotary", "learned", "none"] = "none"
+    """Position encoding. Geometric attention knows directions and distances, so none is needed. `rotary` has no
+    effect."""
 
 
 def closest_first(match: Tensor) -> Tensor:

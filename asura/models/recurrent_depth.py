@@ -17,17 +17,22 @@ NOISE = (2 / 5) ** 0.5
 
 
 class RecurrentDepthSettings(Recursive):
-    """Settings of `recurrent_depth`: n blocks in the core, which i iterations apply, and more before and after."""
+    """Recurrent depth (Geiping et al., 2025, arXiv 2502.05171): a prelude, a core that is iterated, and a coda.
+
+    `n` is the number of blocks of the core.
+    """
 
     architecture: Literal["recurrent_depth"] = "recurrent_depth"
     drawn: bool = True
     backpropagate: int | None = Field(8, ge=1, le=LARGEST)
-    prelude: int = Field(1, ge=0, le=LARGEST, description="blocks before the recursion")
-    coda: int = Field(1, ge=0, le=LARGEST, description="blocks after it")
+    prelude: int = Field(1, ge=0, le=LARGEST)
+    """Number of blocks before the core."""
+    coda: int = Field(1, ge=0, le=LARGEST)
+    """Number of blocks after the core."""
 
     @property
     def effective_depth(self) -> int:
-        """Block applications in one forward pass of the mean number of iterations."""
+        """Number of block applications in one forward pass with the mean number of iterations."""
         return self.prelude + self.n * self.i + self.coda
 
 

@@ -1,25 +1,32 @@
-"""What architectures are told: their size, and how they are iterated in training."""
+"""Settings of architectures: their size, and how they are iterated in training."""
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from asura.common.validation import LARGEST
+from asura.common.validation import LARGEST, Settings
 
 
-class Architecture(BaseModel):
+class Architecture(Settings):
     """Settings of every architecture."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     architecture: str
-    n: int = Field(1, ge=1, le=LARGEST, description="blocks with parameters of their own")
-    i: int = Field(1, ge=1, le=LARGEST, description="iterations of the whole stack")
+    """Name of the architecture."""
+    n: int = Field(1, ge=1, le=LARGEST)
+    """Number of blocks, each with parameters of its own."""
+    i: int = Field(1, ge=1, le=LARGEST)
+    """Number of iterations: how many times the stack of blocks is applied."""
     width: int = Field(64, ge=1, le=LARGEST)
+    """Width of the model. It must be divisible by twice the number of heads."""
     heads: int = Field(4, ge=1, le=LARGEST)
-    mlp_width: int | None = Field(None, ge=1, le=LARGEST, description="hidden width of the MLP; 4 × width by default")
-    causal: bool = Field(True, description="next-token prediction; false lets every position see all others")
+    """Number of attention heads."""
+    mlp_width: int | None = Field(None, ge=1, le=LARGEST)
+    """Hidden width of the MLP; null for 4 × `width`."""
+    causal: bool = True
+    """Whether a position attends only to itself and the positions before it. With false it attends to all positions."""
     positions: Literal["rotary", "learned", "none"] = "rotary"
+    """Position encoding: `rotary` (Su et al., 2021, arXiv 2104.09864), `learned` embeddings for up to 2048 positions,
+    or none."""
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> "Architecture":
@@ -37,7 +44,7 @@ class Architecture(BaseModel):
 
     @property
     def effective_depth(self) -> int:
-        """Block applications in one forward pass."""
+        """Number of block applications in one forward pass."""
         return self.n * self.i
 
     @property
@@ -47,18 +54,16 @@ class Architecture(BaseModel):
 
 
 class Recursive(Architecture):
-    """Settings of every architecture that iterates: what training does with the number of iterations.
-
-    drawn: each batch is given a number of iterations of its own, with mean i, as Geiping et al. (2025, arXiv
-    2502.05171) draw it: one more than a Poisson number whose rate is log-normal, sigma 1/2.
-    backpropagate: the last iterations that gradient flows through; the others run without.
-    progressive: alpha of Bansal et al. (2022, arXiv 2202.05826): this share of the loss is that after k iterations
-    with gradient from a state that n' iterations without gradient have led to, n' ~ U{0..i-1}, k ~ U{1..i-n'}.
-    """
+    """Settings of every recursive architecture: how training uses the iterations."""
 
     drawn: bool = False
+    """Draw the number of iterations of each batch at random. It has mean `i` and is one more than a Poisson number
+    whose rate is log-normal with sigma 1/2 (Geiping et al., 2025, arXiv 2502.05171)."""
     backpropagate: int | None = Field(None, ge=1, le=LARGEST)
+    """Backpropagate through the last so many iterations only; null for all."""
     progressive: float = Field(0.0, ge=0, le=1)
+    """Weight of the progressive loss, alpha of Bansal et al. (2022, arXiv 2202.05826). That loss is taken after k
+    iterations with gradient, which follow n' iterations without: n' is uniform in 0 … i-1, k in 1 … i-n'."""
 
     @property
     def cost_is_even(self) -> bool:

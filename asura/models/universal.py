@@ -13,12 +13,20 @@ from asura.models.settings import Recursive
 
 
 class UniversalSettings(Recursive):
-    """Settings of `universal`; with `halting: act`, i is the most iterations that a position may take."""
+    """Universal Transformer (Dehghani et al., 2018, arXiv 1807.03819): recursion without a long skip.
+
+    The signal of position and time step is added to the state before every iteration. With adaptive halting, `i` is the
+    largest number of iterations of a position.
+    """
 
     architecture: Literal["universal"] = "universal"
     halting: Literal["none", "act"] = "none"
-    halting_threshold: float = Field(0.99, gt=0, le=1, description="a position halts once its weights reach this")
-    ponder_cost: float = Field(0.01, ge=0, allow_inf_nan=False, description="loss for each iteration of a position")
+    """Adaptive halting: `act` lets each position stop on its own (adaptive computation time, Graves, 2016, arXiv
+    1603.08983)."""
+    halting_threshold: float = Field(0.99, gt=0, le=1)
+    """A position halts when the sum of its halting probabilities exceeds this value. Only with `halting: act`."""
+    ponder_cost: float = Field(0.01, ge=0, allow_inf_nan=False)
+    """Loss per iteration of a position, which makes positions halt early. Only with `halting: act`."""
 
 
 @lru_cache(maxsize=64)

@@ -10,10 +10,11 @@ from asura.models.settings import Architecture
 
 
 class VanillaSettings(Architecture):
-    """Settings of `vanilla`."""
+    """The baseline (Radford et al., 2019): a pre-norm GPT whose blocks are applied once."""
 
     architecture: Literal["vanilla"] = "vanilla"
     i: Literal[1] = 1
+    """Number of iterations. A stack without recursion is applied once."""
 
 
 class Vanilla(Model):

@@ -4,26 +4,24 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from asura.common.errors import UserError
-from asura.common.validation import checked, in_file, mapping_at, nearest
+from asura.common.validation import Settings, checked, in_file, mapping_at, nearest
 from asura.planning.plan import BY_PLACE, Plan, digest, keep, kept, make
 from asura.planning.study import is_ablation_file, names_of
 
 
-class About(BaseModel):
-    """What an ablation says beside the settings of its architectures.
-
-    against: what each model is compared with (see `Plan`). controls: those wanted of each. tasks: those reported; all,
-    if none is named.
-    """
-
-    model_config = ConfigDict(extra="forbid")
+class About(Settings):
+    """What an ablation says in addition to the settings of its models."""
 
     against: str = "first"
-    controls: list[str] = []
-    tasks: list[str] = []
+    """What each model is compared with: `first`, the first model; `previous`, the model before it; or the name of a
+    setting, and then the first model that differs from it in that setting alone."""
+    controls: list[str] = Field([])
+    """Matched controls that are trained for every model, as in a study."""
+    tasks: list[str] = Field([])
+    """Tasks of the study that the ablation uses. An empty list means all."""
 
 
 def prepare_ablation(config: Mapping[str, Any], results: Path, ablation: str, models: Mapping[str, Any]) -> Plan:

@@ -6,11 +6,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
+from pydantic import Field, SerializeAsAny, field_validator
 
 from asura.common.errors import UserError
 from asura.common.files import checksum, read_json, read_sealed
-from asura.common.validation import Name, checked, in_file
+from asura.common.validation import Name, Settings, checked, in_file
 from asura.models import AnyArchitecture
 from asura.planning.training_settings import KEPT_BITS, Training
 from asura.tasks import Task, task_of_kind
@@ -21,21 +21,27 @@ FORMAT = 1
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
-class Run(BaseModel):
-    """One model to train: all that training reads, and the provenance of what comes out."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Run(Settings):
+    """One model to train: everything that training reads. It is written to run.json."""
 
     version: Literal[1] = FORMAT
+    """Version of the format of run.json."""
     task_name: Name
+    """Name of the task in the study."""
     task_kind: str
+    """Kind of the task, a key of `TASKS`."""
     task: SerializeAsAny[Task]
+    """Settings of the task."""
     label: str
+    """Name of the model in the study. It is also the name of its folder."""
     model: AnyArchitecture
+    """Settings of the model."""
     training: Training
+    """Settings of training."""
     seed: Seed
+    """Seed of the weights and of the training data."""
     start_from: str | None = None
-    """Folder of the run, below the study's results, whose weights are those that training starts from."""
+    """Folder of the run whose weights training starts from, relative to the study's results; null for random ones."""
 
     @field_validator("task", mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""What is to be run: a study file, checked and expanded into variants of models, tasks and seeds.
+"""A study file, checked and expanded into variants of models, tasks and seeds.
 
 configs/*.yaml ─ Study ─> Variant (task, model, training) ─ × seed ─> Run ─> run.json
 """
@@ -6,77 +6,36 @@ configs/*.yaml ─ Study ─> Variant (task, model, training) ─ × seed ─> R
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from asura.common.errors import UserError
-from asura.common.validation import LARGEST, Name, checked, mapping_at, nearest
-from asura.corpora.benchmarks import BENCHMARKS
+from asura.common.validation import LARGEST, Name, Settings, checked, mapping_at, nearest
 from asura.models import ARCHITECTURES
 from asura.models.model import LONGEST
 from asura.models.settings import Architecture
 from asura.planning.published import PAPERS
 from asura.planning.runs import Run, Seed
+from asura.planning.study_settings import EACH_ONCE, Ablated, Evaluation, ModelEntry, Resources, TaskEntry
 from asura.planning.training_settings import Training
 from asura.tasks import TASKS, Task
-from asura.tasks.shared.in_words import Written
+from asura.tasks.in_words import Written
 from asura.tasks.text import Text
 
 LONGEST_LABEL = 200
 """Characters: a label is the name of a folder, and file systems allow 255 bytes."""
 
 Control = Literal["iso_param", "iso_flop", "iso_both", "iso_recursion"]
-
-
-class Evaluation(BaseModel):
-    """How every model of a study is evaluated, on the same examples."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    iterations: Literal["trained", "up_to_twice", "up_to_four_times"] = "up_to_twice"
-    examples: int = Field(
-        2560, ge=1, le=LARGEST, description="2,500 give a standard error below 1 % whatever the score"
-    )
-    benchmarks: tuple[str, ...] = Field((), description="what models of text are evaluated on, beside its documents")
-    benchmarks_from: Literal["embedded", "hub"] = "embedded"
-
-    @field_validator("benchmarks")
-    @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if name not in BENCHMARKS:
-                raise ValueError(f"no such benchmark{nearest(name, BENCHMARKS)}")
-            if names.count(name) > 1:
-                raise ValueError(f"{name} stands there twice; name each once")
-        return names
-
-
-class Resources(BaseModel):
-    """What each job of a model asks of a cluster, in place of what the rules ask."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    mem_mb: int | None = Field(None, ge=1, le=2**40)
-    runtime: int | None = Field(None, ge=1, le=2**40, description="minutes")
-    gpu: int | None = Field(None, ge=0, le=2**40)
-
-
-class Ablated(BaseModel):
-    """The cell that a study's ablations vary, and what each job of their models asks of a cluster."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    n: int = Field(1, ge=1, le=LARGEST)
-    i: int = Field(4, ge=1, le=LARGEST)
-    resources: Resources = Resources()
+Paper = Annotated[str, Field(json_schema_extra={"enum": list(PAPERS)})]
+Added = TypeVar("Added", TaskEntry, ModelEntry)
 
 
 class NamedTask(NamedTuple):
-    """A task of a study: its folder's name, its kind, its settings, and what it asks of models and training.
+    """A task of a study: its name, its kind, its settings, and the settings of its models and of training.
 
-    models: those that stand on it, where they are not the study's.
-    written_as: the task of text in whose words it is written.
+    models: its models; None for those of the study.
+    written_as: the text task in whose words it is written.
     """
 
     name: str
@@ -117,29 +76,41 @@ class Variant(NamedTuple):
         )
 
 
-class Study(BaseModel):
+class Study(Settings):
     """A study file. Its methods raise UserError, which names the key but not the file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: Name
-    seeds: list[Seed] = Field(min_length=1)
+    """Name of the study. Its results are in `results/NAME`."""
+    seeds: list[Seed] = Field(min_length=1, json_schema_extra=EACH_ONCE)
+    """Seeds of the weights and of the training data. Every model is trained once per seed."""
     tasks: dict[Name, dict[str, Any]] = Field(min_length=1)
+    """Tasks by name. The name is that of a kind of task, or any other name if `task` gives the kind."""
     models: dict[str, dict[str, Any] | list[dict[str, Any]]] = Field(min_length=1)
-    controls: list[Control] = []
+    """Models by architecture: settings, or a list of settings. A setting may be a list of values, of which all
+    combinations are trained."""
+    controls: list[Control] = Field([], json_schema_extra=EACH_ONCE)
+    """Matched controls that are trained for every model: `iso_param` has as many parameters, `iso_flop` as many FLOPs
+    per token and the effective depth, `iso_both` as many parameters and total FLOPs, and `iso_recursion` is a universal
+    transformer with the same `n` and `i`."""
     width: int = Field(64, ge=1, le=LARGEST)
+    """Width of all models. It must be divisible by twice the number of heads."""
     heads: int = Field(4, ge=1, le=LARGEST)
+    """Number of attention heads of all models."""
     mlp_width: int | None = Field(None, ge=1, le=LARGEST)
+    """Hidden width of the MLP of all models; null for 4 × `width`."""
     causal: bool = True
+    """Whether a position attends only to itself and the positions before it. With false it attends to all positions."""
     training: dict[str, Any]
+    """How all models are trained."""
     evaluation: Evaluation = Evaluation()
-    ablations: list[str | dict[Name, dict[str, Any]]] = Field(
-        [],
-        description="names of files in rules/ablations, paths of such files, or mappings of a name to the models of an "
-        "ablation; all are part of what the study runs",
-    )
+    """How all models are evaluated."""
+    ablations: list[str | dict[Name, dict[str, Any]]] = Field([], json_schema_extra=EACH_ONCE)
+    """Ablations that run as part of the study. Each is the name of a file in `rules/ablations`, the path of a rule file
+    (ending in `.smk`), or a mapping of a name to the models of the ablation."""
     ablated: Ablated = Ablated()
-    published: str | None = Field(None, description="a paper whose numbers are laid beside the study's")
+    """Size of the models of ablations, and the resources of their jobs."""
+    published: Paper | None = None
+    """A paper whose published numbers are shown next to those of the study; null for none."""
 
     @field_validator("published")
     @classmethod
@@ -174,16 +145,15 @@ class Study(BaseModel):
 
     def _task(self, name: str, entry: dict[str, Any]) -> NamedTask:
         where = f"tasks.{name}"
-        kind = entry.pop("task", name)
-        model, training = (mapping_at(entry.pop(key, {}), f"{where}.{key}") for key in ("model", "training"))
-        models = mapping_at(entry.pop("models"), f"{where}.models") if "models" in entry else None
-        written_as = entry.pop("written_as", None)
+        added, settings = _apart(TaskEntry, entry, where)
+        kind: Any = added.task if "task" in added.model_fields_set else name
+        written_as = added.written_as
         if not isinstance(kind, str) or kind not in TASKS:
             raise UserError(f"{where}: no such task{nearest(kind, TASKS)}")
-        task = checked(TASKS[kind], entry, where)
+        task = checked(TASKS[kind], settings, where)
         if written_as is not None:
             kind, task = "written", Written(kind=kind, task=task, text=self._text(written_as, f"{where}.written_as"))
-        return NamedTask(name, kind, task, model, training, models, written_as)
+        return NamedTask(name, kind, task, added.model, added.training, added.models, written_as)
 
     def _text(self, name: Any, where: str) -> Text:
         texts = [known for known, entry in self.tasks.items() if entry.get("task", known) == "text"]
@@ -211,13 +181,13 @@ class Study(BaseModel):
         return list(variants.values())
 
     def _grid(self, task: NamedTask, preset: str, entry: dict[str, Any], where: str) -> Iterator[Variant]:
-        own = mapping_at(entry.pop("training", {}), f"{where}.training")
-        training = self._training((f"tasks.{task.name}", task.training), (where, own))
+        added, settings = _apart(ModelEntry, entry, where)
+        training = self._training((f"tasks.{task.name}", task.training), (where, added.training))
         if training.start_from is not None and training.start_from != task.written_as:
             self._check_start(training.start_from, where)
-            return  # a model that starts from a text stands on the tasks written in its words, and on no other
-        resources = checked(Resources, entry.pop("resources", {}), f"{where}.resources")
-        for point in grid(entry, where):
+            return  # a model that starts from a text is trained only on the tasks written in its words
+        resources = added.resources
+        for point in grid(settings, where):
             model = checked(ARCHITECTURES[preset][0], {**self._shared(task), **point}, where)
             if task.task.reads_its_answers and not model.causal:
                 raise UserError(f"{where}.causal: found false; {task.name} is read by causal models, set it to true")
@@ -286,6 +256,13 @@ def names_of(entry: str | Mapping[str, Any]) -> list[str]:
     if isinstance(entry, Mapping):
         return list(entry)
     return [Path(entry).stem if is_ablation_file(entry) else entry]
+
+
+def _apart(kind: type[Added], entry: Mapping[str, Any], where: str) -> tuple[Added, dict[str, Any]]:
+    """The keys that a study adds to an entry, checked, and the entry's own settings."""
+    added = {key: value for key, value in entry.items() if key in kind.model_fields}
+    settings = {key: value for key, value in entry.items() if key not in kind.model_fields}
+    return checked(kind, added, where), settings
 
 
 def grid(entry: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:

@@ -2,44 +2,64 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from asura.common.validation import LARGEST, Name
+from asura.common.validation import LARGEST, Name, Settings
 
 KEPT_BITS = {"activation_checkpointing", "checkpoint_minutes", "checkpoint_steps"}
-"""Settings of training that may be changed in mid-training: they cost time and memory, and change no bit."""
+"""Settings that may be changed during training: they cost time and memory, and do not change the result."""
 
 
-class Training(BaseModel):
-    """How a model is trained; the same for ASURA and its controls.
-
-    activation_checkpointing: what an iteration computes is not kept for the backward pass, which iterates again from
-    the states before: of i iterations, the memory of one, for about a third more time. The FLOPs of a plan are those
-    of the architecture and do not count what is computed twice.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Training(Settings):
+    """How a model is trained. ASURA and its controls are trained in the same way."""
 
     steps: int = Field(ge=1, le=2**40)
-    batch: int = Field(32, ge=1, le=LARGEST, description="sequences in one step")
-    accumulate: int = Field(1, ge=1, description="parts that a batch is cut into, one after the other")
+    """Number of optimiser steps."""
+    batch: int = Field(32, ge=1, le=LARGEST)
+    """Sequences in one step, over all GPUs."""
+    accumulate: int = Field(1, ge=1)
+    """Number of parts into which a batch is split. The parts are processed one after the other, which saves memory and
+    keeps the batch size. It must divide `batch`."""
     optimiser: Literal["adamw", "adafactor", "muon"] = "adamw"
+    """The optimiser. `muon` (Jordan et al., 2024) updates the hidden matrices and leaves all other parameters to AdamW,
+    with updates scaled to one learning rate (Liu et al., 2025, arXiv 2502.16982). `adafactor` cannot be used with
+    `parallel: fsdp`."""
     learning_rate: float = Field(3e-3, gt=0, allow_inf_nan=False)
+    """Learning rate after warm-up."""
     betas: tuple[float, float] = (0.9, 0.98)
+    """AdamW's decay rates of the first and second moments, each at least 0 and below 1."""
     weight_decay: float = Field(0.01, ge=0, allow_inf_nan=False)
+    """Decoupled weight decay of the matrices. Biases and norms have none."""
     schedule: Literal["cosine", "constant", "warmup_stable_decay"] = "cosine"
+    """Learning rate after warm-up: `cosine` decays to 0, `constant` stays, and `warmup_stable_decay` stays and then
+    falls linearly to 0 (Hu et al., 2024, arXiv 2404.06395)."""
     warmup_steps: int = Field(0, ge=0)
-    decay_fraction: float = Field(0.2, gt=0, le=1, description="share of the steps in which warmup_stable_decay decays")
-    clip: float | None = Field(1.0, gt=0, allow_inf_nan=False, description="largest gradient norm; null for none")
+    """Steps over which the learning rate rises linearly from 0. At most `steps`."""
+    decay_fraction: float = Field(0.2, gt=0, le=1)
+    """Fraction of all steps over which `warmup_stable_decay` decays. Other schedules ignore it."""
+    clip: float | None = Field(1.0, gt=0, allow_inf_nan=False)
+    """Gradients are scaled down to this norm if theirs is larger; null turns clipping off."""
     z_loss: float = Field(0.0, ge=0, allow_inf_nan=False)
-    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on CUDA")
+    """Weight of the mean squared log of the softmax normaliser, which keeps logits small (Chowdhery et al., 2022, arXiv
+    2204.02311)."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision of the forward and backward pass. `auto` is bfloat16 on CUDA and float32 elsewhere."""
     compile: bool = False
+    """Compile the loss with `torch.compile`."""
     activation_checkpointing: bool = False
-    parallel: Literal["ddp", "fsdp"] = Field("ddp", description="how several processes share one run")
+    """Recompute each iteration in the backward pass in place of storing it. The memory is that of one iteration, and
+    training takes about a third longer. The FLOPs of a plan do not count the recomputation."""
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """How several GPUs share one run: `ddp` copies the model to each, `fsdp` shards it (FSDP2)."""
     log_steps: int = Field(20, ge=1)
+    """Steps between two lines of `metrics.jsonl`."""
     checkpoint_minutes: float = Field(5.0, gt=0)
+    """Minutes between two checkpoints."""
     checkpoint_steps: int | None = Field(None, ge=1)
-    start_from: Name | None = Field(None, description="task whose run of this model and seed gives the first weights")
+    """Steps between two checkpoints, in addition to `checkpoint_minutes`; null for none."""
+    start_from: Name | None = None
+    """Name of a text task of the study. Training starts from the weights of the same model and seed trained on that
+    task. Only for tasks that are `written_as` it; null starts from random weights."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

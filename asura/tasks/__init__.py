@@ -3,8 +3,8 @@
 from typing import Any
 
 from asura.tasks.base import IGNORE, Batch, Task
+from asura.tasks.in_words import Written
 from asura.tasks.registry import TASKS, task_among
-from asura.tasks.shared.in_words import Written
 
 KINDS: dict[str, type[Task]] = {**TASKS, "written": Written}
 

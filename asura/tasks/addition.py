@@ -13,25 +13,26 @@ PLUS, EQUALS, PAD = 10, 11, 12
 
 
 class Addition(Task):
-    """n-ary addition (Saunshi et al., 2025, arXiv 2502.17416), as next-token prediction of the sum's digits.
+    """n-ary addition (Saunshi et al., 2025, arXiv 2502.17416), as next-token prediction of the digits of the sum.
 
-    An example reads `a + b + c = sum`: operands uniform in 0 … 10^digits - 1, every number zero-padded to a
-    fixed width, the most significant digit first. The number of operands is uniform over `operands`; padding
-    follows the sum of fewer operands than the most.
+    An example is `a + b + c = sum`. Operands are uniform in 0 … 10^digits - 1. All numbers are padded with zeros to a
+    fixed width and written with the most significant digit first. The number of operands is uniform over `operands`.
+    Examples with fewer operands than the most are padded after the sum.
 
-    Splits: `test`; `most_operands`, the largest trained number of operands only; `more_operands`, as many
-    operands as `extrapolate_to`.
+    Splits: `test`; `most_operands`, only the largest trained number of operands; `more_operands`, `extrapolate_to`
+    operands.
     """
 
     metric: ClassVar[Metric] = "exact_match"
     reads_its_answers: ClassVar[bool] = True
 
     operands: tuple[Annotated[int, Field(ge=2, le=LARGEST)], ...] = Field((2, 4, 8), min_length=1)
-    """Numbers of operands trained on."""
+    """Numbers of operands in training. They must be distinct."""
     digits: int = Field(3, ge=1, le=12)
-    """Digits of an operand."""
+    """Number of digits of an operand."""
     extrapolate_to: int = Field(le=2 * LARGEST, default_factory=lambda settings: 2 * max(settings["operands"]))
-    """Operands of `more_operands`, by default twice the most trained on; sums are wide enough for them."""
+    """Number of operands in the split `more_operands`. The default is twice the largest number in training. Sums are
+    wide enough for it in every split."""
 
     @field_validator("operands")
     @classmethod

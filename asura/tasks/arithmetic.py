@@ -1,4 +1,4 @@
-"""Arithmetic: evaluate a nested expression, modulo 10."""
+"""Arithmetic: evaluate a nested expression modulo 10."""
 
 from typing import ClassVar
 
@@ -11,8 +11,13 @@ from asura.tasks.shared.nested_expression import Nested
 class Arithmetic(Nested):
     """Nested sums, differences and products of digits, modulo 10 (after Csordás et al., 2022, arXiv 2110.07732).
 
-    An expression reads `( ( 3 + 4 ) * 2 )`, and its value is asked at the last bracket. `Nested` says how
-    expressions are drawn; published ones have no differences, and nest at random.
+    The input is an expression such as `( ( 3 + 4 ) * 2 )`. Its value, a digit, is asked at the last bracket. Shorter
+    expressions are padded on the left. The depth of an expression is uniform over `shallowest` … `depth`. Its levels
+    have 1, 2, 4, … operators, up to `per_level`. The operators of a level are arguments, at random places, of those of
+    the level above. All other arguments are uniform digits. The published expressions have no differences and nest at
+    random.
+
+    Splits: `test`; `deeper`, depths from `depth` + 1 to `extrapolate_to`.
     """
 
     operators: ClassVar[tuple[str, ...]] = ("+", "-", "*")

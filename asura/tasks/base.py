@@ -1,10 +1,10 @@
-"""What every task is: settings, a seeded sampler, and a way to be read by a person."""
+"""What every task has: settings, a seeded sampler, and a way to print an example."""
 
 from typing import ClassVar, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict
 from torch import Generator, Tensor
 
+from asura.common.validation import Settings
 from asura.corpora.settings import Corpus
 
 IGNORE = -100
@@ -24,21 +24,22 @@ class Batch(NamedTuple):
     targets: Tensor
 
 
-class Task(BaseModel):
-    """Settings of a task; a subclass is one task, in one file.
+class Task(Settings):
+    """Settings of a task. A subclass is one task, in one file.
 
-    metric: the score it is ranked by: `accuracy` counts asked positions, `exact_match` whole examples, and
-    `bits_per_byte`, of which less is better, measures how well a text is predicted.
-    reads_its_answers: the input holds earlier answers (next-token prediction), so the model must be causal.
+    metric: the score that ranks models. `accuracy` is the fraction of correct answers over all asked positions,
+    `exact_match` the fraction of examples whose answers are all correct, and `bits_per_byte`, where lower is better,
+    measures how well a text is predicted.
+    reads_its_answers: whether the input contains earlier answers (next-token prediction), so that the model must be
+    causal.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     metric: ClassVar[Metric] = "accuracy"
     reads_its_answers: ClassVar[bool] = False
 
     @property
     def reads(self) -> Corpus | None:
-        """The corpus whose files must be there; None for a task that is drawn from nothing."""
+        """The corpus that the task reads; None for a task that is generated."""
         return None
 
     @property
@@ -60,8 +61,8 @@ class Task(BaseModel):
     def splits(self) -> dict[str, Self]:
         """The task at each evaluation split.
 
-        `test` is the training distribution, of which some tasks hold examples out; the others differ from it in one
-        thing.
+        `test` is the training distribution, from which some tasks hold out examples. Each other split differs from it
+        in one respect.
         """
         raise NotImplementedError
 

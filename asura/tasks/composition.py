@@ -1,4 +1,4 @@
-"""Two-hop composition: answer from facts that are known only by heart."""
+"""Two-hop composition: answer from memorised facts."""
 
 from functools import lru_cache
 from typing import Literal, Self
@@ -18,17 +18,18 @@ MOST_FACTS = 4 * LARGEST
 class Composition(Task):
     """Two-hop composition of facts (Wang et al., 2024, arXiv 2405.15071).
 
-    Each entity is the head of `out_degree` atomic facts (h, r, t), whose relations are distinct and whose tails
-    are any entities; (h, r1, b) and (b, r2, t) compose to the two-hop fact (h, r1, r2, t). The input is
-    `h r1 r2`, or `. h r` for an atomic fact, and the tail is asked at the last position. Nothing in the input
-    says what b is: the facts are the same in every example, follow from the settings, and are to be memorised.
+    Each entity is the head of `out_degree` atomic facts (h, r, t). Their relations are distinct, and their tails are
+    any entities. (h, r1, b) and (b, r2, t) compose to the two-hop fact (h, r1, r2, t). The input is `h r1 r2`, or `. h
+    r` for an atomic fact, and the tail is asked at the last position. The input does not name b: the facts follow from
+    the settings, are the same in every example, and must be memorised.
 
-    A fraction `held_out` of the atomic facts is kept out of composition. Training draws uniformly from all
-    atomic facts and from two-hop facts composed of the others, `ratio` of these for each atomic one of theirs.
-    Published: 2,000 entities, 200 relations, ratio 3.6 … 18, and unseen facts that are a sample of those here.
+    A fraction `held_out` of the atomic facts is never composed in training. Training draws uniformly from all atomic
+    facts and from two-hop facts composed of the others, with `ratio` two-hop facts per atomic fact that is not held
+    out. The paper has 2,000 entities, 200 relations and ratios from 3.6 to 18. Its unseen facts are a sample of those
+    here.
 
-    Splits: `test`, two-hop facts that are not trained on, composed of facts that are not held out;
-    `out_of_distribution`, two-hop facts composed of two held-out ones; `trained_facts`, those known by heart.
+    Splits: `test`, two-hop facts that are not in training, composed of facts that are not held out;
+    `out_of_distribution`, two-hop facts composed of two held-out facts; `trained_facts`, the facts of training.
     """
 
     entities: int = Field(100, ge=2, le=LARGEST)
@@ -36,15 +37,15 @@ class Composition(Task):
     relations: int = Field(40, ge=1, le=LARGEST)
     """Number of relations."""
     out_degree: int = Field(20, ge=1, le=LARGEST)
-    """Atomic facts of an entity."""
+    """Number of atomic facts of an entity. At most `relations`."""
     held_out: float = Field(0.05, gt=0, lt=1)
     """Fraction of the atomic facts that training does not compose."""
     ratio: float = Field(12.6, gt=0, le=LARGEST)
-    """Two-hop facts trained on for each atomic fact that is not held out (φ)."""
+    """Number of two-hop facts in training per atomic fact that is not held out (φ in the paper)."""
     knowledge_seed: int = Field(0, ge=0, le=LARGEST)
-    """Another seed, other facts."""
+    """Seed of the facts."""
     facts: Literal["training", "unseen", "out_of_distribution"] = "training"
-    """The facts that are drawn."""
+    """Which facts are drawn. The splits set this; a study leaves the default."""
 
     @model_validator(mode="after")
     def _has_facts_of_every_kind(self) -> Self:

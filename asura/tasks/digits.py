@@ -21,26 +21,26 @@ class Images(NamedTuple):
 
 
 class Digits(Task):
-    """Handwritten digits (Alpaydin and Kaynak, 1998, doi 10.24432/C50P49), the 1797 images of scikit-learn.
+    """Handwritten digits (Alpaydin and Kaynak, 1998, doi 10.24432/C50P49): the 1,797 images of scikit-learn.
 
-    An image reads as its 64 pixels, row by row; its digit is asked at the last one. A fifth of the images, the same
-    in every study, is held out. Images are drawn with replacement: the standard error of a score says how well it is
-    known for the 359 held-out images, and not for all digits that a hand may write.
+    The input is the 64 pixels of an image, row by row. The digit is asked at the last pixel. A fifth of the images is
+    held out, the same in every study. Images are drawn with replacement. The standard error of a score is therefore
+    that of the 359 held-out images, and says nothing about other images.
 
     Splits: `test`, held-out images; `noisy`, these with uniform noise of up to `noise_to` on every pixel; `shifted`,
-    these rolled by a pixel upwards, downwards, to the left or to the right.
+    these rolled by one pixel up, down, left or right.
     """
 
     levels: int = Field(17, ge=2, le=BRIGHTEST + 1)
-    """Grey levels that pixels are rounded down to; images have 17."""
+    """Number of grey levels. The 17 levels of the images are rounded down to these."""
     noise_to: int = Field(4, ge=1, le=BRIGHTEST)
-    """Strongest noise on a pixel of `noisy`, of the 17 levels."""
+    """Largest noise on a pixel in the split `noisy`, in units of the 17 levels."""
     images: Literal["training", "held_out"] = "training"
-    """Which images are drawn."""
+    """Which images are drawn. The splits set this; a study leaves the default."""
     noise: int = Field(0, ge=0, le=BRIGHTEST)
-    """Strongest noise on a pixel, of the 17 levels."""
+    """Largest noise on a pixel, in units of the 17 levels."""
     shift: int = Field(0, ge=0, lt=SIDE)
-    """Pixels that an image is rolled by, in one of four directions."""
+    """Number of pixels by which an image is rolled, in one of four directions."""
 
     @property
     def vocabulary(self) -> int:

@@ -16,23 +16,23 @@ SYMBOLS = (":=", "+", "-", ".", "?")
 class IGSM(Task):
     """Symbolic i-GSM (Saunshi et al., 2025, arXiv 2502.17416, after Ye et al., 2024, arXiv 2407.20311).
 
-    The variables form a graph of layers 0 … depth. Each has one statement `v := a op b .`, op being + or -.
-    In layer 0 both terms are numbers; in layer k the first is a variable of layer k - 1, so that v is exactly
-    k deep, and the second a variable of any earlier layer. Statements are shuffled and variables named at
-    random, afresh for each example; then `v ?` asks for a variable of the last layer, and its value modulo
-    `modulus` is the answer at the last position, the only one that is asked.
+    The input is a shuffled list of assignments and a question. The variables form a graph of layers 0 … `depth`. Each
+    has one statement `v := a op b .`, where op is + or -. In layer 0 both terms are numbers. In layer k the first term
+    is a variable of layer k - 1, so that v has depth k exactly, and the second is a variable of any earlier layer.
+    Variables are renamed at random in each example. The question `v ?` names a variable of the last layer. Its value
+    modulo `modulus` is asked at the last position.
 
     Splits: `test`; `deeper`, graphs of depth `extrapolate_to`.
     """
 
     modulus: int = Field(7, ge=3, le=LARGEST)
-    """An odd prime."""
+    """Modulus of all values, an odd prime."""
     depth: int = Field(4, ge=1, le=LARGEST)
-    """Depth of the variable that is asked."""
+    """Depth of the variable that is asked for."""
     per_layer: int = Field(3, ge=1, le=LARGEST)
-    """Variables of a layer."""
+    """Number of variables of a layer."""
     extrapolate_to: int = Field(le=2 * LARGEST, default_factory=lambda settings: settings["depth"] + 2)
-    """Depth of `deeper`, two more than `depth` by default; there are variable names enough for it."""
+    """Depth of the split `deeper`. The default is `depth` + 2. The vocabulary has enough variable names for it."""
 
     @field_validator("modulus")
     @classmethod

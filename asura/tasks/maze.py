@@ -15,24 +15,24 @@ WALL, FREE, START, GOAL = range(4)
 class Maze(Task):
     """Mazes (Schwarzschild et al., 2021, arXiv 2106.04537; Bansal et al., 2022, arXiv 2202.05826), as a grid of tokens.
 
-    A maze is a spanning tree of `size` × `size` rooms, each tree equally likely, so that one path alone leads from
-    start to goal, which are any two rooms. The answer at every position is 1 on that path, its ends among it, and
-    0 elsewhere. It depends on later positions: this task wants `model: {causal: false}`.
+    A maze is a uniformly random spanning tree of `size` × `size` rooms, so that exactly one path leads from start to
+    goal. Start and goal are any two rooms. The answer is 1 at every position on that path, start and goal included, and
+    0 elsewhere. It depends on later positions, so this task needs `model: {causal: false}`.
 
-    Room (r, c) stands in row 2r and column 2c of the grid, with what opens to the east and to the south after it.
-    Rows are as wide as `larger` needs in every split, walls filling them, so that the room below is always as many
-    positions ahead; they stand one after the other.
+    The input is a grid of squares, row by row. Room (r, c) is in row 2r and column 2c. The squares to its right and
+    below are free if the maze is open there, and walls otherwise. Rows are padded with walls to the width of `larger`
+    in every split, so that the room below is always the same number of positions ahead.
 
-    Splits: `test`; `larger`, mazes of `extrapolate_to` × `extrapolate_to` rooms (Bansal et al. train on mazes of
-    9 × 9 tokens and go up to 201 × 201).
+    Splits: `test`; `larger`, mazes of `extrapolate_to` × `extrapolate_to` rooms. Bansal et al. train on mazes of 9 × 9
+    squares and evaluate on up to 201 × 201.
     """
 
     metric: ClassVar[Metric] = "exact_match"
 
     size: int = Field(5, ge=2, le=LARGEST)
-    """Rooms along a side."""
+    """Number of rooms along a side."""
     extrapolate_to: int = Field(le=2 * LARGEST, default_factory=lambda settings: settings["size"] + 2)
-    """Rooms along a side in `larger`, two more than `size` by default."""
+    """Number of rooms along a side in the split `larger`. The default is `size` + 2."""
 
     @model_validator(mode="after")
     def _extrapolates(self) -> Self:

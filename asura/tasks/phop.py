@@ -13,13 +13,13 @@ from asura.tasks.base import IGNORE, Batch, Task
 class PHop(Task):
     """p-hop induction (Sanford et al., 2024, arXiv 2402.09268; Saunshi et al., 2025, arXiv 2502.17416).
 
-    One hop leads from position t to hop(t) = s + 1, where s < t is the latest earlier position that holds the
-    same token. The answer at t is the token that `hops` hops from t lead to; nothing is asked where a hop
-    has nowhere to go. Tokens are independent and uniform over the alphabet (Saunshi et al. plant a chain of
-    hops for the last position; here a last position without an answer asks nothing).
+    The input is a sequence of independent, uniform tokens. One hop leads from position t to position s + 1, where s < t
+    is the latest earlier position with the same token. The answer at t is the token that `hops` hops lead to. Nothing
+    is asked where a hop leads nowhere. Saunshi et al. plant a chain of hops for the last position. Here a last position
+    without an answer asks nothing.
 
-    Splits: `test`; `more_hops`, one hop more, which nothing in the input announces, so that it probes
-    whether further iterations take further hops; `longer`, sequences of twice the length.
+    Splits: `test`; `more_hops`, one hop more, which tests whether further iterations take further hops, since nothing
+    in the input announces it; `longer`, sequences of twice the length.
     """
 
     hops: int = Field(3, ge=1, le=LARGEST)
@@ -27,9 +27,9 @@ class PHop(Task):
     alphabet: int = Field(4, ge=2, le=LARGEST)
     """Number of distinct tokens."""
     length: int = Field(32, ge=2, le=LARGEST)
-    """Number of tokens of a sequence."""
+    """Length of a sequence in tokens."""
     supervision: Literal["dense", "last"] = "dense"
-    """Whether every position with an answer is asked, or only the last one, as published."""
+    """Positions that are asked: `dense`, all that have an answer; `last`, only the last one, as published."""
 
     @property
     def vocabulary(self) -> int:

@@ -13,16 +13,15 @@ from asura.tasks.base import Batch, Metric, Task
 class PrefixSums(Task):
     """Prefix sums (Schwarzschild et al., 2021, arXiv 2106.04537; Bansal et al., 2022, arXiv 2202.05826).
 
-    The answer at every position is the parity of the bits up to and including it.
+    The input is a string of uniform bits. The answer at every position is the parity of the bits up to that position.
 
-    Splits: `test`; `longer`, twice the length; `longest`, four times the length (Bansal et al. go further,
-    from 32 to 512 bits).
+    Splits: `test`; `longer`, twice the length; `longest`, four times the length. Bansal et al. go from 32 to 512 bits.
     """
 
     metric: ClassVar[Metric] = "exact_match"
 
     length: int = Field(32, ge=1, le=LARGEST)
-    """Number of bits of a string."""
+    """Length of a string in bits."""
 
     @property
     def vocabulary(self) -> int:

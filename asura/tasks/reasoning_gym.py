@@ -36,31 +36,33 @@ class Pool(NamedTuple):
 class ReasoningGym(Task):
     """A generator of Reasoning Gym (Stojanovski et al., 2025, arXiv 2505.24760), as next-token prediction.
 
-    An example reads question, separator, answer, end, padding; answer and end are asked, character by character, and
-    an answer is right only as the generator words it. A question stands once among the items of a split. Items that
-    are not printable ASCII, that have no one answer or more characters than `length` are left out, so that `length`
-    should leave room for `harder`. Items are drawn with replacement. Needs `pip install -e ".[reasoning]"`.
+    An example is question, separator, answer, end, padding, character by character. The characters of the answer and
+    the end are asked. An answer is correct only if it is exactly the generator's. Each question occurs once in a split.
+    Items that are not printable ASCII, have no single answer, or have more characters than `length` are left out, so
+    `length` should leave room for the split `harder`. Items are drawn with replacement. The task needs `pip install
+    -e ".[reasoning]"`.
 
-    Splits: `test`, and, if settings `harder` are given, `harder`: items whose questions training does not have.
+    Splits: `test`, and `harder` if the setting `harder` is given. Questions of training are not in either.
     """
 
     metric: ClassVar[Metric] = "exact_match"
     reads_its_answers: ClassVar[bool] = True
 
     generator: str = "chain_sum"
-    """Its name in Reasoning Gym."""
+    """Name of the generator in Reasoning Gym."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
-    """Settings of the generator, other than its own."""
+    """Settings of the generator that differ from its defaults. `seed` and `size` are set by the task."""
     harder: dict[str, JsonValue] = Field(default_factory=dict)
-    """Settings of the generator in `harder`, on top of `options`."""
+    """Settings of the generator in the split `harder`, in addition to `options`. Without them there is no such
+    split."""
     train_items: int = Field(10000, ge=1, le=LARGEST)
-    """Items generated for training."""
+    """Number of items generated for training."""
     test_items: int = Field(2560, ge=1, le=LARGEST)
-    """Items generated for each other split, before those of training are taken out."""
+    """Number of items generated for each other split. Items of training are then removed from them."""
     length: int = Field(128, ge=2, le=LARGEST)
-    """Most characters of a question and its answer."""
+    """Largest number of characters of a question and its answer together."""
     items: Literal["training", "test", "harder"] = "training"
-    """Which items are drawn."""
+    """Which items are drawn. The splits set this; a study leaves the default."""
 
     @field_validator("generator")
     @classmethod

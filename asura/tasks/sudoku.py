@@ -1,4 +1,4 @@
-"""Sudoku: fill the blank cells of a grid."""
+"""Sudoku: fill the blank squares of a grid."""
 
 from functools import cache
 from typing import Literal, Self
@@ -19,33 +19,35 @@ BASES = {
 
 
 class Sudoku(Task):
-    """Sudoku (Palm et al., 2018, arXiv 1711.08028; Wang et al., 2025, arXiv 2506.21734), one token for each cell.
+    """Sudoku (Palm et al., 2018, arXiv 1711.08028; Wang et al., 2025, arXiv 2506.21734), one token per square.
 
-    A grid of box² × box² cells, row by row, 0 where it is blank; the answer at a blank cell is its digit. Solutions
-    are those that relabelling, transposition and permutations of bands, of stacks, and of the lines in them make of
-    BASES. Cells are then blanked in random order, one being passed over unless the clues that remain still give it
-    away: no other digit is possible there, or no other blank cell of its row, column or box can take its digit. So
-    the last to be blanked can be filled first, and so on: every puzzle has one solution, found by such singles.
-    Where all cells were passed over before `blanks` are blank, fewer are.
+    The input is a grid of box² × box² squares, row by row, with 0 for a blank. The answer at a blank square is its
+    digit. Solutions are made from a few grids by relabelling, transposition, and permutations of bands, stacks and the
+    lines in them. Squares are then blanked in random order. A square stays filled unless the remaining clues determine
+    it by a single: no other digit is possible in it, or its digit is possible in no other blank square of its row,
+    column or box. So every puzzle has one solution and can be solved by singles. A puzzle has fewer than `blanks`
+    blanks if no further square can be blanked.
 
-    Blank cells depend on later clues: this task wants `model: {causal: false}`. It is scored by cells, of which a
-    guess gets exactly 1 in box²; `exact_match`, the share of solved puzzles, stands beside it in every evaluation.
+    A blank depends on later clues, so this task needs `model: {causal: false}`. The metric counts squares, of which a
+    guess gets 1 in box² right. The evaluation also reports `exact_match`, the fraction of solved puzzles.
 
     Splits: `test`; `harder`, with `extrapolate_to` blanks.
     """
 
     box: Literal[2, 3] = 2
-    """Cells along a side of a box."""
+    """Number of squares along a side of a box."""
     blanks: int = Field(ge=1, default_factory=lambda settings: {2: 8, 3: 36}[settings["box"]])
-    """Blank cells; by default 8 of 16, or 36 of 81. Nearly all puzzles allow 10, or 44; few allow 12, or 50."""
+    """Number of blank squares. The default is 8 of 16, or 36 of 81. Nearly all puzzles allow 10, or 44; few allow 12,
+    or 50."""
     extrapolate_to: int = Field(default_factory=lambda settings: settings["blanks"] + {2: 2, 3: 8}[settings["box"]])
-    """Blank cells of `harder`, by default 2 more in boxes of 2, and 8 more in boxes of 3."""
+    """Number of blank squares of the split `harder`. The default is `blanks` + 2 for boxes of 2, and `blanks` + 8 for
+    boxes of 3."""
 
     @model_validator(mode="after")
     def _blanks_fit(self) -> Self:
         if not self.blanks <= self.extrapolate_to < self.box**4:
             raise ValueError(
-                f"extrapolate_to must be at least blanks, {self.blanks}, and below the {self.box**4} cells, "
+                f"extrapolate_to must be at least blanks, {self.blanks}, and below the {self.box**4} squares, "
                 f"found {self.extrapolate_to}"
             )
         return self
@@ -57,7 +59,7 @@ class Sudoku(Task):
 
     @property
     def sequence_length(self) -> int:
-        """The cells."""
+        """The squares."""
         return self.box**4
 
     @property
@@ -71,7 +73,7 @@ class Sudoku(Task):
         return {"test": self, "harder": self.model_copy(update={"blanks": self.extrapolate_to})}
 
     def draw(self, count: int, generator: Generator) -> Batch:
-        """Draw puzzles and the digits of their blank cells, both (count, box^4)."""
+        """Draw puzzles and the digits of their blank squares, both (count, box^4)."""
         solution = self._solutions(count, generator)
         blank = self._blanks(solution, torch.rand(solution.shape, generator=generator).argsort(1))
         return Batch(solution.masked_fill(blank, 0), solution.masked_fill(~blank, IGNORE))
@@ -94,35 +96,35 @@ class Sudoku(Task):
     def _blanks(self, solution: Tensor, order: Tensor) -> Tensor:
         digits, units = self.box**2, _units(self.box)
         peers = torch.zeros(len(units), len(units)).scatter(1, units.flatten(1), 1).fill_diagonal_(0)
-        seen = peers @ one_hot(solution - 1, digits).float()  # (count, cells, digits): how many peers are such a clue
+        seen = peers @ one_hot(solution - 1, digits).float()  # (count, squares, digits): how many peers are such a clue
         blank = torch.zeros_like(solution, dtype=torch.bool)
         example = torch.arange(len(solution))
         every = example[:, None, None]
-        for cell in order.T:
-            digit = solution[example, cell] - 1
-            naked = (seen[example, cell] > 0).sum(1) == digits - 1
-            # Of the blank cells around, which see no clue of the digit but this one?
-            takes = blank[every, units[cell]] & (seen[every, units[cell], digit[:, None, None]] == 1)
+        for square in order.T:
+            digit = solution[example, square] - 1
+            naked = (seen[example, square] > 0).sum(1) == digits - 1
+            # Of the blank squares around, which see no clue of the digit but this one?
+            takes = blank[every, units[square]] & (seen[every, units[square], digit[:, None, None]] == 1)
             hidden = ~takes.any(2).all(1)  # in a row, column or box there is none
             given_away = (naked | hidden) & (blank.sum(1) < self.blanks)
-            blank[example, cell] = given_away
-            seen[example, :, digit] -= peers[cell] * given_away[:, None]
+            blank[example, square] = given_away
+            seen[example, :, digit] -= peers[square] * given_away[:, None]
         return blank
 
     def show(self, tokens: Tensor, targets: Tensor) -> str:
         """Rows of the puzzle, then of the solution: `1.3. .... -> 1234 3412`."""
         solution = torch.where(targets == IGNORE, tokens, targets)
         return " -> ".join(
-            " ".join("".join(".123456789"[cell] for cell in row) for row in cells.view(self.box**2, -1).tolist())
-            for cells in (tokens, solution)
+            " ".join("".join(".123456789"[square] for square in row) for row in squares.view(self.box**2, -1).tolist())
+            for squares in (tokens, solution)
         )
 
 
 @cache
 def _units(box: int) -> Tensor:
-    """The cells of the row, the column and the box of each cell: (cells, 3, digits)."""
+    """The squares of the row, the column and the box of each square: (squares, 3, digits)."""
     digits = box**2
-    cell = torch.arange(digits**2)
-    row, column = cell // digits, cell % digits
+    square = torch.arange(digits**2)
+    row, column = square // digits, square % digits
     kinds = [row, column, row // box * box + column // box]
     return torch.stack([(kind[:, None] == kind).nonzero()[:, 1].view(-1, digits) for kind in kinds], 1)

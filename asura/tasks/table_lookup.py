@@ -15,27 +15,28 @@ from asura.tasks.base import IGNORE, Batch, Task
 class TableLookup(Task):
     """Compositional table lookup (Liška et al., 2018, arXiv 1802.06467; Csordás et al., 2022, arXiv 2110.07732).
 
-    An example names a symbol and up to `depth` tables, bijections of the symbols which are the same in every
-    example and follow from the settings. The answer, asked at the last position, is what applying the tables in
-    turn makes of the symbol. Depths are uniform over `shallowest` … `depth`; padding precedes shallower examples.
+    The input names a symbol and up to `depth` tables. A table is a bijection of the symbols. The tables follow from the
+    settings, are the same in every example, and must be memorised. The answer, asked at the last position, is the
+    symbol after all tables have been applied in turn. The number of tables is uniform over `shallowest` … `depth`.
+    Shorter examples are padded on the left.
 
-    Splits: `test`; `deeper`, depths from one more than `depth` up to `extrapolate_to`.
+    Splits: `test`; `deeper`, from `depth` + 1 to `extrapolate_to` tables.
     """
 
     bits: int = Field(3, ge=1, le=10)
-    """There are 2^bits symbols."""
+    """Number of bits of a symbol. There are 2^bits symbols."""
     tables: int = Field(8, ge=1, le=LARGEST)
     """Number of tables."""
     shallowest: int = Field(1, ge=1, le=LARGEST)
-    """The least number of tables to apply."""
+    """Smallest number of tables to apply."""
     depth: int = Field(5, ge=1, le=LARGEST)
-    """The largest number of tables to apply."""
+    """Largest number of tables to apply."""
     extrapolate_to: int = Field(le=2 * LARGEST, default_factory=lambda settings: settings["depth"] + 5)
-    """Depth of `deeper`, five more than `depth` by default."""
+    """Largest number of tables in the split `deeper`. The default is `depth` + 5."""
     order: Literal["forward", "backward"] = "forward"
-    """The symbol, then the tables as they are applied; or all of this from right to left."""
+    """`forward` writes the symbol and then the tables in the order of their application. `backward` reverses this."""
     table_seed: int = Field(0, ge=0, le=LARGEST)
-    """Another seed, other tables."""
+    """Seed of the tables."""
 
     @model_validator(mode="after")
     def _is_in_order(self) -> Self:

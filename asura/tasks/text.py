@@ -19,23 +19,24 @@ if TYPE_CHECKING:
 
 
 class Text(Task):
-    """Next-token prediction on windows of a corpus, in which an end-of-text token stands before each document.
+    """Next-token prediction of text, in windows of a corpus. An end-of-text token precedes each document.
 
-    Scored in bits per byte of the documents held out, which does not depend on the tokenizer; the level of chance is
-    that of bytes drawn at random. What reads or scores documents raises UserError where the corpus is not there.
+    The score is bits per byte of the held-out documents, which does not depend on the tokenizer. Its level of chance is
+    that of uniformly random bytes. The workflow prepares the corpus; until then, reading its documents raises
+    UserError.
 
-    Splits: `test`, the documents held out.
+    Splits: `test`, the held-out documents.
     """
 
     metric: ClassVar[Metric] = "bits_per_byte"
     reads_its_answers: ClassVar[bool] = True
 
-    corpus: AnyCorpus = Embedded()
-    """Where documents come from, and how they are cut into tokens."""
+    corpus: AnyCorpus = Embedded(source="embedded")
+    """Source of the documents, and how they are split into tokens."""
     length: int = Field(128, ge=2, le=LARGEST)
-    """Tokens of a window."""
+    """Length of a window in tokens."""
     documents: Literal["train", "test"] = "train"
-    """The documents whose windows these are."""
+    """Which documents are read. The splits set this; a study leaves the default."""
 
     @property
     def reads(self) -> AnyCorpus:

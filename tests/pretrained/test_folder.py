@@ -16,7 +16,7 @@ from asura.common.files import write_sealed
 from asura.evaluation.evaluate import evaluate, load_trained
 from asura.models import ARCHITECTURES
 from asura.planning.runs import RunFolder
-from asura.planning.study import Evaluation
+from asura.planning.study_settings import Evaluation
 from asura.pretrained.export import export
 from asura.pretrained.folder import Config, Pretrained, read, write
 from asura.pretrained.hub import HubModel
@@ -231,7 +231,7 @@ from pathlib import Path
 from asura import build, from_pretrained
 from asura.evaluation.evaluate import evaluate
 from asura.planning.runs import read_run
-from asura.planning.study import Evaluation
+from asura.planning.study_settings import Evaluation
 from asura.training.loop import train
 train(read_run(Path({str(run)!r})), Path({str(tmp_path / "again")!r}))
 evaluate(Path({str(folder.path)!r}), Evaluation(examples=5))

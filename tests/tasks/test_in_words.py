@@ -6,8 +6,8 @@ from asura.common.randomness import generator
 from asura.corpora.folders import corpus_folder
 from asura.corpora.tokenizers import load
 from asura.tasks import IGNORE, TASKS
+from asura.tasks.in_words import Written
 from asura.tasks.phop import PHop
-from asura.tasks.shared.in_words import Written
 from tests.conftest import HERE
 
 TASK = {"hops": 2, "length": 12, "alphabet": 3}

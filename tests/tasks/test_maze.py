@@ -10,21 +10,21 @@ settings = st.builds(Maze, size=st.integers(2, 7))
 
 
 def walk(rows: list[str]) -> tuple[int, int, list[tuple[int, int]]]:
-    """Cells that can be reached from S, connections between them, and the shortest way to G, found breadth first."""
-    cells = {(r, c): mark for r, row in enumerate(rows) for c, mark in enumerate(row) if mark != "#"}
-    (start,) = (cell for cell, mark in cells.items() if mark == "S")
-    (goal,) = (cell for cell, mark in cells.items() if mark == "G")
-    beside = {(r, c): {(r + 1, c), (r - 1, c), (r, c + 1), (r, c - 1)} & set(cells) for r, c in cells}
+    """Squares that can be reached from S, connections between them, and the shortest way to G, found breadth first."""
+    squares = {(r, c): mark for r, row in enumerate(rows) for c, mark in enumerate(row) if mark != "#"}
+    (start,) = (square for square, mark in squares.items() if mark == "S")
+    (goal,) = (square for square, mark in squares.items() if mark == "G")
+    beside = {(r, c): {(r + 1, c), (r - 1, c), (r, c + 1), (r, c - 1)} & set(squares) for r, c in squares}
     came_from, queue = {start: start}, [start]
-    for cell in queue:
-        for following in beside[cell] - set(came_from):
-            came_from[following] = cell
+    for square in queue:
+        for following in beside[square] - set(came_from):
+            came_from[following] = square
             queue.append(following)
-    assert set(came_from) == set(cells)
+    assert set(came_from) == set(squares)
     way = [goal]
     while way[-1] != start:
         way.append(came_from[way[-1]])
-    return len(cells), sum(map(len, beside.values())) // 2, way
+    return len(squares), sum(map(len, beside.values())) // 2, way
 
 
 @given(settings, st.integers(0, 2**32))
@@ -34,9 +34,9 @@ def test_the_marked_path_is_the_only_one(settings: Maze, seed: int):
         for example in zip(tokens, targets, strict=True):
             rows = task.show(*example).split(" / ")
             assert len(rows) == len(rows[0]) == 2 * task.size - 1
-            cells, connections, way = walk(rows)
-            assert cells == 2 * task.size**2 - 1  # all rooms, and a door fewer
-            assert connections == cells - 1  # a tree
+            squares, connections, way = walk(rows)
+            assert squares == 2 * task.size**2 - 1  # all rooms, and a door fewer
+            assert connections == squares - 1  # a tree
             marked = {(r, c) for r, row in enumerate(rows) for c, mark in enumerate(row) if mark in "SG*"}
             assert marked == set(way)
 

@@ -16,39 +16,39 @@ settings = st.one_of(
 
 
 def read(text: str, box: int) -> tuple[list[int], list[int]]:
-    """The cells of the puzzle and of the solution, checked to be a whole grid of rows."""
+    """The squares of the puzzle and of the solution, checked to be a whole grid of rows."""
     grids = [grid.split(" ") for grid in text.split(" -> ")]
     assert all(len(grid) == box**2 == len(row) for grid in grids for row in grid)
-    puzzle, solution = ([int(cell.replace(".", "0")) for row in grid for cell in row] for grid in grids)
+    puzzle, solution = ([int(square.replace(".", "0")) for row in grid for square in row] for grid in grids)
     return puzzle, solution
 
 
-def neighbours(cell: int, box: int) -> set[int]:
-    row, column = divmod(cell, box**2)
+def neighbours(square: int, box: int) -> set[int]:
+    row, column = divmod(square, box**2)
     return {
         r * box**2 + c
         for r, c in product(range(box**2), repeat=2)
         if r == row or c == column or (r // box, c // box) == (row // box, column // box)
-    } - {cell}
+    } - {square}
 
 
-PEERS = [neighbours(cell, 3) for cell in range(81)]
+PEERS = [neighbours(square, 3) for square in range(81)]
 
 
 def solutions(puzzle: list[int], box: int) -> list[list[int]]:
     """All of them, found by trying."""
     options = {
-        cell: set(range(1, box**2 + 1)) - {puzzle[other] for other in neighbours(cell, box)}
-        for cell, digit in enumerate(puzzle)
+        square: set(range(1, box**2 + 1)) - {puzzle[other] for other in neighbours(square, box)}
+        for square, digit in enumerate(puzzle)
         if digit == 0
     }
     if not options:
         return [puzzle]
-    cell = min(options, key=lambda cell: len(options[cell]))
+    square = min(options, key=lambda square: len(options[square]))
     return [
         found
-        for digit in sorted(options[cell])
-        for found in solutions([*puzzle[:cell], digit, *puzzle[cell + 1 :]], box)
+        for digit in sorted(options[square])
+        for found in solutions([*puzzle[:square], digit, *puzzle[square + 1 :]], box)
     ]
 
 
@@ -104,7 +104,7 @@ def test_lines_and_digits_of_a_large_grid_are_exchangeable():
     for one, other in product(range(81), repeat=2):
         band = one // 27 == other // 27
         stack = one % 9 // 3 == other % 9 // 3
-        # The digit of a cell stands in each other box once: in one of 6 cells, or of 9 where no line is shared.
+        # The digit of a square stands in each other box once: in one of 6 squares, or of 9 where no line is shared.
         expected = float(one == other) if one == other or other in PEERS[one] else 1 / 6 if band or stack else 1 / 9
         assert equal[one, other] == pytest.approx(expected, abs=0 if expected in (0, 1) else 0.037)
 
@@ -119,7 +119,7 @@ def test_every_puzzle_has_as_many_blanks_as_are_asked_for(box: int, blanks: int)
     assert (spread - share).abs().max() < 0.2  # blanks are everywhere
 
 
-def test_where_no_further_cell_can_be_blanked_fewer_are():
+def test_where_no_further_square_can_be_blanked_fewer_are():
     most = Sudoku(blanks=15, extrapolate_to=15).draw(1000, torch.Generator().manual_seed(0)).tokens == 0
     assert most.sum(1).max() == 12  # four clues are the fewest that leave one solution
     assert most.sum(1).min() >= 7
@@ -143,9 +143,9 @@ def test_show():
     [
         ({"box": 4}, "2 or 3"),
         ({"blanks": 0}, "greater than or equal to 1"),
-        ({"blanks": 8, "extrapolate_to": 7}, "at least blanks, 8, and below the 16 cells, found 7"),
-        ({"blanks": 16}, "below the 16 cells, found 18"),
-        ({"box": 3, "extrapolate_to": 81}, "below the 81 cells"),
+        ({"blanks": 8, "extrapolate_to": 7}, "at least blanks, 8, and below the 16 squares, found 7"),
+        ({"blanks": 16}, "below the 16 squares, found 18"),
+        ({"box": 3, "extrapolate_to": 81}, "below the 81 squares"),
     ],
 )
 def test_bad_settings_are_refused(bad: dict, message: str):

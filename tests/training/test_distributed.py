@@ -21,7 +21,7 @@ from asura.evaluation import likelihood
 from asura.evaluation.evaluate import evaluate
 from asura.models import build
 from asura.planning.runs import Run, RunFolder
-from asura.planning.study import Evaluation
+from asura.planning.study_settings import Evaluation
 from asura.planning.training_settings import Training
 from asura.training.loop import Stopped, train
 from asura.training.processes import Several, joined

@@ -16,29 +16,29 @@ CLOSE, PAD, OPERATOR = 10, 11, 12
 
 
 class Nested(Task):
-    """An expression of operators whose arguments are digits or operators in turn; its value is a digit.
+    """An expression of operators whose arguments are digits or operators in turn. Its value is a digit.
 
-    Its depth is uniform over `shallowest` … `depth`. Its levels hold 1, 2, 4, … operators, though never more
-    than `per_level`; those of one level are arguments of those of the level above, at random places, and all
-    other arguments are uniform digits. Operators are uniform, and so are their numbers of arguments, from 2 to
-    `arguments`. The value is asked at the last bracket; padding precedes shorter expressions.
+    Its depth is uniform over `shallowest` … `depth`. Its levels have 1, 2, 4, … operators, up to `per_level`. The
+    operators of a level are arguments, at random places, of those of the level above. All other arguments are uniform
+    digits. Operators are uniform, and so are their numbers of arguments, from 2 to `arguments`. The value is asked at
+    the last bracket. Shorter expressions are padded on the left.
 
-    A subclass has `arguments`, `operators`, the results of these, and whether they are infix.
+    A subclass has `arguments`, `operators`, their results, and whether they are infix.
 
-    Splits: `test`; `deeper`, depths from one more than `depth` up to `extrapolate_to`.
+    Splits: `test`; `deeper`, depths from `depth` + 1 to `extrapolate_to`.
     """
 
     operators: ClassVar[tuple[str, ...]]
     infix: ClassVar[bool]
 
     shallowest: int = Field(1, ge=1, le=128)
-    """The least depth of an expression: of `3 + 4`, it is 1."""
+    """Smallest depth of an expression. `3 + 4` has depth 1."""
     depth: int = Field(5, ge=1, le=128)
-    """The largest depth of an expression."""
+    """Largest depth of an expression."""
     per_level: int = Field(2, ge=1, le=16)
-    """The most operators of a level."""
+    """Largest number of operators of a level."""
     extrapolate_to: int = Field(le=128, default_factory=lambda settings: settings["depth"] + 3)
-    """Depth of `deeper`, three more than `depth` by default."""
+    """Largest depth of the split `deeper`. The default is `depth` + 3."""
 
     @model_validator(mode="after")
     def _is_in_order(self) -> Self:

@@ -1,4 +1,4 @@
-"""A synthetic task written in the words of a text, so that what was learnt from the text may help with it."""
+"""A synthetic task written in the words of a text, to test whether training on the text helps with it."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -16,16 +16,16 @@ from asura.tasks.text import Text
 
 
 class Written(Task):
-    """Another task, each symbol of which is a word of a text's tokenizer: ` the`, ` have`, …, one token each.
+    """Another task whose symbols are words of a text's tokenizer: ` the`, ` have`, …, one token each.
 
-    Length, splits and chance are the task's own; the vocabulary, and so the score of a guess, is the text's. Raises
-    UserError on drawing where the corpus is not there, or has fewer words than the task has symbols.
+    Length, splits and chance are those of the task. The vocabulary is that of the text. Drawing raises UserError if the
+    corpus has not been prepared, or has fewer words than the task has symbols.
     """
 
     kind: str
-    """The task."""
+    """Kind of the task."""
     task: SerializeAsAny[Task]
-    """Its settings."""
+    """Settings of the task."""
     text: Text
     """The text whose words are used."""
 

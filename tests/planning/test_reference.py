@@ -1,0 +1,132 @@
+"""The JSON schema and the reference pages: they are what the code says, and what they miss is known."""
+
+import re
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+import asura.planning.runs
+from asura.common.validation import Settings
+from asura.common.yaml_file import read_yaml
+from asura.planning.plan import make
+from asura.planning.reference import files
+from asura.planning.schema import descriptions, study_schema
+from asura.tasks import TASKS
+from tests.conftest import ROOT, TINY
+from tests.faults.test_names import NAMES, PLACES
+from tests.planning import test_study, test_texts_in_studies
+
+SCHEMA = study_schema()
+STUDIES = sorted((ROOT / "configs").glob("*.yaml"))
+EDITOR_LINE = "# yaml-language-server: $schema=study.schema.json\n"
+
+BAD = {f"study: {name}": TINY | changes for name, (changes, *_) in test_study.BAD.items()}
+BAD |= {f"text: {says}": test_texts_in_studies.STUDY | changes for changes, says in test_texts_in_studies.BAD}
+BAD |= {f"name: {name} at {k}": TINY | place(name) for name in NAMES for k, place in enumerate(PLACES)}
+BAD |= {
+    f"null: {path}": study
+    for path, study in {
+        "tasks.phop": TINY | {"tasks": {"phop": None}},
+        "tasks.phop.training": TINY | {"tasks": {"phop": {"training": None}}},
+        "tasks.phop.models.asura": TINY | {"tasks": {"phop": {"models": {"asura": None}}}},
+        "models.asura": TINY | {"models": {"asura": None}},
+        "training": TINY | {"training": None},
+        "no training": {key: value for key, value in TINY.items() if key != "training"},
+        "no steps": TINY | {"training": {"batch": 4}},
+    }.items()
+}
+UNSEEN = {
+    "study: heads",
+    "study: guidance too short",
+    "study: guidance falls",
+    "study: guidance sum",
+    "study: label twice",
+    "study: infinite rate",
+    "study: accumulate",
+    "study: warm-up",
+    "study: reads its answers",
+    "study: long label",
+    r"text: tasks\.words\.written_as: no such task of text: found 'text'",
+    r"text: start_from: no task is written_as 'text'",
+    r"text: causal: found false; text is read by causal models",
+}
+"""Faults that concern several keys at once, or infinity: no schema sees them, and `asura plan` does."""
+
+
+def accepts(study: Any) -> bool:
+    return Draft202012Validator(SCHEMA).is_valid(study)
+
+
+def every_settings_class(kind: type[Settings] = Settings) -> list[type[Settings]]:
+    own = [kind] if kind.__module__.startswith("asura.") and kind.model_fields else []
+    return own + list(chain.from_iterable(map(every_settings_class, kind.__subclasses__())))
+
+
+def test_what_is_committed_is_what_the_code_generates():
+    stale = [path for path, text in files().items() if (ROOT / path).read_text(encoding="utf-8") != text]
+    assert not stale, "run `python -m asura reference`"
+
+
+@pytest.mark.parametrize("kind", every_settings_class(), ids=lambda kind: kind.__name__)
+def test_every_field_is_described_in_sentences(kind: type[Settings]):
+    described = descriptions(kind)
+    assert described.keys() == kind.model_fields.keys()
+    assert all(text[0].isupper() or text[0] == "`" for text in described.values())
+    assert all(text.endswith(".") for text in described.values())
+
+
+def test_every_settings_class_is_among_them():
+    assert asura.planning.runs.Run in every_settings_class() and len(every_settings_class()) > 30
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_a_task_says_what_its_splits_are(kind: str):
+    assert all(f"`{split}`" in str(TASKS[kind].__doc__) for split in TASKS[kind]().splits)
+
+
+def test_the_schema_is_one():
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_shipped_study_names_the_schema_and_is_accepted(path: Path):
+    assert path.read_text(encoding="utf-8").startswith(EDITOR_LINE)
+    assert accepts(read_yaml(path))
+
+
+@pytest.mark.parametrize(
+    "study",
+    [TINY, test_texts_in_studies.STUDY, TINY | {"models": {"asura": {"n": [1, 2], "guidance": ["uniform", [1]]}}}],
+)
+def test_good_studies_are_accepted(study: Any):
+    assert accepts(study)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_the_schema_rejects_all_but_the_faults_that_it_cannot_see(name: str):
+    assert accepts(BAD[name]) == (name in UNSEEN)
+
+
+def test_the_faults_that_it_cannot_see_are_among_the_bad_studies():
+    assert set(BAD) >= UNSEEN
+
+
+def test_a_task_may_have_any_name_if_it_says_its_kind():
+    assert accepts(TINY | {"tasks": {"x": {"task": "phop", "hops": 2}, "phop": {"task": "maze", "size": 3}}})
+    assert not accepts(TINY | {"tasks": {"x": {"task": "phop", "size": 3}}})
+    assert not accepts(TINY | {"tasks": {"phop": {"task": "maze", "hops": 3}}})
+
+
+def test_every_study_has_a_row_in_the_readme_of_the_studies():
+    rows = (ROOT / "configs" / "README.md").read_text(encoding="utf-8")
+    assert all(f"| `{path.name}` |" in rows for path in STUDIES)
+
+
+def test_the_example_of_the_reference_can_be_planned():
+    (example,) = re.findall(r"```yaml\n(.*?)```", files()["docs/study-file.md"], re.DOTALL)
+    study = yaml.safe_load(example)
+    assert accepts(study) and make(study).runs
