@@ -31,7 +31,7 @@ class DEQSettings(Recursive):
     tolerance: float = Field(1e-3, gt=0, lt=1, description="of the residual |f(z) - z| / |f(z)|, where solving ends")
     drawn: Literal[False] = False
     backpropagate: None = None
-    progressive: Literal[0.0] = 0.0
+    progressive: float = Field(0.0, ge=0, le=0)
 
 
 class DEQ(Model):
@@ -45,6 +45,8 @@ class DEQ(Model):
     """
 
     measured = ("residual", "evaluations", "converged")
+
+    settings: DEQSettings
 
     def __init__(self, settings: DEQSettings, vocabulary: int) -> None:
         super().__init__(settings, vocabulary)
