@@ -1,6 +1,6 @@
 """What every task is: settings, a seeded sampler, and a way to be read by a person."""
 
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
 from torch import Generator, Tensor
@@ -25,16 +25,23 @@ class Batch(NamedTuple):
 
 
 class Task(BaseModel):
-    """Settings of a task; a subclass is one task, in one file.
-
-    metric: the score it is ranked by: `accuracy` counts asked positions, `exact_match` whole examples, and
-    `bits_per_byte`, of which less is better, measures how well a text is predicted.
-    reads_its_answers: the input holds earlier answers (next-token prediction), so the model must be causal.
-    """
+    """Settings of a task; a subclass is one task, in one file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    metric: ClassVar[Metric] = "accuracy"
-    reads_its_answers: ClassVar[bool] = False
+
+    @property
+    def metric(self) -> Metric:
+        """The score it is ranked by.
+
+        `accuracy` counts asked positions, `exact_match` whole examples, and `bits_per_byte`, of which less is better,
+        measures how well a text is predicted.
+        """
+        return "accuracy"
+
+    @property
+    def reads_its_answers(self) -> bool:
+        """Whether the input holds earlier answers (next-token prediction), so that the model must be causal."""
+        return False
 
     @property
     def reads(self) -> Corpus | None:
