@@ -1,20 +1,17 @@
-import json
 import os
 import sys
-from contextlib import contextmanager
-from glob import glob
 from pathlib import Path
 
-import asura
-from asura.planning.ablations import prepare_ablation
-from asura.corpora.folders import corpus_folder, data_folder
-from asura.corpora.packages import wheel
-from asura.common.errors import UserError
-from asura.planning.plan import digest, load, prepare
-from asura.common.validation import in_file, nearest
-from asura.common.yaml_file import read_yaml
+from snakemake.utils import min_version
 
-if not workflow.config_settings.configfiles:
+from asura.corpora.packages import wheel
+from asura.planning.ablations import ablation_files
+from asura.planning.outputs import ABLATION_FIGURES, ABLATION_TABLES, FIGURES, FRAMES
+from asura.planning.workflow import StudyWorkflow, refuse_include, refusing, reporting_code
+
+min_version("9.27")
+
+if not workflow.configfiles:
 
     configfile: "configs/default.yaml"
 
@@ -29,21 +26,25 @@ include: "rules/evaluate.smk"
 include: "rules/ablation.smk"
 
 
-for path in sorted(Path(workflow.basedir, "rules", "ablations").glob("*.smk")):
+for path in ABLATION_FILES:
 
     include: str(path)
 
 
-check_ablations()
+with refusing():
+    STUDY.check_ablations()
 
 
 include: "rules/report.smk"
 
 
 rule all:
+    """Train and evaluate every model of the study, and write its tables, figures and report (the default)."""
     default_target: True
     input:
-        f"{STUDY}/report.html",
+        rules.report.output,
         rules.report.input,
         rules.collect.output,
-        every_run,
+        STUDY.every_run,
+    message:
+        f"{STUDY.folder}/report.html is ready"

@@ -1,23 +1,21 @@
 """ASURA: a fair harness for the study of depth recursion in transformers."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from asura.common.version import __version__
 
 if TYPE_CHECKING:
     from asura.models import build
     from asura.pretrained import from_pretrained
 
-__version__ = "0.2.0"
-__all__ = ["build", "from_pretrained"]
+__all__ = ["__version__", "build", "from_pretrained"]
+
+_PLACES = {"build": "asura.models", "from_pretrained": "asura.pretrained"}
 
 
 def __getattr__(name: str) -> Any:
     """Import torch only when a model is asked for: commands that need none start in a tenth of a second."""
-    if name == "build":
-        from asura.models import build
-
-        return build
-    if name == "from_pretrained":
-        from asura.pretrained import from_pretrained
-
-        return from_pretrained
-    raise AttributeError(f"module 'asura' has no attribute {name!r}")
+    if name not in _PLACES:
+        raise AttributeError(f"module 'asura' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)

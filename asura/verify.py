@@ -9,7 +9,7 @@ from typing import Any
 
 from asura.common.errors import UserError
 from asura.common.files import read_json
-from asura.planning.ablations import reported
+from asura.planning.ablations import listed_ablations, reported
 from asura.planning.plan import Plan, load, make
 from asura.planning.runs import RunFolder, read_run
 from asura.reporting.ablation_report import write_ablation
@@ -29,7 +29,7 @@ def verify(study: Path) -> Iterator[str]:
     Of trainings it is checked that settings, weights, metrics and records belong together: whether training would lead
     to these weights again, and whether the seconds and the memory of a run are right, only running it again can say.
     """
-    plan, named = _plan(study), read_json(study / "study.json").get("ablations", [])
+    plan, named = _plan(study), listed_ablations(read_json(study / "study.json"))
     drawn = {path.parent.name for path in study.glob("ablations/*/table.csv")}
     ablations = [study / "ablations" / name for name in sorted(drawn.union(named))]
     yield f"plan.json is the plan of study.json: {len(plan.models)} models, {len(plan.runs)} runs"
@@ -94,7 +94,7 @@ def _embedded(study: Path, name: str) -> int:
     """Number of tables and figures in the report, each of which must be there as it is on the disk."""
     path = study / "report.html"
     shown = _held(path)
-    named = read_json(study / "study.json").get("ablations", [])
+    named = listed_ablations(read_json(study / "study.json"))
     folders = [study / "tables", study / "figures", *(study / "ablations" / ablation for ablation in named)]
     beside = {f"results/{name}/{file.relative_to(study).as_posix()}": file for file in _shown(folders)}
     for key in sorted(beside.keys() | shown.keys()):

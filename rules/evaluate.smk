@@ -1,27 +1,28 @@
 rule evaluate:
+    """Score a trained run on every split and benchmark, at every number of iterations."""
     input:
-        f"{RUN}/training.json",
-        f"{RUN}/weights.safetensors",
-        data_of_run,
-        benchmark_data,
+        f"{STUDY.run}/training.json",
+        f"{STUDY.run}/weights.safetensors",
+        STUDY.data_of_run,
+        STUDY.benchmark_documents,
     output:
-        f"{RUN}/evaluation.json",
+        f"{STUDY.run}/evaluation.json",
     log:
-        f"{RUN}/evaluate.log",
+        f"{STUDY.run}/evaluate.log",
     benchmark:
-        f"{RUN}/evaluate.benchmark.tsv"
+        f"{STUDY.run}/evaluate.resources.tsv"
     conda:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=asked("mem_mb", 2000),
-        runtime=asked("runtime", 60),
-        gpu=asked("gpu", 1),
+        mem_mb=STUDY.asked("mem_mb", 2000),
+        runtime=STUDY.asked("runtime", 60),
+        gpu=STUDY.asked("gpu", 1),
     params:
-        iterations=PLAN.evaluation["iterations"],
-        examples=PLAN.evaluation["examples"],
-        benchmarks=benchmark_options,
-        processes=processes_of,
+        iterations=STUDY.plan.evaluation["iterations"],
+        examples=STUDY.plan.evaluation["examples"],
+        benchmarks=STUDY.benchmark_options,
+        processes=STUDY.processes_option,
         run=subpath(output[0], parent=True),
     message:
         "evaluate {wildcards.label} on {wildcards.task}, seed {wildcards.seed}"

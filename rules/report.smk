@@ -1,16 +1,3 @@
-FRAMES = ["runs", "roles", "scores", "curves", "resources"]
-TABLES = ["comparison", "runs", "metrics", "matching", "resources"] + ["published"] * bool(config.get("published"))
-FIGURES = [
-    "score_against_iterations",
-    "grid",
-    "train_against_evaluation_iterations",
-    "iterations_at_evaluation",
-    "learning_curves",
-    "score_against_parameters",
-    "score_against_flops",
-]
-
-
 localrules:
     all,
     collect,
@@ -21,64 +8,67 @@ localrules:
 
 
 rule collect:
+    """Gather the results of all runs into tidy frames."""
     input:
-        f"{STUDY}/plan.json",
-        of_every_run("training.json"),
-        of_every_run("evaluation.json"),
-        of_every_run("train.benchmark.tsv"),
-        of_every_run("evaluate.benchmark.tsv"),
-        REPORTING / "collect.py",
+        f"{STUDY.folder}/plan.json",
+        STUDY.of_every_run("training.json"),
+        STUDY.of_every_run("evaluation.json"),
+        STUDY.of_every_run("train.resources.tsv"),
+        STUDY.of_every_run("evaluate.resources.tsv"),
+        reporting_code("collect.py"),
     output:
-        expand(f"{STUDY}/tidy/{{frame}}.csv", frame=FRAMES),
+        expand(f"{STUDY.folder}/tidy/{{frame}}.csv", frame=FRAMES),
     log:
-        f"{STUDY}/logs/collect.log",
+        f"{STUDY.folder}/logs/collect.log",
     conda:
         "../environment.yml"
     params:
         study=subpath(output[0], ancestor=2),
     message:
-        "collect {STUDY}"
+        f"collect {STUDY.folder}"
     shell:
         "python -m asura collect {params.study:q} > {log:q} 2>&1"
 
 
 rule tables:
+    """Write the tables of the study."""
     input:
         rules.collect.output,
         TABLE_CODE,
     output:
-        expand(f"{STUDY}/tables/{{table}}.{{form}}", table=TABLES, form=["csv", "md", "tex"]),
+        expand(f"{STUDY.folder}/tables/{{table}}.{{form}}", table=STUDY.tables, form=["csv", "md", "tex"]),
         [
             report(
-                f"{STUDY}/tables/{table}.html",
+                f"{STUDY.folder}/tables/{table}.html",
                 caption=f"captions/{table}.rst",
                 category="Tables",
                 labels={"table": table.replace("_", " ")},
             )
-            for table in TABLES
+            for table in STUDY.tables
         ],
     log:
-        f"{STUDY}/logs/tables.log",
+        f"{STUDY.folder}/logs/tables.log",
     conda:
         "../environment.yml"
     params:
         study=subpath(output[0], ancestor=2),
-        published=["--published", config["published"]] if config.get("published") else [],
+        published=STUDY.published_option,
     message:
-        "write the tables of {STUDY}"
+        f"write the tables of {STUDY.folder}"
     shell:
         "python -m asura tables {params.study:q} {params.published:q} > {log:q} 2>&1"
 
 
 rule figures:
+    """Draw the figures of the study."""
     input:
         rules.collect.output,
         FIGURE_CODE,
     output:
-        expand(f"{STUDY}/figures/{{figure}}.{{form}}", figure=FIGURES, form=["png", "pdf"]),
+        expand(f"{STUDY.folder}/figures/{{figure}}.{{form}}", figure=FIGURES, form=["png", "pdf"]),
         [
             report(
-                f"{STUDY}/figures/{figure}.svg",
+                f"{STUDY.folder}/figures/{figure}.svg",
                 caption=f"captions/{figure}.rst",
                 category="Figures",
                 labels={"figure": figure.replace("_", " ")},
@@ -86,31 +76,32 @@ rule figures:
             for figure in FIGURES
         ],
     log:
-        f"{STUDY}/logs/figures.log",
+        f"{STUDY.folder}/logs/figures.log",
     conda:
         "../environment.yml"
     params:
         study=subpath(output[0], ancestor=2),
     message:
-        "draw the figures of {STUDY}"
+        f"draw the figures of {STUDY.folder}"
     shell:
         "python -m asura figures {params.study:q} > {log:q} 2>&1"
 
 
 rule report:
+    """Write the report, which holds all tables and figures."""
     input:
         rules.tables.output,
         rules.figures.output,
-        sum(map(ablation_results, NAMED_ABLATIONS), []),
+        STUDY.results_of_listed_ablations(),
     output:
-        f"{STUDY}/report.html",
+        f"{STUDY.folder}/report.html",
     log:
-        f"{STUDY}/logs/report.log",
+        f"{STUDY.folder}/logs/report.log",
     conda:
         "../environment.yml"
     params:
         snakefile=os.path.relpath(workflow.main_snakefile),
-        study=f"{STUDY}/study.json",
+        study=f"{STUDY.folder}/study.json",
     message:
         "write {output}"
     shell:
@@ -119,13 +110,14 @@ rule report:
 
 
 rule partial:
+    """Draw tables and figures of the runs that have finished so far."""
     log:
-        f"{STUDY}/logs/partial.log",
+        f"{STUDY.folder}/logs/partial.log",
     conda:
         "../environment.yml"
     params:
-        study=STUDY,
+        study=STUDY.folder,
     message:
-        "draw what is finished of {STUDY}"
+        f"draw what is finished of {STUDY.folder}"
     shell:
         "python -m asura partial {params.study:q} 2>&1 | tee {log:q}"

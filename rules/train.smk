@@ -1,28 +1,29 @@
 rule train:
+    """Train one model with one seed, or resume it from its checkpoint."""
     input:
-        run=f"{RUN}/run.json",
-        data=data_of_run,
-        start=start_of_run,
+        run=f"{STUDY.run}/run.json",
+        data=STUDY.data_of_run,
+        start=STUDY.start_of_run,
     output:
         # Not deleted before the job: the command itself knows whether what is there is the result of this run.
-        record=update(f"{RUN}/training.json"),
-        weights=update(f"{RUN}/weights.safetensors"),
+        record=update(f"{STUDY.run}/training.json"),
+        weights=update(f"{STUDY.run}/weights.safetensors"),
     log:
-        f"{RUN}/train.log",
+        f"{STUDY.run}/train.log",
     benchmark:
-        f"{RUN}/train.benchmark.tsv"
+        f"{STUDY.run}/train.resources.tsv"
     retries: 2
     conda:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=asked("mem_mb", 2000),
-        runtime=asked("runtime", 240),
-        gpu=asked("gpu", 1),
+        mem_mb=STUDY.asked("mem_mb", 2000),
+        runtime=STUDY.asked("runtime", 240),
+        gpu=STUDY.asked("gpu", 1),
     params:
         out=subpath(output.record, parent=True),
-        start=start_folder,
-        processes=processes_of,
+        start=STUDY.start_option,
+        processes=STUDY.processes_option,
     message:
         "train {wildcards.label} on {wildcards.task}, seed {wildcards.seed}"
     shell:

@@ -13,6 +13,7 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     """Print what a study would run: its models and controls, how far these are from their targets, and the cost."""
     from asura.common.validation import in_file
     from asura.common.yaml_file import read_yaml
+    from asura.planning.ablations import listed_ablations
     from asura.planning.plan import make
 
     config = read_yaml(study)
@@ -26,8 +27,7 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
         from asura.training.speed import measured_speed
 
         print_plan(planned, measured_speed(Run.model_validate(next(iter(planned.runs.values())))))
-        if config.get("ablations"):
-            names = ", ".join(config["ablations"])
+        if names := ", ".join(listed_ablations(config)):
             typer.echo(f"Its ablations are not counted ({names}); `snakemake -n` counts their runs.")
 
 

@@ -1,6 +1,6 @@
 """The plan of an ablation: the models that its file names, at the study's `ablated` size."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from asura.common.errors import UserError
 from asura.common.validation import checked, in_file, mapping_at, nearest
 from asura.planning.plan import BY_PLACE, Plan, digest, keep, kept, make
+from asura.planning.study import is_ablation_file, names_of
 
 
 class About(BaseModel):
@@ -52,6 +53,27 @@ def prepare_ablation(config: Mapping[str, Any], results: Path, ablation: str, mo
             _check_compared(plan)
     keep(plan, own, folder, study)
     return plan
+
+
+def listed_ablations(config: Mapping[str, Any]) -> list[str]:
+    """Names of the ablations that a study lists: as it says them, of the files that it lists, of those within it."""
+    return [name for entry in config.get("ablations", []) for name in names_of(entry)]
+
+
+def inline_ablations(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The ablations that are written within a study, by name."""
+    inline = [entry for entry in config.get("ablations", []) if isinstance(entry, Mapping)]
+    return {name: models for entry in inline for name, models in entry.items()}
+
+
+def ablation_files(config: Mapping[str, Any], folders: Iterable[Path]) -> list[Path]:
+    """The rule files of ablations: all that stand in folders, and those that a study lists by their paths."""
+    found = {path.resolve(): path for folder in folders for path in sorted(folder.glob("*.smk"))}
+    listed = [Path(entry) for entry in config.get("ablations", []) if is_ablation_file(entry)]
+    for path in listed:
+        if not path.is_file():
+            raise UserError(f"ablations: {path}: no such file; paths start where snakemake is started")
+    return list(dict.fromkeys([*found, *(path.resolve() for path in listed)]))
 
 
 def reported(plan: Plan, tasks: Collection[str]) -> Plan:

@@ -11,9 +11,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import asura
 from asura.common.errors import UserError
 from asura.common.files import SEAL, read_sealed, sealed, write_text
+from asura.common.version import PACKAGE, __version__
 from asura.corpora.folders import corpus_folder
 
 if TYPE_CHECKING:  # which imports torch
@@ -173,10 +173,9 @@ def _model(variant: "Variant", tokens: int) -> dict[str, Any]:
 
 def digest(config: Mapping[str, Any]) -> str:
     """What a plan follows from: the study, and the code that plans it."""
-    state = sha256(f"{asura.__version__}\n{_as_json(config)}\n".encode())
-    package = Path(asura.__file__).parent
+    state = sha256(f"{__version__}\n{_as_json(config)}\n".encode())
     for name in CODE:
-        for file in sorted((package / name).rglob("*.py")):
+        for file in sorted((PACKAGE / name).rglob("*.py")):
             state.update(file.read_bytes())
     return state.hexdigest()
 

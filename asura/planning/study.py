@@ -5,6 +5,7 @@ configs/*.yaml ─ Study ─> Variant (task, model, training) ─ × seed ─> R
 
 from collections.abc import Iterator, Mapping
 from itertools import product
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -133,7 +134,11 @@ class Study(BaseModel):
     causal: bool = True
     training: dict[str, Any]
     evaluation: Evaluation = Evaluation()
-    ablations: list[str] = Field([], description="names of files in rules/ablations, part of what the study runs")
+    ablations: list[str | dict[Name, dict[str, Any]]] = Field(
+        [],
+        description="names of files in rules/ablations, paths of such files, or mappings of a name to the models of an "
+        "ablation; all are part of what the study runs",
+    )
     ablated: Ablated = Ablated()
     published: str | None = Field(None, description="a paper whose numbers are laid beside the study's")
 
@@ -144,7 +149,19 @@ class Study(BaseModel):
             raise ValueError(f"no such paper{nearest(name, PAPERS)}")
         return name
 
-    @field_validator("seeds", "controls", "ablations")
+    @field_validator("ablations", mode="before")
+    @classmethod
+    def _ablations_have_names(cls, entries: Any) -> Any:
+        for entry in entries if isinstance(entries, list) else []:
+            if not isinstance(entry, str | Mapping):
+                raise ValueError(f"found {entry!r}; give a name, the path of a .smk file, or NAME: {{models}}")
+        names = [name for entry in entries for name in names_of(entry)] if isinstance(entries, list) else []
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name} stands there twice; name each once")
+        return entries
+
+    @field_validator("seeds", "controls")
     @classmethod
     def _each_once(cls, values: list[Any]) -> list[Any]:
         for value in values:
@@ -258,6 +275,18 @@ class Study(BaseModel):
             merged |= change
             training = checked(Training, merged, f"{where}.training")
         return training
+
+
+def is_ablation_file(entry: Any) -> bool:
+    """Whether an entry of `ablations` is the path of a rule file."""
+    return isinstance(entry, str) and entry.endswith(".smk")
+
+
+def names_of(entry: str | Mapping[str, Any]) -> list[str]:
+    """Names of the ablations that an entry of `ablations` says."""
+    if isinstance(entry, Mapping):
+        return list(entry)
+    return [Path(entry).stem if is_ablation_file(entry) else entry]
 
 
 def grid(entry: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:

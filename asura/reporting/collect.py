@@ -127,7 +127,7 @@ def _resources(folder: RunFolder) -> list[dict[str, Any]]:
     """
     used = []
     for rule in RULES:
-        path = folder.path / f"{rule}.benchmark.tsv"
+        path = folder.path / f"{rule}.resources.tsv"
         if path.is_file():
             try:
                 row = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]

@@ -3,10 +3,9 @@
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-import asura
+from asura.common.version import PACKAGE, __version__
 
 PACKAGES = ("torch", "numpy", "safetensors", "pydantic", "tokenizers", "torchdeq")
 SECONDS = 10
@@ -15,7 +14,7 @@ SECONDS = 10
 
 def provenance() -> dict[str, Any]:
     """Versions of what computes; the commit of the checkout, and whether this package is as it is there, or null."""
-    versions: dict[str, str | None] = {"asura": asura.__version__, "python": platform.python_version()}
+    versions: dict[str, str | None] = {"asura": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
             versions[name] = version(name)
@@ -28,7 +27,7 @@ def provenance() -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str | None:
-    command = ["git", "-C", str(Path(asura.__file__).parent), *arguments]
+    command = ["git", "-C", str(PACKAGE), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,4 +1,3 @@
-# May iterations differ by low-rank adapters, of which kind, and of which rank?
 ABLATIONS["adapter"] = {
     "asura": [
         {"adapter": "none"},
@@ -8,5 +7,6 @@ ABLATIONS["adapter"] = {
 
 
 rule ablation_adapter:
+    """May iterations differ by low-rank adapters, of which kind, and of which rank?"""
     input:
         ablation_results("adapter"),

@@ -1,4 +1,3 @@
-# Should training fix the number of iterations, draw it, or cut the gradient?
 ABLATIONS["dynamic_iterations"] = {
     "asura": [
         {"drawn": [False, True]},
@@ -10,5 +9,6 @@ ABLATIONS["dynamic_iterations"] = {
 
 
 rule ablation_dynamic_iterations:
+    """Should training fix the number of iterations, draw it, or cut the gradient?"""
     input:
         ablation_results("dynamic_iterations"),

@@ -1,4 +1,3 @@
-# Every recursive architecture of the literature at one n and i, beside a stack of as many blocks.
 ABLATIONS["family"] = {
     **dict.fromkeys(["vanilla", "asura", "asura_full", "deep_thinking", "deq", "ndr", "recurrent_depth"], {}),
     "universal": {"halting": ["none", "act"]},
@@ -6,5 +5,6 @@ ABLATIONS["family"] = {
 
 
 rule ablation_family:
+    """Every architecture of this project at one n and i, and a vanilla stack of as many blocks."""
     input:
         ablation_results("family"),

@@ -1,4 +1,3 @@
-# From bare recursion to the published recipe, one part at a time.
 BARE = {"long_skip": "none", "iteration_norm": "none"}
 ABLATIONS["ladder"] = {
     "asura": [
@@ -15,5 +14,6 @@ ABLATIONS["ladder"] = {
 
 
 rule ablation_ladder:
+    """From bare recursion to the published recipe, one part at a time."""
     input:
         ablation_results("ladder"),

@@ -1,4 +1,3 @@
-# Which positions does recursion need?
 ABLATIONS["positions"] = {
     **dict.fromkeys(["asura", "vanilla"], {"positions": ["rotary", "learned", "none"]}),
     "against": "positions",
@@ -6,5 +5,6 @@ ABLATIONS["positions"] = {
 
 
 rule ablation_positions:
+    """Which positions does recursion need?"""
     input:
         ablation_results("positions"),

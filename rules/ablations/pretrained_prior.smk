@@ -1,4 +1,3 @@
-# Does a pretrained prior help? The tasks written in the words of a text, from scratch and from the same model's run on it.
 ABLATIONS["pretrained_prior"] = {
     "asura": [{}, {"training": {"start_from": "text"}}],
     "against": "start_from",
@@ -8,5 +7,6 @@ ABLATIONS["pretrained_prior"] = {
 
 
 rule ablation_pretrained_prior:
+    """Does a pretrained prior help? The tasks written in the words of a text, from scratch and from the same model's run on it."""
     input:
         ablation_results("pretrained_prior"),

@@ -1,4 +1,3 @@
-# Next-token prediction, or every position seeing all others?
 ABLATIONS["style"] = {
     **dict.fromkeys(["asura", "universal", "vanilla"], {"causal": [True, False]}),
     "against": "causal",
@@ -6,5 +5,6 @@ ABLATIONS["style"] = {
 
 
 rule ablation_style:
+    """Next-token prediction, or every position seeing all others?"""
     input:
         ablation_results("style"),

@@ -17,7 +17,7 @@ def seconds_of_runs(results: Path) -> tuple[float, float]:
     assert len(records) == RUNS and all(len(record["sessions"]) == 1 for record in records)
     runs = pd.read_csv(results / "tidy" / "runs.csv")
     assert len(runs) == RUNS and not runs.duplicated(["label", "seed"]).any() and (runs["status"] == "finished").all()
-    used = sum(pd.read_csv(path, sep="\t")["s"].sum() for path in results.rglob("seed*/*.benchmark.tsv"))
+    used = sum(pd.read_csv(path, sep="\t")["s"].sum() for path in results.rglob("seed*/*.resources.tsv"))
     return sum(record["seconds"] for record in records), used
 
 

@@ -60,7 +60,7 @@ def write_run(folder: Path, value: float, status: str = "finished") -> None:
     write_sealed(folder / "training.json", record | {"metrics": checksum(folder / "metrics.jsonl")})
     for rule, seconds in {"train": "12.5", "evaluate": "0.9"}.items():
         used = [seconds, "0:00:12", "300.25", "9", "9", "9", "0.1", "-", "98", "11.75"]
-        (folder / f"{rule}.benchmark.tsv").write_text("\n".join("\t".join(r) for r in (BENCHMARK.split(), used)) + "\n")
+        (folder / f"{rule}.resources.tsv").write_text("\n".join("\t".join(r) for r in (BENCHMARK.split(), used)) + "\n")
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_what_is_written_reads_back_as_it_was(study: Path, results: Results, emp
 
 def test_a_run_that_is_not_done_is_missing_in_partial_results(study: Path):
     unfinished = folder_of(study, "asura-n1-i2", 1)
-    for name in ("training.json", "evaluation.json", "evaluate.benchmark.tsv", "train.benchmark.tsv"):
+    for name in ("training.json", "evaluation.json", "evaluate.resources.tsv", "train.resources.tsv"):
         (unfinished / name).unlink()
     with (unfinished / "metrics.jsonl").open("a") as file:
         file.write('{"step": 30, "tok')  # being written
@@ -183,7 +183,7 @@ def test_an_evaluation_of_fewer_examples_than_the_plan_asks_is_refused(study: Pa
 
 
 @pytest.mark.parametrize("partial", [False, True])
-@pytest.mark.parametrize("name", ["training.json", "evaluation.json", "train.benchmark.tsv"])
+@pytest.mark.parametrize("name", ["training.json", "evaluation.json", "train.resources.tsv"])
 def test_a_file_cut_short_is_named(name: str, partial: bool, study: Path):
     path = folder_of(study, "asura-n1-i2", 1) / name
     path.write_text(path.read_text()[:20])
@@ -209,7 +209,7 @@ def test_metrics_that_are_not_those_of_the_record_are_refused(content: str, stud
 
 
 def test_a_benchmark_file_without_numbers_is_refused(study: Path):
-    (folder_of(study, "asura-n1-i2", 1) / "train.benchmark.tsv").write_text("s\tmax_rss\tcpu_time\nx\ty\tz\n")
+    (folder_of(study, "asura-n1-i2", 1) / "train.resources.tsv").write_text("s\tmax_rss\tcpu_time\nx\ty\tz\n")
     with pytest.raises(UserError, match=r"train\.benchmark\.tsv: it is no benchmark file of Snakemake"):
         collect(study)
 

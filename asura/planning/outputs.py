@@ -1,0 +1,30 @@
+"""The files that a study leaves in its results: names that the rules declare and that `asura.reporting` writes."""
+
+FRAMES = ("runs", "roles", "scores", "curves", "resources")
+"""Tidy frames, in `tidy/NAME.csv`."""
+
+TABLES = ("comparison", "runs", "metrics", "matching", "resources")
+"""Tables of every study."""
+
+PUBLISHED = "published"
+"""The table of a study that names a paper to compare with."""
+
+FIGURES = (
+    "score_against_iterations",
+    "grid",
+    "train_against_evaluation_iterations",
+    "iterations_at_evaluation",
+    "learning_curves",
+    "score_against_parameters",
+    "score_against_flops",
+)
+"""Figures of every study."""
+
+ABLATION_TABLES = {"table": "table", "metrics": "every metric"}
+"""Tables of an ablation, and what each shows."""
+
+ABLATION_FIGURES = {"figure": "scores", "iterations": "scores over iterations"}
+"""Figures of an ablation, and what each shows."""
+
+TABLE_FORMATS = ("csv", "md", "tex", "html")
+FIGURE_FORMATS = ("png", "pdf", "svg")
