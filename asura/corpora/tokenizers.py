@@ -43,10 +43,18 @@ def gpt2(packages: Path) -> Tokenizer:
     merges = []
     for token, rank in sorted(ranks.items(), key=lambda entry: entry[1]):
         if len(token) > 1:
-            merges.append(tuple("".join(map(written.__getitem__, part)) for part in _parts(token, rank, ranks)))
+            left, right = ("".join(map(written.__getitem__, part)) for part in _parts(token, rank, ranks))
+            merges.append((left, right))
     tokenizer = _byte_level(BPE(vocab=vocabulary, merges=merges))
     tokenizer.add_special_tokens([END_OF_TEXT])
     return tokenizer
+
+
+def end_of_text(tokenizer: Tokenizer) -> int:
+    """The token before every document, which each tokenizer here has."""
+    token = tokenizer.token_to_id(END_OF_TEXT)
+    assert token is not None
+    return token
 
 
 def _byte_level(model: BPE) -> Tokenizer:

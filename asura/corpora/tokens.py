@@ -74,7 +74,7 @@ def read_tokens(folder: Path, split: str) -> Tokens:
 def _mapped(path: Path, manifest: dict[str, Any]) -> np.ndarray:
     note = manifest.get("arrays", {}).get(path.stem)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; {REMEDY}") from None
     except (OSError, ValueError, EOFError) as error:

@@ -52,7 +52,10 @@ def cut_documents(text: Text, most: int) -> Cut:
     """Whole documents until there are `most` windows, or all."""
     stream, index = text.tokens
     starts = [0, *index[:-1, 0].tolist()]
-    tokens, targets, document, size = [], [], [], []
+    tokens: list[Tensor] = []
+    targets: list[Tensor] = []
+    document: list[int] = []
+    size: list[int] = []
     for place in torch.randperm(len(index), generator=generator("evaluation", "documents")).tolist():
         if len(tokens) >= most:
             break

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from asura.corpora.settings import END_OF_TEXT
+from asura.corpora.tokenizers import end_of_text
 from asura.evaluation.accuracy import TOKENS_AT_ONCE
 from asura.models.model import Model
 from asura.planning.training_settings import Training
@@ -63,7 +63,7 @@ class IteratedLM(TemplateLM):
     @property
     def eot_token_id(self) -> int:
         """The token between documents."""
-        return self.tokenizer.token_to_id(END_OF_TEXT)
+        return end_of_text(self.tokenizer)
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> Tokens:
         """A text's tokens."""

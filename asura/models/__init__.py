@@ -1,7 +1,7 @@
 """Architectures by name, and the one way to build them."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Union
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field, TypeAdapter
@@ -28,10 +28,17 @@ ARCHITECTURES: dict[str, tuple[type[Architecture], type[Model]]] = {
 }
 
 AnyArchitecture = Annotated[
-    Union[tuple(settings for settings, _ in ARCHITECTURES.values())],  # noqa: UP007
+    AsuraSettings
+    | AsuraFullSettings
+    | DeepThinkingSettings
+    | DEQSettings
+    | NDRSettings
+    | RecurrentDepthSettings
+    | UniversalSettings
+    | VanillaSettings,
     Field(discriminator="architecture"),
 ]
-_settings = TypeAdapter(AnyArchitecture)
+_settings: TypeAdapter[AnyArchitecture] = TypeAdapter(AnyArchitecture)
 
 
 def build(
@@ -49,14 +56,13 @@ def build(
 
     Raises pydantic.ValidationError for settings that name no architecture or do not fit it.
     """
-    if not isinstance(settings, Architecture):
-        settings = _settings.validate_python(settings)
-    kind = ARCHITECTURES[settings.architecture][1]
+    checked = settings if isinstance(settings, Architecture) else _settings.validate_python(settings)
+    kind = ARCHITECTURES[checked.architecture][1]
     if torch.device(device).type == "meta":
         with torch.device("meta"):
-            return kind(settings, vocabulary)
+            return kind(checked, vocabulary)
     # torch's own start is drawn and thrown away: building on `meta` instead would cost a second of imports.
     with torch.random.fork_rng(devices=[]):
-        model = kind(settings, vocabulary)
+        model = kind(checked, vocabulary)
     initialise(model, torch.Generator().manual_seed(seed))
     return model.to(device)

@@ -102,6 +102,8 @@ class Iterated(nn.ModuleList):
 class Asura(Model):
     """The recursion of this file's first lines; states and tokens are (B, T, d) and (B, T)."""
 
+    settings: AsuraSettings
+
     def __init__(self, settings: AsuraSettings, vocabulary: int) -> None:
         super().__init__(settings, vocabulary)
         width, n = settings.width, settings.n
@@ -137,7 +139,9 @@ class Asura(Model):
             part.at(t) for part in (self.long_skips, self.block_norms, self.iteration_norms)
         )
         u = long_skip(z, e) if long_skip else z
-        for block, adapter in zip(self.blocks, self.adapters.at(t) or [None] * len(self.blocks), strict=True):
+        adapters = self.adapters.at(t)
+        each = adapters if isinstance(adapters, nn.ModuleList) else [None] * len(self.blocks)
+        for block, adapter in zip(self.blocks, each, strict=True):
             u = block(u, adapter)
             u = block_norm(u) if block_norm else u
         return iteration_norm(u) if iteration_norm else u, e

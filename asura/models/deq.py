@@ -38,7 +38,7 @@ class DEQSettings(Recursive):
     """The number of iterations is never drawn at random."""
     backpropagate: None = None
     """The gradient is implicit and is never truncated."""
-    progressive: Literal[0.0] = 0.0
+    progressive: float = Field(0.0, ge=0, le=0)
     """There is no progressive loss."""
 
 
@@ -53,6 +53,8 @@ class DEQ(Model):
     """
 
     measured = ("residual", "evaluations", "converged")
+
+    settings: DEQSettings
 
     def __init__(self, settings: DEQSettings, vocabulary: int) -> None:
         super().__init__(settings, vocabulary)

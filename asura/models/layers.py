@@ -100,5 +100,5 @@ class ConcatSkip(nn.Linear):
             bound = self.in_features**-0.5
             nn.init.uniform_(self.weight, -bound, bound, generator=generator)
 
-    def forward(self, z: Tensor, e: Tensor) -> Tensor:
+    def forward(self, z: Tensor, e: Tensor) -> Tensor:  # type: ignore[override]
         return super().forward(torch.cat((z, e), dim=-1))

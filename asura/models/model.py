@@ -110,9 +110,10 @@ class Model(nn.Module):
 
         An architecture that does not iterate has one, however many are asked for.
         """
-        as_trained = iterations is None or not self.settings.iterates()
+        if iterations is None or not self.settings.iterates():
+            iterations = self.settings.i
         state = self.start(tokens, generator)
-        for t in range(1, (self.settings.i if as_trained else iterations) + 1):
+        for t in range(1, iterations + 1):
             if t <= without_gradient:
                 with torch.no_grad():
                     state = self.iterate(state, t)
@@ -238,8 +239,8 @@ def initialise(model: nn.Module, generator: Generator) -> None:
     module with a start of its own has a method `initialise`, called after those of its parts.
     """
     for module in reversed(list(model.modules())):
-        if hasattr(module, "initialise"):
-            module.initialise(generator)
+        if own_start := getattr(module, "initialise", None):
+            own_start(generator)
         elif isinstance(module, nn.Linear):
             bound = 1 / math.sqrt(module.in_features)
             nn.init.uniform_(module.weight, -bound, bound, generator=generator)

@@ -64,6 +64,8 @@ class Universal(Model):
     is the mean over positions of iterations plus remainder.
     """
 
+    settings: UniversalSettings
+
     def __init__(self, settings: UniversalSettings, vocabulary: int) -> None:
         super().__init__(settings, vocabulary)
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n))

@@ -7,7 +7,7 @@ FLOPs are those of one forward and backward pass, by torch's own counter.
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -57,8 +57,8 @@ def _counted(settings: Architecture, vocabulary: int, length: int) -> tuple[int,
     tokens = torch.zeros(1, length, dtype=torch.int64, device="meta")
     try:
         model = build(settings, vocabulary, device="meta")
-        shared = [model.embedding, model.head, *([model.positions] if model.positions else [])]
-        parameters = sum(p.numel() for p in model.parameters()) - sum(part.weight.numel() for part in shared)
+        shared = [part.weight for part in (model.embedding, model.head, model.positions) if part]
+        parameters = sum(p.numel() for p in model.parameters()) - sum(weight.numel() for weight in shared)
         return parameters, sum(flops * share for flops, share in _passes(model, tokens))
     except RuntimeError as error:
         size = f"width {settings.width} on {vocabulary} tokens in sequences of {length}"
@@ -104,7 +104,8 @@ def mean_with_gradient(mean: int, most: int) -> float:
 def _flops(model: Model, tokens: Tensor, unrolling: Unrolling) -> int:
     with FlopCounterMode(display=False) as counter:
         model.loss_of(unrolling, tokens, tokens, recompute=False).loss.backward()
-    return counter.get_total_flops()
+    total: int = counter.get_total_flops()
+    return total
 
 
 def embedding_parameters(settings: Architecture, vocabulary: int) -> int:
@@ -187,7 +188,7 @@ def _control(control: Control, cell: Variant) -> tuple[Architecture, Training]:
     return same_parameters, training
 
 
-def _shape(model: Architecture) -> dict[str, int | bool]:
+def _shape(model: Architecture) -> dict[str, Any]:
     return {"width": model.width, "heads": model.heads, "causal": model.causal, "positions": model.positions}
 
 

@@ -121,7 +121,9 @@ def make(config: Mapping[str, Any]) -> Plan:
     for start in [variant.start for variant in variants.values() if variant.start]:
         variants.setdefault((start.task.name, start.label), start)
 
-    models, runs, resources = [], {}, {}
+    models: list[dict[str, Any]] = []
+    runs: dict[str, dict[str, Any]] = {}
+    resources: dict[str, dict[str, Any]] = {}
     for order, variant in enumerate(variants.values()):
         of_seeds = [variant.run(seed) for seed in study.seeds]
         runs |= {run.folder: run.model_dump(mode="json") for run in of_seeds}

@@ -15,7 +15,7 @@ from asura.models import AnyArchitecture
 from asura.planning.training_settings import KEPT_BITS, Training
 from asura.tasks import Task, task_of_kind
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 """Version of run.json; raised when a file of an earlier one can no longer be run."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]

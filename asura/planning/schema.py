@@ -85,7 +85,8 @@ def definitions() -> dict[str, Schema]:
     """The schema of every settings class, by the name of the class."""
     kinds: list[type[BaseModel]] = [*BASES, Training]
     _, found = models_json_schema([(kind, "validation") for kind in kinds], schema_generator=_Generator)
-    return found["$defs"]
+    schemas: dict[str, Schema] = found["$defs"]
+    return schemas
 
 
 @cache

@@ -93,7 +93,8 @@ def model_card(folder: RunFolder, run: Run, model: Model) -> str:
 
 
 def _as_yaml(content: dict[str, Any]) -> str:
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _evaluation(folder: RunFolder, run: Run, weights: str) -> str:

@@ -16,7 +16,7 @@ from asura.models import AnyArchitecture, build
 from asura.models.model import Model
 from asura.training.tensors import load_tensors, save_tensors
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 """Version of config.json; raised when a file of an earlier one can no longer be read."""
 
 WEIGHTS, CONFIG, CARD, TOKENIZER = "model.safetensors", "config.json", "README.md", "tokenizer.json"

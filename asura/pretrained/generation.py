@@ -10,8 +10,7 @@ from torch import Generator, Tensor
 
 from asura.common.errors import UserError
 from asura.common.randomness import generator
-from asura.corpora.settings import END_OF_TEXT
-from asura.corpora.tokenizers import load
+from asura.corpora.tokenizers import end_of_text, load
 from asura.evaluation.evaluate import load_trained
 from asura.models.model import Model
 from asura.planning.runs import RunFolder
@@ -40,7 +39,7 @@ def generate(
     if not file.is_file():
         raise UserError(f"{path}: it has no {file.name}, so it is no language model; give the folder of a run on text")
     tokenizer = load(file, run.task.vocabulary)
-    end = tokenizer.token_to_id(END_OF_TEXT)
+    end = end_of_text(tokenizer)
     try:
         given = tokenizer.encode(prompt).ids or [end]
     except (TypeError, UnicodeError):

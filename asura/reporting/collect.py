@@ -1,5 +1,6 @@
 """From the folders of runs to the tidy frames of a study."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def progress(results: Results) -> str:
 def write_results(results: Results, folder: Path) -> None:
     """Write each frame as a CSV file. Raises OSError."""
     for name, frame in results._asdict().items():
-        write_whole(folder / f"{name}.csv", lambda path, frame=frame: frame.to_csv(path, index=False))
+        write_whole(folder / f"{name}.csv", partial(frame.to_csv, index=False))
 
 
 def read_results(folder: Path) -> Results:

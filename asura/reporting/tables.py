@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -178,7 +179,7 @@ def _shown(table: pd.DataFrame) -> list[str]:
     return [name for name in table if not name.endswith(("_low", "_high"))]
 
 
-def _cell(value: object, form: Callable[[float], str]) -> str:
+def _cell(value: Any, form: Callable[[float], str]) -> str:
     if isinstance(value, str):
         return value
     return "–" if pd.isna(value) else form(value)

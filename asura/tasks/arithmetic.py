@@ -22,7 +22,7 @@ class Arithmetic(Nested):
 
     operators: ClassVar[tuple[str, ...]] = ("+", "-", "*")
     infix: ClassVar[bool] = True
-    arguments: ClassVar[int] = 2
+    arity: ClassVar[int] = 2
 
     def result(self, operators: Tensor, values: Tensor, used: Tensor) -> Tensor:
         """The results of operators (…), of both of the values (…, 2)."""

@@ -1,6 +1,6 @@
 """What every task has: settings, a seeded sampler, and a way to print an example."""
 
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from torch import Generator, Tensor
 
@@ -25,17 +25,21 @@ class Batch(NamedTuple):
 
 
 class Task(Settings):
-    """Settings of a task. A subclass is one task, in one file.
+    """Settings of a task. A subclass is one task, in one file."""
 
-    metric: the score that ranks models. `accuracy` is the fraction of correct answers over all asked positions,
-    `exact_match` the fraction of examples whose answers are all correct, and `bits_per_byte`, where lower is better,
-    measures how well a text is predicted.
-    reads_its_answers: whether the input contains earlier answers (next-token prediction), so that the model must be
-    causal.
-    """
+    @property
+    def metric(self) -> Metric:
+        """The score that ranks models.
 
-    metric: ClassVar[Metric] = "accuracy"
-    reads_its_answers: ClassVar[bool] = False
+        `accuracy` is the fraction of correct answers over all asked positions, `exact_match` the fraction of examples
+        whose answers are all correct. `bits_per_byte`, where lower is better, measures how well a text is predicted.
+        """
+        return "accuracy"
+
+    @property
+    def reads_its_answers(self) -> bool:
+        """Whether the input contains earlier answers (next-token prediction), so that the model must be causal."""
+        return False
 
     @property
     def reads(self) -> Corpus | None:

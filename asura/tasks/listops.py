@@ -29,6 +29,11 @@ class ListOps(Nested):
     arguments: int = Field(5, ge=2, le=16)
     """Largest number of arguments of an operator."""
 
+    @property
+    def arity(self) -> int:
+        """The most arguments of an operator."""
+        return self.arguments
+
     def result(self, operators: Tensor, values: Tensor, used: Tensor) -> Tensor:
         """The results of operators (…), of those of the values (…, arguments) that are used."""
         count = used.sum(-1, keepdim=True)

@@ -49,7 +49,7 @@ class TableLookup(Task):
     @property
     def symbols(self) -> int:
         """Number of symbols."""
-        return 2**self.bits
+        return 1 << self.bits
 
     @property
     def vocabulary(self) -> int:

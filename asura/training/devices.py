@@ -26,7 +26,7 @@ def prepare(threads: int) -> torch.device:
     torch.set_num_threads(threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may differ from call to call
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # no kernel used here reads what it has not written
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # no kernel here reads what it did not write
     asked = os.environ.get("ASURA_DEVICE")
     if asked is None:
         found = torch.accelerator.current_accelerator(check_available=True)

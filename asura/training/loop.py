@@ -21,6 +21,7 @@ from tqdm import tqdm
 from asura.common.errors import UserError
 from asura.common.files import checksum, naming, remove_leftovers, write_sealed, write_text, write_whole
 from asura.corpora.folders import manifest_checksum
+from asura.corpora.settings import Corpus
 from asura.planning.runs import Run, RunFolder, digest
 from asura.training import checkpoints
 from asura.training.checkpoints import Checkpoint
@@ -160,8 +161,8 @@ class _Session:
         if last != -first:
             raise UserError(f"{self.folder.path}: its processes found steps {-first} to {last} saved; start them again")
         self._note_session()
-        if self.run.task.reads:
-            self.processes.write(self._keep_tokenizer)
+        if corpus := self.run.task.reads:
+            self.processes.write(partial(self._keep_tokenizer, corpus))
         self.trainer = Trainer(self.run, self.device, self.processes)
         if checkpoint:
             self.trainer.restore(checkpoint.tensors, checkpoint.step)
@@ -170,6 +171,7 @@ class _Session:
         self.processes.write(lambda: write_text(self.folder.metrics, self.metrics.decode()))
 
     def _first_weights(self, start: RunFolder) -> Mapping[str, Tensor]:
+        assert self.origin.prior
         start.check(self.origin.prior, ["weights"])
         return load_tensors(start.weights)[0]
 
@@ -254,11 +256,11 @@ class _Session:
         }
         write_sealed(self.folder.record, record)
 
-    def _keep_tokenizer(self) -> None:
+    def _keep_tokenizer(self, corpus: Corpus) -> None:
         """Beside the weights, so that the folder is all that generation needs."""
         from asura.corpora.tokenizers import load
 
-        source = self.run.task.reads.folder / "tokenizer.json"
+        source = corpus.folder / "tokenizer.json"
         load(source, self.run.task.vocabulary)
         write_whole(self.folder.tokenizer, lambda aside: aside.write_bytes(source.read_bytes()))
 

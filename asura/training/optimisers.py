@@ -1,8 +1,9 @@
 """Optimisers from torch, and the schedule of their learning rate."""
 
 import math
+from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Adafactor, AdamW, Muon, Optimizer
 
 from asura.planning.training_settings import Training
@@ -27,12 +28,12 @@ def optimisers(model: nn.Module, training: Training) -> list[Optimizer]:
     return [_adamw([*matrices, *embeddings], vectors, training)]
 
 
-def _adamw(matrices: list[Tensor], vectors: list[Tensor], training: Training) -> AdamW:
+def _adamw(matrices: list[nn.Parameter], vectors: list[nn.Parameter], training: Training) -> AdamW:
     groups = _groups(matrices, vectors, training.weight_decay)
     return AdamW(groups, lr=training.learning_rate, betas=training.betas, fused=True)
 
 
-def _groups(matrices: list[Tensor], vectors: list[Tensor], decay: float) -> list[dict]:
+def _groups(matrices: list[nn.Parameter], vectors: list[nn.Parameter], decay: float) -> list[dict[str, Any]]:
     return [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
 
 

@@ -80,13 +80,13 @@ class Alone:
 
     def state(self, model: nn.Module, optimisers: list[Optimizer]) -> tuple[Weights, States]:
         """Weights, and what the optimisers keep: whole on the first process, nothing on the others."""
-        names = {parameter: name for name, parameter in model.named_parameters()}
+        names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
         return model.state_dict(), {names[p]: kept for optimiser in optimisers for p, kept in optimiser.state.items()}
 
     def restore(self, model: nn.Module, optimisers: list[Optimizer], weights: Weights, states: States) -> None:
         """Take up a state, whole on every process. Raises RuntimeError where the weights are of another model."""
         model.load_state_dict(weights)
-        names = {parameter: name for name, parameter in model.named_parameters()}
+        names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
         for optimiser in optimisers:
             order = [names[parameter] for group in optimiser.param_groups for parameter in group["params"]]
             kept = {k: states[name] for k, name in enumerate(order) if name in states}
@@ -138,7 +138,8 @@ class Several(Alone):
 
     def rows(self, batch: Tensor, parts: int) -> Tensor:
         """See `Alone`."""
-        return batch.unflatten(0, (parts, self.count, -1))[:, self.index].flatten(0, 1)
+        cut: Tensor = batch.unflatten(0, (parts, self.count, -1))
+        return cut[:, self.index].flatten(0, 1)
 
     def total(self, *values: Tensor) -> tuple[Tensor, ...]:
         """See `Alone`."""
@@ -156,7 +157,8 @@ class Several(Alone):
         """See `Alone`."""
         from torch.distributed.tensor import DTensor
 
-        return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        whole: Tensor = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        return whole
 
     def write(self, act: Callable[[], object]) -> None:
         """See `Alone`."""
@@ -177,7 +179,8 @@ class Several(Alone):
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
 
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        weights, kept = get_state_dict(model, optimisers, options=options)
+        found: tuple[Mapping[str, Any], Mapping[str, Any]] = get_state_dict(model, optimisers, options=options)
+        weights, kept = found
         return weights, kept.get("state", {})
 
     def restore(self, model: nn.Module, optimisers: list[Optimizer], weights: Weights, states: States) -> None:
@@ -189,13 +192,14 @@ class Several(Alone):
             set_optimizer_state_dict,
         )
 
-        set_model_state_dict(model, weights, options=StateDictOptions(full_state_dict=True))
+        set_model_state_dict(model, dict(weights), options=StateDictOptions(full_state_dict=True))
         if not states:
             return
-        kept = {"state": states, "param_groups": get_optimizer_state_dict(model, optimisers)["param_groups"]}
+        groups = get_optimizer_state_dict(model, optimisers)["param_groups"]
+        kept: dict[str, Any] = {"state": states, "param_groups": groups}
         options = StateDictOptions(full_state_dict=True, strict=False)
         set_optimizer_state_dict(model, optimisers, kept, options=options)
-        names = {parameter: name for name, parameter in model.named_parameters()}
+        names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
         for optimiser in optimisers:  # torch has begun a state of those parameters too that had none
             for parameter in [p for p in optimiser.state if names[p] not in states]:
                 del optimiser.state[parameter]
@@ -204,7 +208,7 @@ class Several(Alone):
         """Part from the other processes."""
         if self._replica:
             # Were DDP the last to hold the group, its end would wait for threads that wait for it: for ever.
-            self._replica.reducer = self._replica.logger = None
+            del self._replica.reducer, self._replica.logger
         dist.destroy_process_group()
 
 

@@ -14,7 +14,7 @@ SECONDS = 10
 
 def provenance() -> dict[str, Any]:
     """Versions of what computes; the commit of the checkout, and whether this package is as it is there, or null."""
-    versions = {"asura": __version__, "python": platform.python_version()}
+    versions: dict[str, str | None] = {"asura": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
             versions[name] = version(name)

@@ -1,7 +1,8 @@
 """A run in training: one step after another, and one object that can be saved and taken up again."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -48,7 +49,7 @@ class Trainer:
         # Of each step since the last metrics: loss, correct, asked, gradient norm, measures of the model.
         self._window: list[Tensor] = []
 
-    def start_from(self, weights: dict[str, Tensor]) -> None:
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
         """Take the weights of another run of the same model. Raises UserError where they do not fit."""
         try:
             self._processes.restore(self.model, [], weights, {})
@@ -67,14 +68,15 @@ class Trainer:
         rows = (processes.rows(part, training.accumulate).to(self.device) for part in batch)
         *others, last = zip(*(part.chunk(training.accumulate) for part in rows), strict=True)
         with processes.accumulating():
-            results = [self._backward(*part, asked, place) for place, part in enumerate(others)]
-        results.append(self._backward(*last, asked, len(others)))
+            results = [self._backward(tokens, targets, asked, place) for place, (tokens, targets) in enumerate(others)]
+        tokens, targets = last
+        results.append(self._backward(tokens, targets, asked, len(others)))
         norm = processes.whole(nn.utils.clip_grad_norm_(self.model.parameters(), training.clip or math.inf))
         for optimiser in self._optimisers:
             optimiser.step()
-        loss, correct = sum(result.loss for result in results), sum(result.correct for result in results)
+        loss, correct = _sum(result.loss for result in results), _sum(result.correct for result in results)
         shares = len(results) * processes.count
-        means = [sum(result.measures[name] for result in results) / shares for name in self.model.measured]
+        means = [_sum(result.measures[name] for result in results) / shares for name in self.model.measured]
         loss, correct, *means = processes.total(loss, correct, *means)
         self._window.append(torch.stack([loss, correct, torch.full_like(loss, asked), norm, *means]))
         self.step += 1
@@ -129,7 +131,7 @@ class Trainer:
             tensors["window"] = torch.stack(self._window)
         return tensors
 
-    def restore(self, tensors: dict[str, Tensor], step: int) -> None:
+    def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
         """Take up a saved state of the same run."""
         states: dict[str, dict[str, Tensor]] = {}
         for name, tensor in _below("optimiser.", tensors).items():
@@ -140,5 +142,9 @@ class Trainer:
         self.step = step
 
 
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _sum(tensors: Iterable[Tensor]) -> Tensor:
+    return reduce(torch.add, tensors)
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

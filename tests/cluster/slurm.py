@@ -167,7 +167,7 @@ class Slurm:
 
     def _spawn(self, name: str, *arguments: str) -> None:
         with self._log(name).open("a") as log:
-            command = [self._unpacked / "usr/sbin" / name, *arguments]
+            command = [str(self._unpacked / "usr/sbin" / name), *arguments]
             environment = self.environment | self._own
             self._daemons[name] = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -67,7 +68,7 @@ def test_a_hub_that_cannot_be_reached_says_what_works_without(tmp_path, monkeypa
 def test_the_hub_is_streamed_as_asked(tmp_path, monkeypatch):
     import datasets
 
-    asked = {}
+    asked: dict[str, Any] = {}
 
     def load(path, **options):
         asked.update(options, path=path)

@@ -91,7 +91,8 @@ def test_the_model_reads_the_requests_once_for_all_numbers_of_iterations(model, 
         starts.append(tokens.shape)
         return original(tokens, *rest)
 
-    starts, original = [], model.start
+    starts: list[torch.Size] = []
+    original = model.start
     monkeypatch.setattr(model, "start", start)
     rows(model, tokenizer, ["copa"], few, iterations=1)
     once = list(starts)
@@ -122,10 +123,10 @@ def test_accuracies_are_those_of_a_plain_scorer(model, tokenizer, few, name):
     found = [row for row in rows(model, tokenizer, [name], few, iterations=3) if row["iterations"] == 3]
     assert {row["metric"] for row in found} == set(plain if name == "openbookqa" else ["accuracy"])
     for row in found:
-        right = plain[row["metric"]]
+        scores = plain[row["metric"]]
         assert (row["benchmark"], row["examples"]) == (name, 200)
-        assert row["value"] == pytest.approx(sum(right) / 200)
-        assert row["standard_error"] == pytest.approx(mean_stderr(right))
+        assert row["value"] == pytest.approx(sum(scores) / 200)
+        assert row["standard_error"] == pytest.approx(mean_stderr(scores))
 
 
 def test_the_parts_of_a_benchmark_count_by_their_documents(model, tokenizer, few):
@@ -242,7 +243,8 @@ def test_logits_are_held_of_few_positions_at_once(lm, model, monkeypatch):
         seen.append(z.shape[:2].numel())
         return original(z)
 
-    seen, original = [], model.logits
+    seen: list[int] = []
+    original = model.logits
     before = lm.loglikelihood([asked(*request) for request in REQUESTS])
     monkeypatch.setattr(model, "logits", logits)
     monkeypatch.setattr(lm_eval_model, "POSITIONS_AT_ONCE", 3)
@@ -277,8 +279,13 @@ def test_batches_hold_no_more_tokens_than_they_may(monkeypatch):
 
 @pytest.mark.parametrize(("precision", "dtype"), [("bfloat16", torch.bfloat16), ("auto", torch.float32)])
 def test_the_precision_is_that_of_training(model, tokenizer, few, monkeypatch, precision, dtype):
-    seen, original = set(), model.logits
-    monkeypatch.setattr(model, "logits", lambda z: seen.add(original(z).dtype) or original(z))
+    def logits(z):
+        seen.add(original(z).dtype)
+        return original(z)
+
+    seen: set[torch.dtype] = set()
+    original = model.logits
+    monkeypatch.setattr(model, "logits", logits)
     rows(model, tokenizer, ["copa", "gsm8k"], few, training=Training(steps=1, precision=precision))
     assert seen == {dtype}
 
@@ -289,10 +296,10 @@ def test_neither_network_nor_the_generators_of_the_process_are_touched(model, to
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    state = torch.get_rng_state(), np.random.get_state()[1].tolist()
+    state = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"].tolist()
     rows(model, tokenizer, ["copa", "commonsense_qa"], few, iterations=2)
     assert torch.equal(torch.get_rng_state(), state[0])
-    assert np.random.get_state()[1].tolist() == state[1]
+    assert np.random.get_state(legacy=False)["state"]["key"].tolist() == state[1]
 
 
 def fails(iterator: Iterator[dict], message: str) -> None:

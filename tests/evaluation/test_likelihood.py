@@ -22,7 +22,7 @@ def text(corpus) -> Text:
 def slow_bits_per_byte(model, corpus, iterations):
     """One document, one window at a time."""
     tokens, documents = read_tokens(corpus_folder(corpus), "test")
-    nats = size = start = 0
+    nats, size, start = 0.0, 0, 0
     for end, length in documents.tolist():
         own = torch.from_numpy(tokens[start:end].astype("int64"))
         for place in range(0, len(own) - 1, 16):

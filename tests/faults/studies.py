@@ -6,11 +6,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from asura.common.files import checksum
 from tests.workflow.conftest import copy_workflow, write
 
-STUDY = {
+STUDY: dict[str, Any] = {
     "name": "faults",
     "seeds": [0, 1],
     "tasks": {"phop": {"hops": 1, "alphabet": 3, "length": 8}},

@@ -1,5 +1,7 @@
 """Runs in which a number stops being one."""
 
+from typing import Any
+
 import torch
 
 from asura.models.model import Loss
@@ -29,7 +31,7 @@ def test_a_nan_is_said_at_its_step_and_is_a_result(tmp_path, monkeypatch, fault:
 def test_a_gradient_that_is_no_number_in_the_last_step_is_a_divergence(tmp_path, monkeypatch):
     original = Trainer._backward
 
-    def backward(trainer: Trainer, *part: object) -> Loss:
+    def backward(trainer: Trainer, *part: Any) -> Loss:
         result = original(trainer, *part)
         if trainer.step == 11:
             trainer.model.head.weight.grad.fill_(float("nan"))

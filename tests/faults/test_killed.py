@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,10 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen]:
         training.wait()
 
 
+def _is_later(path: Path, before: int) -> bool:
+    return path.exists() and path.stat().st_mtime_ns > before
+
+
 def test_a_training_killed_at_random_moments_ends_with_the_same_bits(tmp_path: Path, fault: Tell):
     fault("a training is killed (SIGKILL) at a random moment", "it resumes from its last checkpoint: same bits", KILLS)
     run = tiny_run({"steps": 4000, "checkpoint_steps": 1, "log_steps": 50})
@@ -51,7 +56,7 @@ def test_a_training_killed_at_random_moments_ends_with_the_same_bits(tmp_path: P
     for _ in range(KILLS):
         before = folder.checkpoint.stat().st_mtime_ns if folder.checkpoint.exists() else 0
         process = start_training(run, folder.path)
-        wait_for(lambda before=before: folder.checkpoint.exists() and folder.checkpoint.stat().st_mtime_ns > before)
+        wait_for(partial(_is_later, folder.checkpoint, before))
         time.sleep(moments.random() / 4)
         process.kill()
         process.communicate()

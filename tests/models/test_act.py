@@ -1,5 +1,7 @@
 """Adaptive halting in the universal transformer."""
 
+from typing import Any
+
 import torch
 
 from asura.models import build
@@ -21,7 +23,7 @@ class Probabilities(torch.nn.Module):
 
 
 def with_probabilities(i: int, *values: float):
-    model = build(SMALL | {"i": i, "halting_threshold": 0.9}, V)
+    model: Any = build(SMALL | {"i": i, "halting_threshold": 0.9}, V)
     model.halting = Probabilities(*values)
     return model
 
@@ -56,7 +58,7 @@ def test_what_has_not_halted_ends_at_the_last_iteration():
 
 
 def test_the_weights_of_a_position_sum_to_1():
-    model = build(SMALL | {"i": 6}, V)
+    model: Any = build(SMALL | {"i": 6}, V)
     with torch.no_grad():
         model.halting.bias.fill_(-1.0)
         ones = [torch.ones_like(state[0]) for state in model.trajectory(TOKENS)]
@@ -88,7 +90,7 @@ def test_a_halted_position_keeps_its_state_while_others_go_on():
 def test_the_ponder_cost_is_in_the_loss_and_pulls_on_the_halting_unit():
     targets = TOKENS.roll(1, 1)
     losses = [build(SMALL | {"i": 3, "ponder_cost": cost}, V).loss(TOKENS, targets).loss for cost in (0.0, 0.5)]
-    model = build(SMALL | {"i": 3, "ponder_cost": 0.5}, V)
+    model: Any = build(SMALL | {"i": 3, "ponder_cost": 0.5}, V)
     *_, last = model.trajectory(TOKENS)
     assert torch.allclose(losses[1] - losses[0], model.penalty(last) * 2 * T, atol=1e-4)
     model.penalty(last).backward()

@@ -35,7 +35,7 @@ def product(adapter: LoRA | ABBA) -> Tensor:
     return one * two / sqrt(ranks)
 
 
-def random(adapter: nn.Module) -> nn.Module:
+def random(adapter: nn.Module) -> Any:
     generator = torch.Generator().manual_seed(0)
     for parameter in adapter.double().parameters():
         nn.init.normal_(parameter, generator=generator)
@@ -82,7 +82,8 @@ def test_abba_never_forms_the_product():
 @pytest.mark.parametrize("adapter", ["lora", "abba"])
 def test_a_model_starts_as_it_would_without_adapters(adapter: str):
     settings = AsuraSettings(n=2, i=3, width=8, heads=2, adapter=adapter)
-    model, plain = build(settings, 7), build(settings.model_copy(update={"adapter": "none"}), 7, seed=1)
+    model: Any = build(settings, 7)
+    plain = build(settings.model_copy(update={"adapter": "none"}), 7, seed=1)
     plain.load_state_dict(model.state_dict(), strict=False)
     assert torch.equal(model(drawn(2, 5)), plain(drawn(2, 5)))
     for iteration in model.adapters:
@@ -99,7 +100,7 @@ def test_a_model_starts_as_it_would_without_adapters(adapter: str):
 @pytest.mark.parametrize(("adapter", "each"), [("lora", 2 * 3 * 8), ("abba", 2 * 3 * 8 + 2 * 5 * 8)])
 def test_each_block_has_its_own_adapters_at_each_iteration(adapter: str, each: int):
     settings = AsuraSettings(n=2, i=4, width=8, heads=2, adapter=adapter, adapter_rank=3, adapter_second_rank=5)
-    model = build(settings, 7)
+    model: Any = build(settings, 7)
     assert sum(parameter.numel() for parameter in model.adapters.parameters()) == 4 * 2 * 2 * each
     parts = [part for iteration in model.adapters for block in iteration for part in block.values()]
     starts = [part.a.weight if adapter == "lora" else part.a1.weight for part in parts]

@@ -1,12 +1,13 @@
 import cmath
 import math
+from typing import Any, get_args
 
 import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from asura.models import ARCHITECTURES, build
+from asura.models import ARCHITECTURES, AnyArchitecture, build
 from asura.models.layers import MLP, Attention, Block, rotary_angles, rotate
 from asura.models.model import Model
 from asura.models.settings import Architecture
@@ -80,7 +81,7 @@ def slow_block(x: Tensor, block: Block) -> Tensor:
 @pytest.mark.parametrize(("heads", "mlp_width"), [(1, 3), (2, 5), (4, None)])
 @torch.no_grad()
 def test_a_block_follows_its_equations(heads: int, mlp_width: int | None, causal: bool):
-    model = scrambled(build(VanillaSettings(width=8, heads=heads, mlp_width=mlp_width, causal=causal), VOCABULARY))
+    model: Any = scrambled(build(VanillaSettings(width=8, heads=heads, mlp_width=mlp_width, causal=causal), VOCABULARY))
     x = torch.randn(2, 6, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert model.blocks[0].mlp.up.weight.shape == (mlp_width or 32, 8)
     expected = torch.stack([slow_block(row, model.blocks[0]) for row in x])
@@ -159,9 +160,15 @@ def test_a_model_on_meta_has_shapes_and_no_weights(name: str):
     assert model(drawn(2, 6).to("meta")).shape == (2, 6, VOCABULARY)
 
 
+def test_any_architecture_is_one_of_those_that_can_be_built():
+    union, _ = get_args(AnyArchitecture)
+    found = {kind.model_fields["architecture"].default: kind for kind in get_args(union)}
+    assert found == {name: kind for name, (kind, _) in ARCHITECTURES.items()}
+
+
 def test_weights_start_within_their_bounds():
     model = build(VanillaSettings(width=64), vocabulary=100)
-    mlp = model.blocks[0].mlp
+    mlp: Any = model.get_submodule("blocks.0.mlp")
     for weight, fan_in in [(mlp.up.weight, 64), (mlp.down.weight, 256), (model.head.weight, 64)]:
         assert 0.99 < weight.abs().max() * fan_in**0.5 <= 1 and abs(weight.mean()) < 0.01
     assert model.embedding.weight.std().item() == pytest.approx(1, abs=0.04)  # five standard errors

@@ -117,7 +117,7 @@ def test_iterations_with_gradient_are_evaluated_again_and_the_others_are_not():
     for backpropagate, expected in ((None, 8), (3, 7), (1, 5)):
         model = small({"architecture": "asura", "backpropagate": backpropagate})
         model.activation_checkpointing = True
-        assert evaluations(model.blocks[0], model) == expected
+        assert evaluations(model.get_submodule("blocks.0"), model) == expected
 
 
 def hidden_alive(i: int, activation_checkpointing: bool) -> int:

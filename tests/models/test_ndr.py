@@ -55,5 +55,5 @@ def test_a_closed_gate_returns_its_input_exactly(bias: float, copied: bool):
 
 def test_the_gate_starts_nearly_closed():
     model = build({"architecture": "ndr", "n": 1, "i": 2, "width": 64, "heads": 4}, 5)
-    gate = model.routers[0].gate(torch.randn(4, 9, 64, generator=torch.Generator().manual_seed(0)))
+    gate = model.get_submodule("routers.0.gate")(torch.randn(4, 9, 64, generator=torch.Generator().manual_seed(0)))
     assert 0.02 < gate.mean() < 0.12

@@ -1,3 +1,5 @@
+from typing import Any
+
 import torch
 
 from asura.models import build
@@ -15,7 +17,7 @@ def test_it_starts_from_noise_that_the_generator_draws():
 
 
 def test_prelude_core_and_coda_are_applied_in_that_order():
-    model = build(SMALL | {"prelude": 2, "coda": 1}, 5)
+    model: Any = build(SMALL | {"prelude": 2, "coda": 1}, 5)
     assert len(model.prelude) == 2 and len(model.coda) == 1
     with torch.no_grad():
         z, e = model.start(TOKENS)

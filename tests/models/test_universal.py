@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ def signal(length: int, step: int, width: int) -> Tensor:
 @pytest.mark.parametrize(("n", "i", "iterations"), [(1, 1, 1), (2, 3, None), (3, 2, 4)])
 @torch.no_grad()
 def test_states_follow_the_equations(n: int, i: int, iterations: int | None):
-    model = scrambled(build(UniversalSettings(n=n, i=i, width=8, heads=2), vocabulary=7))
+    model: Any = scrambled(build(UniversalSettings(n=n, i=i, width=8, heads=2), vocabulary=7))
     tokens = drawn(2, 5)
     z, t = model.embed(tokens), 0
     for t, state in enumerate(model.states(tokens, iterations), start=1):

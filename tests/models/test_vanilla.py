@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ def slow_loss(logits: Tensor, targets: Tensor, z_loss: float = 0.0) -> float:
 
 @torch.no_grad()
 def test_logits_follow_the_equations():
-    model = scrambled(build(SETTINGS, 7))
+    model: Any = scrambled(build(SETTINGS, 7))
     tokens = drawn(2, 5)
     for row, logits in zip(tokens, model(tokens), strict=True):
         z = slow_norm(model.embedding.weight[row], model.embedding_norm)

@@ -1,5 +1,7 @@
 """Plans of ablations: what stands in them, and what each model is compared with."""
 
+from typing import Any
+
 import pytest
 
 from asura.common.errors import UserError
@@ -78,7 +80,7 @@ def test_models_without_the_setting_are_compared_with_nothing(tmp_path):
         ([], r"models: found \[\]; give a mapping of settings"),
     ],
 )
-def test_what_an_ablation_says_wrongly_is_refused(tmp_path, models: object, message: str):
+def test_what_an_ablation_says_wrongly_is_refused(tmp_path, models: Any, message: str):
     with pytest.raises(UserError, match=f"^ablation x: {message}"):
         prepare_ablation(STUDY, tmp_path, "x", models)
 

@@ -50,7 +50,7 @@ def studies(draw: st.DrawFn) -> Any:
     study = copy.deepcopy(STUDY)
     for _ in range(draw(st.integers(1, 3))):
         *parents, last = draw(st.sampled_from([path for path in paths(study) if path]))
-        holder = study
+        holder: Any = study
         for key in parents:
             holder = holder[key]
         action = draw(st.sampled_from(["replace", "delete", "add", "rename"]))

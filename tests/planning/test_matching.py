@@ -10,6 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from asura.common.errors import UserError
 from asura.common.randomness import generator
 from asura.models import ARCHITECTURES, build
+from asura.models.asura import AsuraSettings
+from asura.models.deep_thinking import DeepThinkingSettings
 from asura.models.model import Unrolling, draw_iterations
 from asura.models.universal import UniversalSettings
 from asura.models.vanilla import VanillaSettings
@@ -79,13 +81,13 @@ def test_vanilla_counted_by_hand():
     ],
 )
 def test_unshared_parts_counted_by_hand(architecture: dict, more: int):
-    settings = ARCHITECTURES["asura"][0](n=1, i=3, width=8, heads=2, **architecture)
+    settings = AsuraSettings(n=1, i=3, width=8, heads=2, **architecture)
     assert cost(settings, vocabulary=11, length=5).parameters == 840 + more
 
 
 def test_a_head_is_paid_for_each_guided_iteration():
     def flops(guidance: Any) -> int:
-        return cost(ARCHITECTURES["asura"][0](i=3, width=8, heads=2, guidance=guidance), 11, 5).flops
+        return cost(AsuraSettings(i=3, width=8, heads=2, guidance=guidance), 11, 5).flops
 
     assert flops("uniform") - flops("none") == 2 * 6 * 88 * 5
     assert flops((0, 0.4, 0.6)) - flops("none") == 6 * 88 * 5
@@ -93,7 +95,7 @@ def test_a_head_is_paid_for_each_guided_iteration():
 
 def test_a_large_model_is_planned_without_building_it():
     block, iteration, outer_norms = 808, 128 + 16, 32
-    large = ARCHITECTURES["asura"][0](n=50_000, i=70_000, width=8, heads=2)
+    large = AsuraSettings(n=50_000, i=70_000, width=8, heads=2)
     assert cost(large, vocabulary=11, length=5).parameters == 50_000 * block + 70_000 * iteration + outer_norms
 
 
@@ -119,7 +121,7 @@ parts = {
 def test_planned_costs_are_the_counted_ones(name: str, data: st.DataObject):
     kind = ARCHITECTURES[name][0]
     own = sizes | {part: values for part, values in parts.items() if kind.iterates() and part in kind.model_fields}
-    chosen = {part: data.draw(values, part) for part, values in own.items()}
+    chosen: dict[str, Any] = {part: data.draw(values, part) for part, values in own.items()}
     if name == "deq":  # which needs four evaluations, and has no iterations to draw or cut
         chosen |= {"i": chosen["i"] + 3, "progressive": 0.0, "drawn": False, "backpropagate": None}
     if chosen.get("guidance") == "last two":
@@ -228,8 +230,7 @@ def test_a_control_that_trains_for_less_warms_up_for_no_longer_than_it_trains():
 
 
 def test_the_progressive_loss_costs_the_mean_of_its_passes():
-    kind = ARCHITECTURES["deep_thinking"][0]
-    settings = kind(i=4, width=8, heads=2, progressive=1.0)
+    settings = DeepThinkingSettings(i=4, width=8, heads=2, progressive=1.0)
     model = build(settings, 7, device="meta")
     tokens = torch.zeros(1, 5, dtype=torch.int64, device="meta")
     costs = []
@@ -242,7 +243,7 @@ def test_the_progressive_loss_costs_the_mean_of_its_passes():
 
 
 def test_drawn_iterations_with_a_gradient_through_the_last_cost_the_mean_of_what_is_drawn():
-    settings = ARCHITECTURES["universal"][0](i=6, width=8, heads=2, drawn=True, backpropagate=4)
+    settings = UniversalSettings(i=6, width=8, heads=2, drawn=True, backpropagate=4)
     model, tokens = build(settings, 7, device="meta"), torch.zeros(1, 5, dtype=torch.int64, device="meta")
     draws = generator("draws")
     drawn = Counter(draw_iterations(6, draws) for _ in range(4000))

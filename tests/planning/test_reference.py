@@ -24,7 +24,7 @@ SCHEMA = study_schema()
 STUDIES = sorted((ROOT / "configs").glob("*.yaml"))
 EDITOR_LINE = "# yaml-language-server: $schema=study.schema.json\n"
 
-BAD = {f"study: {name}": TINY | changes for name, (changes, *_) in test_study.BAD.items()}
+BAD: dict[str, dict[str, Any]] = {f"study: {name}": TINY | changes for name, (changes, *_) in test_study.BAD.items()}
 BAD |= {f"text: {says}": test_texts_in_studies.STUDY | changes for changes, says in test_texts_in_studies.BAD}
 BAD |= {f"name: {name} at {k}": TINY | place(name) for name in NAMES for k, place in enumerate(PLACES)}
 BAD |= {

@@ -61,7 +61,7 @@ def test_settings_of_a_task_hold_for_its_models_and_those_of_a_model_win():
 
 
 ASURA = {"n": 1, "i": 2}
-BAD = {
+BAD: dict[str, tuple] = {
     "misspelt key": (
         {"modles": {}},
         "modles: no such key",

@@ -1,5 +1,7 @@
 """Studies of text: tasks written in its words, models that start from it, and what they are matched on."""
 
+from typing import Any
+
 import pytest
 
 from asura.common.errors import UserError
@@ -61,7 +63,7 @@ def test_a_task_may_have_models_of_its_own():
     ]
 
 
-BAD = [
+BAD: list[tuple[dict[str, Any], str]] = [
     ({"tasks": {"words": WORDS}}, r"tasks\.words\.written_as: no such task of text: found 'text'"),
     (
         {"tasks": {"text": TEXT | {"corpus": {"source": "hbu"}}}},

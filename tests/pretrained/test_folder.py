@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -188,7 +189,7 @@ def test_tensors_of_another_version_of_an_architecture_are_refused(exported):
 def test_a_pushed_model_is_the_folder_that_was_exported(exported, monkeypatch):
     pushed: dict[str, bytes] = {}
 
-    def upload_folder(api: HfApi, **options: object) -> str:
+    def upload_folder(api: HfApi, **options: Any) -> str:
         assert options["repo_id"] == "someone/asura"
         pushed.update(contents(options["folder_path"]))
         return "the commit"
@@ -202,7 +203,7 @@ def test_a_pushed_model_is_the_folder_that_was_exported(exported, monkeypatch):
 
 
 def test_a_model_of_the_hub_is_downloaded_and_read(folder, exported, monkeypatch):
-    asked = {}
+    asked: dict[str, Any] = {}
 
     def snapshot_download(name: str, **options: object) -> str:
         asked.update(options, name=name)

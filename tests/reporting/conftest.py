@@ -3,12 +3,12 @@
 import math
 import statistics
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from asura.reporting.frames import COLUMNS, Results, tidy
 
@@ -29,7 +29,7 @@ def mean_and_bounds(values: Iterable[float]) -> tuple[float, float, float]:
 
 def headline_scores(results: Results) -> dict[tuple[str, str], dict[int, float]]:
     """(task, label) to seed to score, from a look at every row."""
-    found = {}
+    found: dict[tuple[str, str], dict[int, float]] = {}
     for run in results.runs.itertuples():
         for row in results.scores.itertuples():
             asked = (run.task, run.label, run.seed, "test", run.i, run.metric)
@@ -55,11 +55,11 @@ def panels(figure: Figure) -> list[Axes]:
     return [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
 
 
-def lines(axes: Axes, gid: str) -> list[Line2D]:
+def lines(axes: Axes, gid: str) -> list[Any]:
     return [line for line in axes.lines if line.get_gid() == gid]
 
 
-def crosses(axes: Axes) -> list[Line2D]:
+def crosses(axes: Axes) -> list[Any]:
     return [line for line in axes.lines if line.get_marker() == "x"]
 
 

@@ -1,5 +1,6 @@
 """An ablation's table and figure, on the study of the fixtures."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -36,7 +37,7 @@ def test_the_figure_shows_every_model_and_seed_on_every_split(results):
     assert len(figure.axes[0].get_yticks()) == models
     seeds = [line for line in figure.axes[0].lines if line.get_gid() == "seeds"]
     finished = results.runs[results.runs["status"] == "finished"]
-    assert sum(len(line.get_xdata()) for line in seeds) == len(finished)
+    assert sum(np.size(line.get_xdata()) for line in seeds) == len(finished)
 
 
 def test_an_ablation_leaves_two_tables_and_two_figures(results, tmp_path):

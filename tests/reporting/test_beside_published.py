@@ -1,3 +1,5 @@
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -12,14 +14,15 @@ def results() -> Results:
     runs, scores = [], []
     for order, (label, value) in enumerate([("asura_full-n1-i3", 0.7), ("vanilla-n1", 0.6)]):
         for seed in (0, 1):
-            run = {"task": "text/piqa", "label": label, "seed": seed, "architecture": label.split("-")[0], "n": 1}
+            about: dict[str, Any] = {"task": "text/piqa", "label": label, "seed": seed}
+            run = about | {"architecture": label.split("-")[0], "n": 1}
             run |= {"i": 3 if "i3" in label else 1, "status": "finished", "step": 1, "metric": "accuracy", **COST}
             runs.append(run | {"chance": 0.53, "order": order})
-            score = {"task": "text/piqa", "label": label, "seed": seed, "split": "test", "iterations": run["i"]}
+            score = about | {"split": "test", "iterations": run["i"]}
             score |= {"metric": "accuracy", "value": value + seed / 100, "standard_error": 0.01, "examples": 1838}
             scores.append(score)
     role = {"task": "text/piqa", "label": "vanilla-n1", "control": "iso_both", "control_of": "asura_full-n1-i3"}
-    frames = {"runs": runs, "roles": [role | {"deviation": 0.0}], "scores": scores, "curves": [], "resources": []}
+    frames = {"runs": runs, "roles": [{**role, "deviation": 0.0}], "scores": scores, "curves": [], "resources": []}
     return Results(**{name: tidy(name, rows) for name, rows in frames.items()})
 
 

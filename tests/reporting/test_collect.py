@@ -1,7 +1,9 @@
 import ast
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,7 +20,7 @@ from tests.conftest import ROOT, tiny_run
 
 BENCHMARK = "s h:m:s max_rss max_vms max_uss max_pss io_in io_out mean_load cpu_time"
 COST = {"n": 1, "i": 2, "parameters": 100, "flops_per_token": 6e2, "training_flops": 6e5, "tokens": 1000}
-MODELS = [
+MODELS: list[dict[str, Any]] = [
     {"label": label, "task": "NA", "architecture": label.split("-")[0]}
     | COST
     | {"effective_depth": 2, "metric": "accuracy", "chance": 0.5, "benchmarks": [], "order": order}
@@ -52,8 +54,8 @@ def write_run(folder: Path, value: float, status: str = "finished") -> None:
     rows = [SCORE | {"value": value}] if status == "finished" else []
     evaluation = {"made_of": {"weights": "abc", "benchmarks": [], **ASKED}, "rows": rows, "floors": {}}
     write_sealed(folder / "evaluation.json", evaluation)
-    metrics = [{"step": step, "tokens": 50 * step, "loss": value / step, "accuracy": value} for step in (10, 20)]
-    metrics[1]["loss"] = None  # as of a loss that is no number
+    losses = {10: value / 10, 20: None}  # as of a loss that is no number
+    metrics = [{"step": step, "tokens": 50 * step, "loss": loss, "accuracy": value} for step, loss in losses.items()]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in metrics))
     write_sealed(folder / "training.json", record | {"metrics": checksum(folder / "metrics.jsonl")})
     for rule, seconds in {"train": "12.5", "evaluate": "0.9"}.items():
@@ -237,8 +239,10 @@ def test_a_frame_that_is_damaged_is_refused(content: str | None, message: str, r
 
 def test_the_rules_name_every_table_figure_and_frame_and_all_that_draws():
     text = "".join((ROOT / "rules" / name).read_text() for name in ("common.smk", "report.smk"))
-    for name, expected in {"FRAMES": COLUMNS, "TABLES": TABLES, "FIGURES": FIGURES}.items():
-        assert ast.literal_eval(re.search(rf"^{name} = (\[.*?\])", text, re.M | re.S)[1]) == list(expected)
+    named: dict[str, Iterable[str]] = {"FRAMES": COLUMNS, "TABLES": TABLES, "FIGURES": FIGURES}
+    for name, expected in named.items():
+        (found,) = re.findall(rf"^{name} = (\[.*?\])", text, re.M | re.S)
+        assert ast.literal_eval(found) == list(expected)
     code = {path.name for path in (ROOT / "asura" / "reporting").glob("*.py")}
     assert code - {"__init__.py"} == set(re.findall(r'"(\w+\.py)"', text))
     for name in [*TABLES, *FIGURES]:

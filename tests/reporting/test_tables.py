@@ -235,7 +235,7 @@ def test_every_row_of_latex_and_markdown_has_every_column(name: str, results: Re
     assert not re.search(r"(?<!\\)[%#$_]", latex)
     of_latex = [line for line in latex.splitlines() if line.endswith(r"\\")]
     of_markdown = (written / "whole" / f"{name}.md").read_text().splitlines()
-    columns = len(re.search(r"begin{tabular}{([lr]+)}", latex)[1])
+    (columns,) = map(len, re.findall(r"begin{tabular}{([lr]+)}", latex))
     assert {len(re.findall(r"(?<!\\)&", line)) for line in of_latex} == {columns - 1}
     assert {line.count("|") for line in of_markdown} == {columns + 1}
     assert len(of_latex) - 1 == len(of_markdown) - 2 == len(TABLES[name](results))

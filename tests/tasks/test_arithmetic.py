@@ -29,4 +29,4 @@ def test_an_expression_worked_by_hand():
 
 def test_arguments_are_not_a_setting():
     with pytest.raises(ValidationError, match="arguments"):
-        Arithmetic(arguments=3)
+        Arithmetic.model_validate({"arguments": 3})

@@ -32,7 +32,7 @@ class Knowledge:
         self.trained = training - self.atomic
         tails = {(head, relation): tail for head, relation, tail in self.atomic}
         assert len(tails) == len(self.atomic)
-        self.hops = {
+        self.hops: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
             (h, r1, r2, t): ((h, r1, b), (b, r2, t))
             for (h, r1), b in tails.items()
             for (bridge, r2), t in tails.items()

@@ -1,5 +1,5 @@
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import floor
 from statistics import median
 
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from asura.tasks.listops import ListOps
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[[list[int]], int]] = {
     "[MIN": min,
     "[MAX": max,
     "[MED": lambda values: floor(median(values)),
@@ -38,7 +38,8 @@ def test_the_answer_is_that_of_the_text(settings: ListOps, seed: int):
         tokens, targets = task.draw(3, torch.Generator().manual_seed(seed))
         for example in zip(tokens, targets, strict=True):
             text, answer = task.show(*example).split(" -> ")
-            words, counts = iter(text.split()), Counter()
+            words = iter(text.split())
+            counts: Counter[int] = Counter()
             assert value(words, counts) == int(answer)
             assert not list(words)
             assert set(counts) <= set(range(2, task.arguments + 1))

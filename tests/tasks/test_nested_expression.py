@@ -113,7 +113,7 @@ def test_chance_agrees_with_all_expressions_counted(kind: type[Nested]):
     operators = range(len(kind.operators))
     table = {(o, a, b): apply(o, a, b) for o, a, b in product(operators, range(10), range(10))}
     shallow = Counter(table.values())
-    deep = Counter()
+    deep: Counter[int] = Counter()
     for (outer, inner), (a, b, c) in product(product(operators, repeat=2), product(range(10), repeat=3)):
         deep[table[outer, table[inner, a, b], c]] += 1
         deep[table[outer, c, table[inner, a, b]]] += 1

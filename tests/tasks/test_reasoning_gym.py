@@ -133,7 +133,7 @@ def test_splits():
 
 
 FEW = {"train_items": 200, "test_items": 20}
-BAD = {
+BAD: dict[str, tuple] = {
     "name": ({"generator": "chian_sum"}, "no such generator: found 'chian_sum'; did you mean 'chain_sum'?"),
     "option": ({"options": {"max_term": 3}}, "no such option of chain_sum: found 'max_term'; did you mean 'max_terms'"),
     "value": ({"options": {"max_terms": 0}}, "chain_sum fails with options {'max_terms': 0}", "max_terms must be"),

@@ -123,7 +123,8 @@ def stop(run: Run, path: Path, step: int) -> None:
         if trainer.step == step and is_last():
             os.kill(os.getpid(), signal.SIGTERM)
 
-    original, Trainer.advance = Trainer.advance, advance
+    original = Trainer.advance
+    pytest.MonkeyPatch().setattr(Trainer, "advance", advance)
     with pytest.raises(Stopped, match=f"SIGTERM; saved after step {step},"):
         train(run, path)
 
@@ -155,7 +156,8 @@ def run_out_of_memory(run: Run, path: Path, everywhere: bool) -> None:
             raise torch.OutOfMemoryError("out of memory")
         original(trainer)
 
-    original, Trainer.advance = Trainer.advance, advance
+    original = Trainer.advance
+    pytest.MonkeyPatch().setattr(Trainer, "advance", advance)
     assert train(run, path)["status"] == "out of memory"
 
 

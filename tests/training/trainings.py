@@ -23,7 +23,7 @@ def start(run: Run, path: Path) -> subprocess.Popen:
     """Train in a process of its own."""
     path.mkdir(exist_ok=True)
     (path / "run.json").write_text(run.model_dump_json())
-    command = [sys.executable, "-m", "asura", "train", path / "run.json", "--out", path]
+    command = [sys.executable, "-m", "asura", "train", str(path / "run.json"), "--out", str(path)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

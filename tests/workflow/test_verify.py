@@ -122,5 +122,6 @@ def test_the_command_ends_with_one_line_at_the_first_thing_that_does_not_hold(fo
     monkeypatch.setattr(sys, "argv", ["asura", "verify", str(folder / "results" / "tiny")])
     with pytest.raises(SystemExit) as end:
         main()
-    assert "weights.safetensors" in end.value.code and "\n" not in end.value.code
+    message = str(end.value.code)
+    assert "weights.safetensors" in message and "\n" not in message
     assert len(capsys.readouterr().out.splitlines()) == 1

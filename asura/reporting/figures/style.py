@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -12,6 +12,7 @@ import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
@@ -34,12 +35,17 @@ LOOK = {
 PANEL_WIDTH, PANEL_HEIGHT, LEGEND_WIDTH, LEGEND_LINE = 2.5, 2.3, 1.7, 0.16  # inches
 SIZE = 6.0  # points, of a marker
 NUMBERED = 9.0  # points, of a marker that holds a number
-LINE_STYLES = ["-", "--", ":", "-."]
+LineStyle = Literal["-", "--", ":", "-."]
+LINE_STYLES: list[LineStyle] = ["-", "--", ":", "-."]
 FAILURE_MARKS = {"diverged": "x", "out of memory": "+"}
 NOT_SCORED = "No finished run has a score to draw here."
 
 
-FORMS = {"png": {"dpi": 200}, "svg": {"metadata": {"Date": None}}, "pdf": {"metadata": {"CreationDate": None}}}
+FORMS: dict[str, dict[str, Any]] = {
+    "png": {"dpi": 200},
+    "svg": {"metadata": {"Date": None}},
+    "pdf": {"metadata": {"CreationDate": None}},
+}
 """Of a figure's files, what they are written with; without dates, the same data give the same bytes."""
 
 
@@ -87,7 +93,7 @@ def styled(draw: Callable[[Results], Figure]) -> Callable[[Results], Figure]:
 
 
 def panels(
-    rows: int, columns: int, width: float = PANEL_WIDTH, height: float = PANEL_HEIGHT, **shared: str | bool
+    rows: int, columns: int, width: float = PANEL_WIDTH, height: float = PANEL_HEIGHT, **shared: Any
 ) -> tuple[Figure, np.ndarray]:
     """A figure with rows x columns axes of this size in inches, and room for a legend at its right."""
     size = (columns * width + LEGEND_WIDTH, rows * height + 0.4)
@@ -123,7 +129,7 @@ def draw_means(axes: Axes, samples: list[tuple[float, np.ndarray]], style: Style
         markeredgewidth=0,
         color=style.colour,
         alpha=0.55,
-        transform=offset_copy(axes.transData, axes.figure, x=-size / 2 - 1.5, units="points"),
+        transform=offset_copy(axes.transData, axes.get_figure(root=True), x=-size / 2 - 1.5, units="points"),
         gid="seeds",
     )
     axes.errorbar(
@@ -144,7 +150,12 @@ def draw_means(axes: Axes, samples: list[tuple[float, np.ndarray]], style: Style
 
 def numbered_marker(axes: Axes, x: float, y: float, text: str, style: Style) -> None:
     """A marker with text inside; one drawn later covers both."""
-    look = {"color": style.colour, "markersize": NUMBERED, "markeredgecolor": "white", "markeredgewidth": 0.6}
+    look: dict[str, Any] = {
+        "color": style.colour,
+        "markersize": NUMBERED,
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.6,
+    }
     axes.plot(x, y, style.marker, **look, zorder=3)
     axes.annotate(
         text,
@@ -163,7 +174,7 @@ def numbered_marker(axes: Axes, x: float, y: float, text: str, style: Style) -> 
 
 def draw_failures(axes: Axes, x: float, failed: Mapping[str, int], style: Style) -> None:
     """A mark at the foot of the panel for each way in which runs of a model have failed."""
-    look = {"color": style.colour, "markersize": 5, "transform": axes.get_xaxis_transform()}
+    look: dict[str, Any] = {"color": style.colour, "markersize": 5, "transform": axes.get_xaxis_transform()}
     for failure in (failure for failure, count in failed.items() if count):
         axes.plot(x, 0.03, FAILURE_MARKS[failure], **look)
 
@@ -201,7 +212,8 @@ def chance_on(results: Results, task: str, split: str) -> float:
     run = results.runs[results.runs["task"] == task].iloc[0]
     scores = results.scores
     here = scores[(scores["task"] == task) & (scores["split"] == split) & (scores["metric"] == run["metric"])]
-    return here["chance"].iloc[0] if len(here) else run["chance"]
+    chance: float = here["chance"].iloc[0] if len(here) else run["chance"]
+    return chance
 
 
 def label_outer(grid: np.ndarray) -> None:
@@ -242,7 +254,7 @@ def chance_handles(results: Results) -> list[Artist]:
 
 def failure_handles(results: Results) -> list[Artist]:
     """The legend entries of the failures that occur."""
-    look = {"color": "0.35", "linestyle": "none", "markersize": 5}
+    look: dict[str, Any] = {"color": "0.35", "linestyle": "none", "markersize": 5}
     marks = {failure: mark for failure, mark in FAILURE_MARKS.items() if (results.runs["status"] == failure).any()}
     return [Line2D([], [], marker=mark, label=failure, **look) for failure, mark in marks.items()]
 
@@ -255,9 +267,11 @@ def handles_of(series: dict[str, Style]) -> list[Artist]:
     ]
 
 
-def line_handles(names: dict[str, str]) -> list[Artist]:
+def line_handles(names: dict[str, LineStyle]) -> list[Artist]:
     """Legend entries that say which line style is which, when there is more than one."""
-    lines = [Line2D([], [], color="0.3", linestyle=style, label=plain(name)) for name, style in names.items()]
+    lines: list[Artist] = [
+        Line2D([], [], color="0.3", linestyle=style, label=plain(name)) for name, style in names.items()
+    ]
     return lines if len(lines) > 1 else []
 
 
@@ -273,7 +287,7 @@ def write_figure(figure: Figure, path_stem: Path, note: str | None) -> None:
     if note:
         figure.suptitle(note.replace("$", r"\$"), color="firebrick", fontweight="bold", fontsize=10)
         for each in figure.legends:
-            each.set_title(" ", {"size": 12})  # a blank line, which the note may cover
+            each.set_title(" ", FontProperties(size=12))  # a blank line, which the note may cover
     for form, settings in FORMS.items():
         with mpl.rc_context(LOOK):
             write_whole(Path(f"{path_stem}.{form}"), partial(figure.savefig, format=form, **settings))

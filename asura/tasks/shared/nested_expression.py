@@ -20,10 +20,10 @@ class Nested(Task):
 
     Its depth is uniform over `shallowest` … `depth`. Its levels have 1, 2, 4, … operators, up to `per_level`. The
     operators of a level are arguments, at random places, of those of the level above. All other arguments are uniform
-    digits. Operators are uniform, and so are their numbers of arguments, from 2 to `arguments`. The value is asked at
+    digits. Operators are uniform, and so are their numbers of arguments, from 2 to `arity`. The value is asked at
     the last bracket. Shorter expressions are padded on the left.
 
-    A subclass has `arguments`, `operators`, their results, and whether they are infix.
+    A subclass has `arity`, `operators`, their results, and whether they are infix.
 
     Splits: `test`; `deeper`, depths from `depth` + 1 to `extrapolate_to`.
     """
@@ -49,6 +49,11 @@ class Nested(Task):
         return self
 
     @property
+    def arity(self) -> int:
+        """The most arguments of an operator."""
+        raise NotImplementedError
+
+    @property
     def words(self) -> list[str]:
         """Digits, closing bracket, padding, operators, and the opening bracket of infix ones."""
         return [*"0123456789", ")" if self.infix else "]", "", *self.operators, *("(" if self.infix else "")]
@@ -61,7 +66,7 @@ class Nested(Task):
     @property
     def sequence_length(self) -> int:
         """The longest expression: each operator stands in the place of an argument, but for the first one."""
-        return 1 + sum(self._level_sizes) * (self._own_tokens + self.arguments - 1)
+        return 1 + sum(self._level_sizes) * (self._own_tokens + self.arity - 1)
 
     @property
     def chance(self) -> float:
@@ -114,7 +119,7 @@ class Nested(Task):
         tokens = torch.full((count, nowhere + 1), PAD)
         start = nowhere - width
         for present, operators, values, widths, places, width in reversed(filled):
-            argument = start[..., None] + 1 + widths.cumsum(2) - widths + self.infix * torch.arange(self.arguments)
+            argument = start[..., None] + 1 + widths.cumsum(2) - widths + self.infix * torch.arange(self.arity)
             sign = argument[..., 1] - 1 if self.infix else start
             for position, token in [
                 (argument.flatten(1), values.flatten(1)),
@@ -137,9 +142,9 @@ class Nested(Task):
 
         levels = []
         for here, below in pairwise([*self._level_sizes, 0]):
-            used = torch.arange(self.arguments) < uniform(2, self.arguments + 1, here, 1)
-            order = torch.rand(count, here * self.arguments, generator=generator) + used.flatten(1)
-            digits = uniform(0, 10, here, self.arguments)
+            used = torch.arange(self.arity) < uniform(2, self.arity + 1, here, 1)
+            order = torch.rand(count, here * self.arity, generator=generator) + used.flatten(1)
+            digits = uniform(0, 10, here, self.arity)
             levels.append(_Level(uniform(0, len(self.operators), here), digits, used, order.topk(below).indices))
         return levels
 
