@@ -1,5 +1,6 @@
 """The commands that the rules call, and a person may call; each imports only what it needs, and starts fast."""
 
+import gc
 import os
 import sys
 
@@ -50,3 +51,5 @@ def main() -> None:
         if not is_out_of_memory(error):
             raise
         sys.exit(f"asura: out of memory: {' '.join(str(error).split())}")
+    finally:
+        gc.freeze()  # otherwise the interpreter's last collection walks through all of torch, a third of a second

@@ -65,7 +65,7 @@ def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None
         return record
     remove_leftovers(path)
     with joined() as processes, _signals() as received:
-        device = prepare(threads)
+        device = prepare(threads, run.training.compile)
         return _Session(run, origin, folder, device, threads, processes).go(received)
 
 
