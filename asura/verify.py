@@ -11,7 +11,7 @@ from asura.common.errors import UserError
 from asura.common.files import read_json
 from asura.planning.ablations import reported
 from asura.planning.plan import Plan, load, make
-from asura.planning.runs import RunFolder, read_run
+from asura.planning.run_folder import RunFolder
 from asura.reporting.ablation_report import write_ablation
 from asura.reporting.beside_published import beside_published
 from asura.reporting.collect import collect, read_evaluation_of, read_results, write_results
@@ -70,14 +70,14 @@ def _run(study: Path, name: str, content: dict[str, Any], plan: Plan) -> int:
     folder = RunFolder(study / name)
     if read_json(folder.run) != content:
         raise UserError(f"{folder.run}: it is not the run of plan.json")
-    run = read_run(folder.run)
-    record = folder.read_record_of(run)
-    if run.start_from and record["start"] != RunFolder(study / run.start_from).read_record()["weights"]:
-        raise UserError(f"{folder.record}: it started from other weights than those of {run.start_from}")
+    record = folder.read_record_of(content)
+    start = content["start_from"]
+    if start and record["start"] != RunFolder(study / start).read_record()["weights"]:
+        raise UserError(f"{folder.record}: it started from other weights than those of {start}")
     folder.check(record)
     if load_tensors(folder.weights)[1]["run"] != record["run"]:
         raise UserError(f"{folder.weights}: it holds the weights of another run")
-    return len(read_evaluation_of(folder, record, run, plan)["rows"])
+    return len(read_evaluation_of(folder, record, content, plan)["rows"])
 
 
 def _same(again: Path, there: Path) -> int:

@@ -14,7 +14,7 @@ from asura.corpora.settings import END_OF_TEXT
 from asura.corpora.tokenizers import load
 from asura.evaluation.evaluate import load_trained
 from asura.models.model import Model
-from asura.planning.runs import RunFolder
+from asura.planning.run_folder import RunFolder
 from asura.training.devices import prepare
 
 

@@ -21,7 +21,8 @@ from tqdm import tqdm
 from asura.common.errors import UserError
 from asura.common.files import checksum, naming, remove_leftovers, write_sealed, write_text, write_whole
 from asura.corpora.folders import manifest_checksum
-from asura.planning.runs import Run, RunFolder, digest
+from asura.planning.run_folder import RunFolder, digest
+from asura.planning.runs import Run, is_folder_of
 from asura.training import checkpoints
 from asura.training.checkpoints import Checkpoint
 from asura.training.devices import describe, is_out_of_memory, prepare, refuse_neighbours
@@ -58,7 +59,7 @@ def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None
     folder = RunFolder(path)
     if not folder.run.is_file():
         write_text(folder.run, run.model_dump_json(indent=1) + "\n")
-    elif not folder.is_of(run):
+    elif not is_folder_of(folder, run):
         raise UserError(f"{path}: it is the folder of a run with other settings; give another folder")
     origin = _origin(run, start_from)
     if record := _result(origin, folder):
@@ -226,7 +227,7 @@ class _Session:
         What ran out of memory where another finishes is no result. Raises UserError where the folder has become that
         of another run meanwhile.
         """
-        if not self.folder.is_of(self.run):
+        if not is_folder_of(self.folder, self.run):
             raise UserError(f"{self.folder.run}: it was changed during training; what was trained is not kept")
         if not self.folder.record.is_file() or self._ends_better(status, self.folder.read_record()):
             self._write_result(status, weights)

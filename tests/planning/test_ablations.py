@@ -1,7 +1,7 @@
 """Plans of ablations: what stands in them, and what each model is compared with."""
 
 import pytest
-from tests.test_texts_in_studies import TEXT, WORDS
+from tests.planning.test_texts_in_studies import TEXT, WORDS
 
 from asura.common.errors import UserError
 from asura.planning.ablations import prepare_ablation

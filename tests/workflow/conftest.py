@@ -12,7 +12,7 @@ import psutil
 import pytest
 import yaml
 
-from asura.planning.runs import RunFolder
+from asura.planning.run_folder import RunFolder
 from tests.conftest import ROOT, TINY
 
 STUDY = TINY | {
