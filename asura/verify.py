@@ -44,9 +44,9 @@ def verify(study: Path) -> Iterator[str]:
         write_tables(found, again / "tables")
         if paper := read_json(study / "study.json").get("published"):
             write_table(beside_published(found, paper), again / "tables" / "published", None)
+        yield f"{_same(again / 'tables', study / 'tables')} files of tables follow from the frames"
         write_figures(found, again / "figures")
-        for part in ("tables", "figures"):
-            yield f"{_same(again / part, study / part)} files of {part} follow from the frames"
+        yield f"{_same(again / 'figures', study / 'figures')} files of figures follow from the frames"
         for folder in ablations:
             write_ablation(collect(study, plan_folder=folder), again / folder.name)
             _same(again / folder.name, folder)

@@ -1,12 +1,12 @@
 """Plans of ablations: what stands in them, and what each model is compared with."""
 
 import pytest
-from tests.planning.test_texts_in_studies import TEXT, WORDS
 
 from asura.common.errors import UserError
 from asura.planning.ablations import prepare_ablation
 from asura.planning.plan import Plan, load
 from tests.conftest import TINY
+from tests.planning.test_texts_in_studies import TEXT, WORDS
 
 STUDY = TINY | {"ablated": {"n": 1, "i": 2}}
 NORMS = ["per_iteration", "shared", "none"]
