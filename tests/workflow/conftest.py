@@ -51,7 +51,7 @@ def copy_workflow(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the workflow in which the study has run; the processes of pytest-xdist share it, so leave it as it is."""
+    """A copy of the workflow in which the study has run, shared by the processes of pytest-xdist: do not change it."""
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     folder = shared / "finished"
