@@ -1,5 +1,6 @@
 """The commands that the rules call, and a person may call; each imports only what it needs, and starts fast."""
 
+import atexit
 import gc
 import os
 import sys
@@ -38,6 +39,7 @@ for command in (
 
 def main() -> None:
     """Run a command; what went wrong is one line, and an exit code above zero."""
+    atexit.register(gc.freeze)  # else the last garbage collection walks through all of torch, for a third of a second
     try:
         app()
     except UserError as error:
@@ -51,5 +53,3 @@ def main() -> None:
         if not is_out_of_memory(error):
             raise
         sys.exit(f"asura: out of memory: {' '.join(str(error).split())}")
-    finally:
-        gc.freeze()  # otherwise the interpreter's last collection walks through all of torch, a third of a second
