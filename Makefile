@@ -10,7 +10,7 @@ study: $(ENVIRONMENT)
 	.venv/bin/snakemake --cores all --configfile $(STUDY)
 
 test: $(ENVIRONMENT)
-	.venv/bin/python -m pytest --numprocesses auto --dist loadfile
+	.venv/bin/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(ENVIRONMENT)
 	.venv/bin/ruff check .

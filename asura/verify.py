@@ -11,7 +11,7 @@ from asura.common.errors import UserError
 from asura.common.files import read_json
 from asura.planning.ablations import listed_ablations, reported
 from asura.planning.plan import Plan, load, make
-from asura.planning.runs import RunFolder, read_run
+from asura.planning.run_folder import RunFolder
 from asura.reporting.ablation_report import write_ablation
 from asura.reporting.beside_published import beside_published
 from asura.reporting.collect import collect, read_evaluation_of, read_results, write_results
@@ -44,9 +44,9 @@ def verify(study: Path) -> Iterator[str]:
         write_tables(found, again / "tables")
         if paper := read_json(study / "study.json").get("published"):
             write_table(beside_published(found, paper), again / "tables" / "published", None)
+        yield f"{_same(again / 'tables', study / 'tables')} files of tables follow from the frames"
         write_figures(found, again / "figures")
-        for part in ("tables", "figures"):
-            yield f"{_same(again / part, study / part)} files of {part} follow from the frames"
+        yield f"{_same(again / 'figures', study / 'figures')} files of figures follow from the frames"
         for folder in ablations:
             write_ablation(collect(study, plan_folder=folder), again / folder.name)
             _same(again / folder.name, folder)
@@ -70,14 +70,14 @@ def _run(study: Path, name: str, content: dict[str, Any], plan: Plan) -> int:
     folder = RunFolder(study / name)
     if read_json(folder.run) != content:
         raise UserError(f"{folder.run}: it is not the run of plan.json")
-    run = read_run(folder.run)
-    record = folder.read_record_of(run)
-    if run.start_from and record["start"] != RunFolder(study / run.start_from).read_record()["weights"]:
-        raise UserError(f"{folder.record}: it started from other weights than those of {run.start_from}")
+    record = folder.read_record_of(content)
+    start = content["start_from"]
+    if start and record["start"] != RunFolder(study / start).read_record()["weights"]:
+        raise UserError(f"{folder.record}: it started from other weights than those of {start}")
     folder.check(record)
     if load_tensors(folder.weights)[1]["run"] != record["run"]:
         raise UserError(f"{folder.weights}: it holds the weights of another run")
-    return len(read_evaluation_of(folder, record, run, plan)["rows"])
+    return len(read_evaluation_of(folder, record, content, plan)["rows"])
 
 
 def _same(again: Path, there: Path) -> int:

@@ -12,7 +12,8 @@ from asura.corpora.folders import corpus_folder
 from asura.corpora.prepare import prepare_corpus
 from asura.corpora.settings import Files
 from asura.planning.plan import make
-from asura.planning.runs import Run, RunFolder
+from asura.planning.run_folder import RunFolder
+from asura.planning.runs import Run
 from asura.tasks import TASKS
 from asura.training.loop import train
 

@@ -1,5 +1,7 @@
 """The commands that the rules call, and a person may call; each imports only what it needs, and starts fast."""
 
+import atexit
+import gc
 import os
 import sys
 
@@ -38,6 +40,7 @@ app.command(hidden=True)(studies.reference)
 
 def main() -> None:
     """Run a command; what went wrong is one line, and an exit code above zero."""
+    atexit.register(gc.freeze)  # else the last garbage collection walks through all of torch, for a third of a second
     try:
         app()
     except UserError as error:

@@ -13,7 +13,8 @@ from asura.evaluation.accuracy import task_rows
 from asura.evaluation.likelihood import text_rows
 from asura.models import build
 from asura.models.model import Model
-from asura.planning.runs import Run, RunFolder, read_run
+from asura.planning.run_folder import RunFolder
+from asura.planning.runs import Run, read_run
 from asura.planning.study_settings import Evaluation
 from asura.tasks.text import Text
 from asura.training.devices import prepare

@@ -32,6 +32,7 @@ class Plan(NamedTuple):
 
     models: one row for each model on a task, with what it costs.
     corpora: settings of the corpus that a task reads, by the task's name.
+    chances: chance in a task's primary metric on each of its splits, by the task's name.
     roles: one row for each control of each cell: task, label, control, control_of, deviation (as a fraction).
     runs: the content of each run.json by its folder, below the study's results.
     resources: what the jobs of each model ask of a cluster, by task/label; a control asks what its first cell does.
@@ -45,6 +46,7 @@ class Plan(NamedTuple):
     seeds: list[int]
     evaluation: dict[str, Any]
     corpora: dict[str, dict[str, Any]]
+    chances: dict[str, dict[str, float]]
     models: list[dict[str, Any]]
     roles: list[dict[str, Any]]
     runs: dict[str, dict[str, Any]]
@@ -131,6 +133,7 @@ def make(config: Mapping[str, Any]) -> Plan:
         benchmarks = list(study.evaluation.benchmarks) if variant.task.kind == "text" else []
         models.append(_model(variant, of_seeds[0].tokens) | {"benchmarks": benchmarks, "order": order})
     corpora = {task.name: task.task.reads.model_dump(mode="json") for task in tasks if task.task.reads}
+    chances = {task.name: {name: split.chance for name, split in task.task.splits.items()} for task in tasks}
     evaluation = study.evaluation.model_dump(mode="json")
     ablated = study.ablated.resources.model_dump(exclude_none=True)
     return Plan(
@@ -139,6 +142,7 @@ def make(config: Mapping[str, Any]) -> Plan:
         seeds=study.seeds,
         evaluation=evaluation,
         corpora=corpora,
+        chances=chances,
         models=models,
         roles=roles,
         runs=runs,

@@ -13,7 +13,7 @@ from asura.common.randomness import generator
 from asura.corpora.tokenizers import end_of_text, load
 from asura.evaluation.evaluate import load_trained
 from asura.models.model import Model
-from asura.planning.runs import RunFolder
+from asura.planning.run_folder import RunFolder
 from asura.training.devices import prepare
 
 

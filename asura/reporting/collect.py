@@ -1,5 +1,6 @@
 """From the folders of runs to the tidy frames of a study."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from asura.common.errors import UserError
 from asura.common.files import write_whole
 from asura.corpora.benchmarks import BENCHMARKS
 from asura.planning.plan import Plan, load
-from asura.planning.runs import Run, RunFolder, is_record_of
+from asura.planning.run_folder import RunFolder, is_record_of
 from asura.reporting.frames import COLUMNS, HEADLINE_SPLIT, Results, tidy
 
 RULES = ("train", "evaluate")
@@ -29,10 +30,9 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
     for role in plan.roles:
         rows["roles"] += _on_benchmarks(role, plan.benchmarks_of(role["task"]))
     floors: dict[str, dict[str, float]] = {}
-    chances: dict[str, dict[str, float]] = {}
     for row in plan.rows():
         name = f"runs/{row['task']}/{row['label']}/seed{row['seed']}"
-        folder, run = RunFolder(study / name), Run.model_validate(plan.runs[name])
+        folder, run = RunFolder(study / name), plan.runs[name]
         key = {name: row[name] for name in ("task", "label", "seed")}
         outcome = {"status": "missing", "step": 0}
         if not partial or _is_done(folder, run, plan):
@@ -41,13 +41,11 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
             outcome = {name: record[name] for name in outcome}
             evaluation = read_evaluation_of(folder, record, run, plan)
             floors |= evaluation["floors"]
-            if run.task_name not in chances:
-                chances[run.task_name] = {name: split.chance for name, split in run.task.splits.items()}
             for score in evaluation["rows"]:
                 if benchmark := score.get("benchmark"):
                     chance = floors.get(benchmark, {}).get(score["metric"])
                 else:
-                    chance = chances[run.task_name][score["split"]] if score["metric"] == run.task.metric else None
+                    chance = plan.chances[row["task"]][score["split"]] if score["metric"] == row["metric"] else None
                 rows["scores"].append(_reported(key, benchmark) | score | {"chance": chance})
         rows["runs"] += _on_benchmarks(row | outcome, row["benchmarks"])
         if not partial or folder.metrics.is_file():
@@ -98,14 +96,14 @@ def _read_frame(path: Path, types: dict[str, str]) -> pd.DataFrame:
     return frame
 
 
-def _is_done(folder: RunFolder, run: Run, plan: Plan) -> bool:
+def _is_done(folder: RunFolder, run: Mapping[str, Any], plan: Plan) -> bool:
     if not folder.record.is_file() or not folder.evaluation.is_file():
         return False
     record, evaluation = folder.read_record(), folder.read_evaluation()
     return is_record_of(run, record) and _is_as_asked(evaluation, record, run, plan)
 
 
-def read_evaluation_of(folder: RunFolder, record: dict[str, Any], run: Run, plan: Plan) -> dict[str, Any]:
+def read_evaluation_of(folder: RunFolder, record: dict[str, Any], run: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     """The evaluation of a run, which must be of the weights in its record and as the plan asks. Raises UserError."""
     evaluation = folder.read_evaluation()
     if not _is_as_asked(evaluation, record, run, plan):
@@ -114,9 +112,9 @@ def read_evaluation_of(folder: RunFolder, record: dict[str, Any], run: Run, plan
     return evaluation
 
 
-def _is_as_asked(evaluation: dict[str, Any], record: dict[str, Any], run: Run, plan: Plan) -> bool:
+def _is_as_asked(evaluation: dict[str, Any], record: dict[str, Any], run: Mapping[str, Any], plan: Plan) -> bool:
     asked = {key: plan.evaluation[key] for key in ("iterations", "examples")}
-    asked |= {"weights": record["weights"], "benchmarks": plan.benchmarks_of(run.task_name)}
+    asked |= {"weights": record["weights"], "benchmarks": plan.benchmarks_of(run["task_name"])}
     return all(evaluation.get("made_of", {}).get(key) == value for key, value in asked.items())
 
 

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
 
 CONFIDENCE = 0.95
 INTERVAL = "95 % t-interval"
@@ -41,6 +40,8 @@ def mean_interval(values: ArrayLike) -> MeanInterval:
     mean = float(sample.mean())
     if np.ptp(sample) < SAME:
         return MeanInterval(mean, math.nan, math.nan, sample.size)
+    from scipy import stats  # takes a second
+
     low, high = stats.t.interval(CONFIDENCE, sample.size - 1, loc=mean, scale=stats.sem(sample))
     return MeanInterval(mean, float(low), float(high), sample.size)
 
@@ -55,6 +56,8 @@ def paired_difference(first: pd.Series, second: pd.Series) -> PairedDifference:
     mean, low, high, count = mean_interval(differences)
     if math.isnan(low):
         return PairedDifference(mean, low, high, math.nan, count)
+    from scipy import stats
+
     test = stats.ttest_rel(pairs["first"], pairs["second"])
     low, high = test.confidence_interval(CONFIDENCE)
     return PairedDifference(mean, float(low), float(high), float(test.pvalue), count)

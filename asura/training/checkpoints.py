@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from asura.common.errors import UserError
-from asura.planning.runs import RunFolder
+from asura.planning.run_folder import RunFolder
 from asura.training.tensors import load_tensors, save_tensors
 
 

@@ -18,14 +18,19 @@ OF_OTHERS = 0.1
 some by itself."""
 
 
-def prepare(threads: int) -> torch.device:
+def prepare(threads: int, compiles: bool = False) -> torch.device:
     """Find the device (ASURA_DEVICE, or the best there is), and make what is computed on it repeatable.
+
+    `compiles` says whether torch.compile will be used, whose settings are then made deterministic too.
 
     Raises UserError for a device that torch does not know or that is not there.
     """
     torch.set_num_threads(threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may differ from call to call
-    torch.use_deterministic_algorithms(True)
+    if compiles:
+        torch.use_deterministic_algorithms(True)  # imports torch._inductor, which takes a second
+    else:
+        torch.set_deterministic_debug_mode("error")  # the same flag without that import
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # no kernel here reads what it did not write
     asked = os.environ.get("ASURA_DEVICE")
     if asked is None:

@@ -22,7 +22,8 @@ from asura.common.errors import UserError
 from asura.common.files import checksum, naming, remove_leftovers, write_sealed, write_text, write_whole
 from asura.corpora.folders import manifest_checksum
 from asura.corpora.settings import Corpus
-from asura.planning.runs import Run, RunFolder, digest
+from asura.planning.run_folder import RunFolder, digest
+from asura.planning.runs import Run, is_folder_of
 from asura.training import checkpoints
 from asura.training.checkpoints import Checkpoint
 from asura.training.devices import describe, is_out_of_memory, prepare, refuse_neighbours
@@ -59,14 +60,14 @@ def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None
     folder = RunFolder(path)
     if not folder.run.is_file():
         write_text(folder.run, run.model_dump_json(indent=1) + "\n")
-    elif not folder.is_of(run):
+    elif not is_folder_of(folder, run):
         raise UserError(f"{path}: it is the folder of a run with other settings; give another folder")
     origin = _origin(run, start_from)
     if record := _result(origin, folder):
         return record
     remove_leftovers(path)
     with joined() as processes, _signals() as received:
-        device = prepare(threads)
+        device = prepare(threads, run.training.compile)
         return _Session(run, origin, folder, device, threads, processes).go(received)
 
 
@@ -228,7 +229,7 @@ class _Session:
         What ran out of memory where another finishes is no result. Raises UserError where the folder has become that
         of another run meanwhile.
         """
-        if not self.folder.is_of(self.run):
+        if not is_folder_of(self.folder, self.run):
             raise UserError(f"{self.folder.run}: it was changed during training; what was trained is not kept")
         if not self.folder.record.is_file() or self._ends_better(status, self.folder.read_record()):
             self._write_result(status, weights)

@@ -1,12 +1,30 @@
 """Optimisers from torch, and the schedule of their learning rate."""
 
+import inspect
 import math
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
+import torch
 from torch import nn
 from torch.optim import Adafactor, AdamW, Muon, Optimizer
 
 from asura.planning.training_settings import Training
+
+Kind = TypeVar("Kind", bound=Optimizer)
+DECORATED = ("add_param_group", "state_dict", "load_state_dict", "zero_grad")
+"""Methods of every optimiser whose decorators import torch._dynamo on the first call; `step` is another."""
+
+
+@lru_cache
+def undecorated(kind: type[Kind]) -> type[Kind]:
+    """The same optimiser without torch's decorators for torch.compile, whose imports take a second of each process.
+
+    Nothing here compiles an optimiser. A method that is not decorated in some version of torch is left as it is.
+    """
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in DECORATED}
+    step = torch.no_grad()(inspect.unwrap(kind.step))
+    return type(kind.__name__, (kind,), {**methods, "step": step})
 
 
 def optimisers(model: nn.Module, training: Training) -> list[Optimizer]:
@@ -21,16 +39,17 @@ def optimisers(model: nn.Module, training: Training) -> list[Optimizer]:
     vectors = [p for p in model.parameters() if p.ndim != 2]
     decay, rate = training.weight_decay, training.learning_rate
     if training.optimiser == "muon":
-        muon = Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+        muon = undecorated(Muon)(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
         return [muon, _adamw(embeddings, vectors, training)]
     if training.optimiser == "adafactor":
-        return [Adafactor(_groups([*matrices, *embeddings], vectors, decay), lr=rate)]
+        return [undecorated(Adafactor)(_groups([*matrices, *embeddings], vectors, decay), lr=rate)]
     return [_adamw([*matrices, *embeddings], vectors, training)]
 
 
 def _adamw(matrices: list[nn.Parameter], vectors: list[nn.Parameter], training: Training) -> AdamW:
     groups = _groups(matrices, vectors, training.weight_decay)
-    return AdamW(groups, lr=training.learning_rate, betas=training.betas, fused=True)
+    kind: type[AdamW] = undecorated(AdamW)
+    return kind(groups, lr=training.learning_rate, betas=training.betas, fused=True)
 
 
 def _groups(matrices: list[nn.Parameter], vectors: list[nn.Parameter], decay: float) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asura.planning.runs import RunFolder
+from asura.planning.run_folder import RunFolder
 from tests.cluster.conftest import LONG, Workflow, run_here
 from tests.cluster.slurm import Slurm
 from tests.conftest import TINY, Tell

@@ -4,7 +4,7 @@ import torch
 from asura.common.errors import UserError
 from asura.common.files import checksum, write_sealed
 from asura.evaluation.evaluate import evaluate, load_trained
-from asura.planning.runs import RunFolder, digest
+from asura.planning.run_folder import RunFolder, digest
 from asura.planning.study_settings import Evaluation
 from asura.training.loop import train
 from asura.training.trainer import Trainer

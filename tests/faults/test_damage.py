@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from asura.common.files import checksum
-from asura.planning.runs import RunFolder
+from asura.planning.run_folder import RunFolder
 from asura.training.loop import train
 from asura.training.tensors import load_tensors
 from tests.conftest import Tell, tiny_run

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from asura.common.files import checksum
-from asura.planning.runs import Run, RunFolder
+from asura.planning.run_folder import RunFolder
+from asura.planning.runs import Run
 from asura.reporting.collect import write_results
 from asura.reporting.tables import TABLES
 from asura.training.loop import train

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from asura.planning.runs import RunFolder
+from asura.planning.run_folder import RunFolder
 from asura.training.loop import train
 from tests.conftest import Tell, tiny_run
 from tests.faults.studies import FRAMES, RUNS, STUDY, frames, records, start, wait_for

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from asura.common.files import checksum
-from asura.planning.runs import RunFolder
+from asura.planning.run_folder import RunFolder
 from asura.training.loop import train
 from asura.training.tensors import load_tensors
 from asura.training.trainer import Trainer

@@ -16,7 +16,7 @@ from asura.common.errors import UserError
 from asura.common.files import write_sealed
 from asura.evaluation.evaluate import evaluate, load_trained
 from asura.models import ARCHITECTURES
-from asura.planning.runs import RunFolder
+from asura.planning.run_folder import RunFolder
 from asura.planning.study_settings import Evaluation
 from asura.pretrained.export import export
 from asura.pretrained.folder import Config, Pretrained, read, write

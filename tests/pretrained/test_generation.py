@@ -8,7 +8,7 @@ from asura.common.files import write_sealed
 from asura.corpora.tokenizers import load
 from asura.evaluation.evaluate import load_trained
 from asura.models import ARCHITECTURES, build
-from asura.planning.runs import RunFolder
+from asura.planning.run_folder import RunFolder
 from asura.pretrained.generation import choose, continuation, generate
 from tests.conftest import tiny_run, trained_folder
 

@@ -1,6 +1,8 @@
 import ast
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ import pytest
 from asura.common.errors import UserError
 from asura.common.files import checksum, read_sealed, write_sealed
 from asura.planning.plan import Plan
-from asura.planning.runs import Run, digest
+from asura.planning.run_folder import digest
+from asura.planning.runs import Run
 from asura.reporting.collect import collect, progress, read_results, write_results
 from asura.reporting.figures import FIGURES
 from asura.reporting.frames import COLUMNS, Results, headline_by_model
@@ -26,6 +29,7 @@ MODELS: list[dict[str, Any]] = [
     | {"effective_depth": 2, "metric": "accuracy", "chance": 0.5, "benchmarks": [], "order": order}
     for order, label in enumerate(["asura-n1-i2", "universal-n1-i2"])
 ]
+CHANCES = {"NA": {"test": 0.5}}
 ROLE = {"task": "NA", "label": "universal-n1-i2", "control": "iso_recursion", "control_of": "asura-n1-i2"}
 SCORE = {"split": "test", "iterations": 2, "metric": "accuracy", "standard_error": 0.01, "examples": 640}
 ASKED = {"iterations": "trained", "examples": 640}
@@ -43,7 +47,9 @@ def run_of(label: str, seed: int) -> Run:
 def plan_of(models: list[dict], seeds: list[int]) -> Plan:
     runs = [run_of(model["label"], seed) for model in models for seed in seeds]
     contents = {run.folder: run.model_dump(mode="json") for run in runs}
-    return Plan("s", "digest", seeds, ASKED, {}, models, [ROLE | {"deviation": -0.004}], contents, {}, {}, None)
+    return Plan(
+        "s", "digest", seeds, ASKED, {}, CHANCES, models, [ROLE | {"deviation": -0.004}], contents, {}, {}, None
+    )
 
 
 def write_run(folder: Path, value: float, status: str = "finished") -> None:
@@ -278,3 +284,9 @@ def test_a_benchmark_is_reported_as_a_task_of_its_own_beside_its_floor(tmp_path:
     scores = headline_by_model(results)
     assert scores["NA/piqa", "asura-n1-i2"].tolist() == [0.6]
     assert scores["NA", "universal-n1-i2"].tolist() == [1.9]
+
+
+def test_a_study_is_collected_and_reported_without_torch():
+    modules = "collect", "tables", "figures", "ablation_report"
+    imports = "import sys, " + ", ".join(f"asura.reporting.{name}" for name in modules)
+    subprocess.run([sys.executable, "-c", f"{imports}; assert 'torch' not in sys.modules"], check=True)

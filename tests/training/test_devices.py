@@ -37,6 +37,14 @@ def test_a_device_that_was_asked_for_is_not_chosen_anew(taken, monkeypatch):
     assert prepare(1) == torch.device("cpu") and not taken
 
 
+def test_what_is_computed_is_repeatable_with_and_without_compilation():
+    for compiles in (True, False):
+        torch.use_deterministic_algorithms(False)
+        prepare(1, compiles)
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+
+
 @pytest.mark.parametrize(("of_others", "refused"), [(1, False), (40, True)])
 def test_memory_that_others_hold_is_no_result_of_a_run(of_others, refused, monkeypatch):
     own = 30

@@ -20,7 +20,8 @@ from asura.common.errors import UserError
 from asura.evaluation import likelihood
 from asura.evaluation.evaluate import evaluate
 from asura.models import build
-from asura.planning.runs import Run, RunFolder
+from asura.planning.run_folder import RunFolder
+from asura.planning.runs import Run
 from asura.planning.study_settings import Evaluation
 from asura.planning.training_settings import Training
 from asura.training.loop import Stopped, train

@@ -13,7 +13,8 @@ import torch
 
 from asura.common.errors import UserError
 from asura.common.files import write_text
-from asura.planning.runs import Run, RunFolder, digest
+from asura.planning.run_folder import RunFolder, digest
+from asura.planning.runs import Run
 from asura.training import loop
 from asura.training.loop import Stopped, train
 from asura.training.tensors import load_tensors

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -5,7 +8,10 @@ import torch
 
 from asura.models import build
 from asura.planning.training_settings import Training
-from asura.training.optimisers import optimisers, rate_factor
+from asura.training import optimisers as module
+from asura.training.loop import train
+from asura.training.optimisers import optimisers, rate_factor, undecorated
+from tests.conftest import tiny_run
 
 SMALL = {"architecture": "asura_full", "n": 1, "i": 2, "width": 8, "heads": 2}
 NDR = {"architecture": "ndr", "n": 1, "i": 2, "width": 8, "heads": 2}
@@ -68,3 +74,37 @@ def test_one_step_of_adamw_worked_out_by_hand():
     weight.grad = torch.full_like(weight, 3.0)
     adamw.step()  # after one step both averages are the gradient's, so the update is its sign
     assert torch.allclose(weight, before * (1 - 0.01 * 0.5) - 0.01, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["adamw", "adafactor", "muon"])
+def test_training_imports_no_compiler_and_gives_the_weights_of_torchs_own_optimiser(name, tmp_path: Path, monkeypatch):
+    run = tiny_run({"optimiser": name})
+    run_file = tmp_path / "run.json"
+    run_file.write_text(run.model_dump_json())
+    script = (
+        "import sys\n"
+        "from asura.cli import main\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as end:\n"
+        "    assert not end.code, end.code\n"
+        "assert not {'torch._dynamo', 'torch._inductor'} & sys.modules.keys()\n"
+    )
+    command = [sys.executable, "-c", script, "train", str(run_file), "--out", str(tmp_path / "undecorated")]
+    subprocess.run(command, check=True)
+    monkeypatch.setattr(module, "undecorated", lambda kind: kind)
+    train(run, tmp_path / "plain")
+    weights = [(tmp_path / folder / "weights.safetensors").read_bytes() for folder in ("undecorated", "plain")]
+    assert weights[0] == weights[1]
+
+
+def test_an_optimiser_that_is_not_decorated_stays_as_it_is():
+    class Plain(torch.optim.SGD):
+        def step(self, closure=None):
+            assert not torch.is_grad_enabled()
+
+        def zero_grad(self, set_to_none=True):
+            raise NotImplementedError
+
+    assert undecorated(Plain).zero_grad is Plain.zero_grad
+    undecorated(Plain)([torch.zeros(1, requires_grad=True)], lr=1).step()

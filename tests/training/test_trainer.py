@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -156,9 +157,9 @@ def test_activation_checkpointing_trains_to_the_same_bits(model: dict):
     assert all(torch.equal(kept[name], again[name]) for name in kept)
 
 
-def test_chunks_and_activation_checkpointing_are_compiled(tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+def test_chunks_and_activation_checkpointing_are_compiled(monkeypatch):
     plain = trained()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))  # all but the C++ compiler
     monkeypatch.setattr("asura.models.model.LOGITS_AT_ONCE", 3 * 10)  # ten positions of 32 at once
     compiled = trained(compile=True, activation_checkpointing=True)
     assert all(torch.allclose(compiled[name], plain[name], atol=1e-4) for name in plain)

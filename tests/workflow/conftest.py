@@ -1,5 +1,6 @@
 """A copy of the workflow in which a study of seconds has run, and what may be done to it."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import psutil
 import pytest
 import yaml
 
-from asura.planning.runs import RunFolder
+from asura.planning.run_folder import RunFolder
 from tests.conftest import ROOT, TINY
 
 STUDY = TINY | {
@@ -49,12 +50,18 @@ def copy_workflow(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Path:
-    """A copy of the workflow in which the study has run."""
-    folder = copy_workflow(tmp_path_factory.mktemp("workflow"))
-    write(folder, STUDY)
-    result = call(folder)
-    assert result.returncode == 0, result.stderr
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the workflow in which the study has run, shared by the processes of pytest-xdist: do not change it."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder = shared / "finished"
+    with (shared / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            made = copy_workflow(tmp_path_factory.mktemp("workflow"))
+            write(made, STUDY)
+            succeed(made)
+            made.rename(folder)
     return folder
 
 
@@ -71,6 +78,10 @@ def changed_by(folder: Path, act: Callable[[], object]) -> set[str]:
     act()
     after = {path: path.stat().st_mtime_ns for path in results.rglob("*") if path.is_file()}
     return {path.relative_to(results).as_posix() for path in after if before.get(path) != after[path]}
+
+
+TO_THE_FRAMES = ("--until", "collect")
+"""Arguments that leave out tables, figures and the report of a study, which are slow to make."""
 
 
 def succeed(folder: Path, *arguments: str) -> None:

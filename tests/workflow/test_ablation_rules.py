@@ -1,6 +1,7 @@
 """Ablations as rules: found without being listed, with a target of their own, and as part of a study."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -30,7 +31,7 @@ def test_the_example_of_the_readme_is_an_ablation(folder: Path):
     assert not any(path.startswith(("tables/", "figures/")) for path in changed)
 
 
-def test_a_named_ablation_is_part_of_the_study_and_trains_nothing_twice(folder: Path):
+def test_a_named_ablation_is_part_of_the_study_and_trains_nothing_twice(folder: Path, monkeypatch):
     write(folder, STUDY | CELL | {"ablations": ["iteration_norm"]})
     changed = changed_by(folder, lambda: succeed(folder))
     trained = {run.split("/")[2] for run in runs_trained(changed)}
@@ -41,6 +42,8 @@ def test_a_named_ablation_is_part_of_the_study_and_trains_nothing_twice(folder: 
     assert "table and figures of the ablation iteration_norm follow from its runs" in list(verify(results))
     table_file = results / "ablations" / "iteration_norm" / "table.csv"
     table_file.write_text(table_file.read_text().replace("0.", "1.", 1))
+    # To draw figures is slow: those that are there, which have just been verified, stand for them.
+    monkeypatch.setattr("asura.verify.write_figures", lambda _, to: shutil.copytree(results / "figures", to))
     for _ in ("changed", "missing"):
         with pytest.raises(UserError, match=r"iteration_norm/table\.csv: missing, or not what follows"):
             list(verify(results))

@@ -1,6 +1,7 @@
 """What a study left is verified, and nothing in it can be changed unnoticed."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -96,10 +97,13 @@ TAMPERED = [
 @pytest.mark.parametrize(
     ("name", "tamper", "said"), TAMPERED, ids=[f"{name.split('/')[-1]}-{k}" for k, (name, *_) in enumerate(TAMPERED)]
 )
-def test_what_was_changed_is_named(folder: Path, name: str, tamper: Callable[[Path], None], said: str):
-    tamper(folder / "results" / "tiny" / name)
+def test_what_was_changed_is_named(folder: Path, name: str, tamper: Callable[[Path], None], said: str, monkeypatch):
+    results = folder / "results" / "tiny"
+    tamper(results / name)
+    if not name.startswith("figures/"):  # to draw figures is slow: those that are there stand for them
+        monkeypatch.setattr("asura.verify.write_figures", lambda _, to: shutil.copytree(results / "figures", to))
     with pytest.raises(UserError, match=said):
-        list(verify(folder / "results" / "tiny"))
+        list(verify(results))
 
 
 def test_a_study_that_nobody_touched_holds_and_the_command_says_what(finished: Path, monkeypatch, capsys):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.workflow.conftest import STUDY, call, changed_by, runs_trained, succeed, write
+from tests.workflow.conftest import STUDY, TO_THE_FRAMES, call, changed_by, runs_trained, succeed, write
 
 
 def test_the_study_leaves_tables_figures_and_a_report(finished: Path):
@@ -41,8 +41,9 @@ def test_a_diverged_run_is_recorded_and_the_others_go_on(finished: Path):
 
 
 def test_a_second_run_has_nothing_to_do(folder: Path):
-    assert not changed_by(folder, lambda: succeed(folder))
-    assert "Nothing to be done" in call(folder).stderr
+    results: list[subprocess.CompletedProcess] = []
+    assert not changed_by(folder, lambda: results.append(call(folder)))
+    assert results[0].returncode == 0 and "Nothing to be done" in results[0].stderr
 
 
 def test_the_learning_rate_of_one_model_retrains_that_model_alone(folder: Path):
@@ -55,25 +56,25 @@ def test_the_learning_rate_of_one_model_retrains_that_model_alone(folder: Path):
 
 def test_settings_of_the_study_retrain_every_run_they_reach_in_its_place(folder: Path):
     write(folder, STUDY | {"training": STUDY["training"] | {"learning_rate": 0.01}})
-    trained = runs_trained(changed_by(folder, lambda: succeed(folder)))
+    trained = runs_trained(changed_by(folder, lambda: succeed(folder, *TO_THE_FRAMES)))
     assert {run.split("/")[2].split("-")[0] for run in trained} == {"asura", "vanilla"} and len(trained) == 2
 
 
 def test_a_new_seed_trains_that_seed_alone(folder: Path):
     write(folder, STUDY | {"seeds": [0, 1]})
-    trained = runs_trained(changed_by(folder, lambda: succeed(folder)))
+    trained = runs_trained(changed_by(folder, lambda: succeed(folder, "--until", "train")))
     assert len(trained) == 3 and all(run.endswith("/seed1") for run in trained)
 
 
 def test_more_examples_evaluate_again_and_train_nothing(folder: Path):
     write(folder, STUDY | {"evaluation": {"examples": 60}})
-    changed = changed_by(folder, lambda: succeed(folder))
+    changed = changed_by(folder, lambda: succeed(folder, *TO_THE_FRAMES))
     assert not runs_trained(changed)
     assert sum(path.endswith("evaluation.json") for path in changed) == 3
 
 
 def test_the_code_of_a_figure_redraws_figures_alone(folder: Path):
-    code = folder / "asura" / "reporting" / "curves.py"
+    code = folder / "asura" / "reporting" / "figures" / "curves.py"
     code.write_text(code.read_text() + "\n# changed\n")
     changed = changed_by(folder, lambda: succeed(folder))
     assert {path.split("/")[0] for path in changed} == {"figures", "logs", "report.html"}
@@ -85,7 +86,7 @@ def test_a_run_of_which_something_was_deleted_is_made_again(folder: Path, lost: 
     run = folder / "results" / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0"
     scores = (folder / "results" / "tiny" / "tidy" / "scores.csv").read_bytes()
     (run / lost).unlink() if lost else shutil.rmtree(run)
-    changed = changed_by(folder, lambda: succeed(folder))
+    changed = changed_by(folder, lambda: succeed(folder, *TO_THE_FRAMES))
     assert runs_trained(changed) == (set() if lost == "evaluation.json" else {"runs/phop/asura-n1-i2/seed0"})
     assert (folder / "results" / "tiny" / "tidy" / "scores.csv").read_bytes() == scores
 
@@ -110,16 +111,16 @@ def test_a_record_that_is_damaged_stops_every_run_until_it_is_deleted_and_then_i
         assert result.returncode != 0 and "cut short" in result.stderr + result.stdout
         assert "delete it to compute it again" in result.stderr + result.stdout
     record.unlink()
-    succeed(folder)
+    succeed(folder, *TO_THE_FRAMES)
     assert record.read_bytes() == content
 
 
 def test_a_training_that_runs_again_finds_its_result_and_leaves_it(folder: Path):
     run = folder / "results" / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0"
     record = (run / "training.json").read_bytes()
-    changed = changed_by(folder, lambda: succeed(folder, "--forcerun", "train"))
+    changed = changed_by(folder, lambda: succeed(folder, "--forcerun", "train", *TO_THE_FRAMES))
     assert "runs/phop/asura-n1-i2/seed0/train.log" in changed and (run / "training.json").read_bytes() == record
-    assert changed_by(folder, lambda: succeed(folder)) == set()
+    assert changed_by(folder, lambda: succeed(folder, *TO_THE_FRAMES)) == set()
 
 
 def test_partial_results_are_drawn_and_marked(folder: Path):

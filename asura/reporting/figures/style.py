@@ -283,7 +283,10 @@ def legend(figure: Figure, handles: list[Artist]) -> None:
 
 
 def write_figure(figure: Figure, path_stem: Path, note: str | None) -> None:
-    """Write .png, .svg and .pdf, with `note` over the figure; the same data give the same bytes."""
+    """Write .png, .svg and .pdf, with `note` over the figure; the same data give the same bytes.
+
+    The figure is laid out once, for the first of these, and the others have the same layout.
+    """
     if note:
         figure.suptitle(note.replace("$", r"\$"), color="firebrick", fontweight="bold", fontsize=10)
         for each in figure.legends:
@@ -291,3 +294,4 @@ def write_figure(figure: Figure, path_stem: Path, note: str | None) -> None:
     for form, settings in FORMS.items():
         with mpl.rc_context(LOOK):
             write_whole(Path(f"{path_stem}.{form}"), partial(figure.savefig, format=form, **settings))
+        figure.set_layout_engine("none")

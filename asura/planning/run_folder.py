@@ -1,0 +1,94 @@
+"""The folder of a run: names of its files, and whether they are what its settings lead to.
+
+Nothing here imports torch, so that a report can read thousands of runs without it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+
+from asura.common.errors import UserError
+from asura.common.files import checksum, read_sealed
+from asura.planning.training_settings import KEPT_BITS
+
+AnyRun = BaseModel | Mapping[str, Any]
+"""A `Run`, or the content of its run.json."""
+
+RECORDED = ("weights", "metrics", "tokenizer")
+"""Files of a run whose checksums stand in its record."""
+
+
+class RunFolder:
+    """Names of the files of a run: the settings come first, and each file is made from those before it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run = path / "run.json"
+        self.metrics = path / "metrics.jsonl"  # grows while training
+        self.checkpoint = path / "checkpoint.safetensors"  # only of a run that has not ended, or ran out of memory
+        self.earlier_checkpoint = path / "checkpoint.earlier.safetensors"  # the one before it
+        self.weights = path / "weights.safetensors"
+        self.record = path / "training.json"  # only of a run that has ended
+        self.evaluation = path / "evaluation.json"
+        self.tokenizer = path / "tokenizer.json"  # only of a run on text
+
+    def read_record(self) -> dict[str, Any]:
+        """What training left. Raises UserError where it has not ended."""
+        if not self.record.is_file():
+            raise UserError(f"{self.record}: no such file; the run has not been trained to its end")
+        return read_sealed(self.record)
+
+    def read_evaluation(self) -> dict[str, Any]:
+        """What evaluation left. Raises UserError where it is missing or damaged."""
+        return read_sealed(self.evaluation)
+
+    def read_record_of(self, run: AnyRun) -> dict[str, Any]:
+        """The record, which must be of these settings. Raises UserError."""
+        record = self.read_record()
+        if not is_record_of(run, record):
+            raise UserError(f"{self.record}: it is of other settings than {self.run.name}; train the run again")
+        return record
+
+    def damaged(self, record: Mapping[str, Any], names: Iterable[str] = RECORDED) -> Path | None:
+        """The first of these files that is missing, or without its checksum in the record."""
+        for name in names:
+            path: Path = getattr(self, name)
+            if record[name] != (checksum(path) if path.is_file() else None):
+                return path
+        return None
+
+    def check(self, record: Mapping[str, Any], names: Iterable[str] = RECORDED) -> None:
+        """Raises UserError where one of these files is missing, or without its checksum in the record."""
+        if path := self.damaged(record, names):
+            remedy = f"delete {self.record.name} to train again"
+            raise UserError(f"{path}: missing, or without the checksum in {self.record.name}; {remedy}")
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The lines of the metrics, less a last one that is being written. Raises UserError."""
+        try:
+            *lines, _ = self.metrics.read_text(encoding="utf-8").split("\n")
+            rows = [json.loads(line) for line in lines]
+            if not all(isinstance(row, dict) for row in rows):
+                raise ValueError("a line is no object")
+            return rows
+        except OSError as error:
+            raise UserError(f"{self.metrics}: it cannot be read ({error.strerror})") from None
+        except ValueError as error:
+            raise UserError(f"{self.metrics}: damaged ({error}); delete {self.record.name} to train again") from None
+
+
+def is_record_of(run: AnyRun, record: Mapping[str, Any]) -> bool:
+    """Whether what training left is of these settings."""
+    return record.get("run") == digest(run, record.get("start"), record.get("corpus"))
+
+
+def digest(run: AnyRun, start: str | None = None, corpus: str | None = None) -> str:
+    """SHA-256 of all that a run's result follows from: its settings, and checksums of first weights and corpus."""
+    settings = run.model_dump(mode="json") if isinstance(run, BaseModel) else run
+    training = {key: value for key, value in settings["training"].items() if key not in KEPT_BITS}
+    return sha256(to_json({**settings, "training": training}) + f"{start or ''}{corpus or ''}".encode()).hexdigest()
