@@ -35,9 +35,12 @@ def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     return snakemake(folder, *arguments, *options, capture_output=True, text=True)
 
 
-def snakemake(folder: Path, *arguments: str, **settings: Any) -> subprocess.CompletedProcess:
+def snakemake(
+    folder: Path, *arguments: str, checkout: Path | None = None, **settings: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in a folder, with the package of a copy of the workflow and not the one that is installed."""
     command = [sys.executable, "-m", "snakemake", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(folder)}  # the copy's package, not the one that is installed
+    environment = os.environ | {"PYTHONPATH": str(checkout or folder)}
     return subprocess.run(command, cwd=folder, env=environment, check=False, **settings)
 
 

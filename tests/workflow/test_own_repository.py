@@ -1,0 +1,97 @@
+"""The workflow used from another repository: as a module, with a study and ablations of its own."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from asura.verify import verify
+from tests.conftest import TINY
+from tests.workflow.conftest import copy_workflow, snakemake
+
+MODULE = """\
+configfile: "mine.yaml"
+
+
+module asura:
+    snakefile:
+        "{snakefile}"
+    config:
+        config
+
+
+use rule * from asura
+
+
+use rule train from asura with:
+    message:
+        "a training of mine"
+"""
+ABLATION = """\
+ABLATIONS["{name}"] = {{"asura": {{"mlp_width": [32, 16]}}}}
+
+
+rule ablation_{name}:
+    input:
+        ablation_results("{name}"),
+"""
+INLINE = {"inside": {"asura": {"mlp_width": [32, 16]}}}
+STUDY = TINY | {
+    "name": "mine",
+    "ablated": {"n": 1, "i": 2},
+    "ablations": ["beside", "elsewhere/away.smk", INLINE],
+}
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with a study and ablations, beside a checkout of the workflow."""
+    checkout = copy_workflow(tmp_path_factory.mktemp("own") / "checkout")
+    folder = checkout.parent / "mine"
+    for path, name in (("rules/ablations", "beside"), ("elsewhere", "away")):
+        (folder / path).mkdir(parents=True)
+        (folder / path / f"{name}.smk").write_text(ABLATION.format(name=name))
+    (folder / "mine.yaml").write_text(yaml.safe_dump(STUDY))
+    (folder / "Snakefile").write_text(MODULE.format(snakefile="../checkout/Snakefile"))
+    return folder
+
+
+def call(folder: Path, *arguments: str) -> str:
+    """The exit code of Snakemake in the repository, and what it says."""
+    checkout = folder.parent / "checkout"
+    done = snakemake(folder, *arguments, "--cores", "2", checkout=checkout, capture_output=True, text=True)
+    return f"{done.returncode}\n{done.stdout}{done.stderr}"
+
+
+def test_a_study_runs_as_a_module_with_its_own_ablations_and_rules(repository: Path, monkeypatch: pytest.MonkeyPatch):
+    planned = call(repository, "--dry-run")
+    assert planned.count(": a training of mine") == 3 and "train asura" not in planned
+    said = call(repository)
+    assert said.startswith("0\n"), said
+    assert "results/mine/report.html is ready" in said
+    results = repository / "results" / "mine"
+    assert {path.name for path in (results / "ablations").iterdir()} == {"beside", "away", "inside"}
+    monkeypatch.chdir(repository)
+    assert list(verify(results.relative_to(repository)))[-1].startswith("report.html holds")
+    assert "Nothing to be done" in call(repository, "--dry-run")
+
+
+def test_rules_say_what_they_do(repository: Path):
+    listed = call(repository, "--list")
+    assert "train (Train one model with one seed" in listed
+    assert {"ablation_beside", "ablation_away", "ablation_inside"} <= set(listed.split())
+    assert "ablation_guidance (" in listed
+
+
+def test_another_study_can_be_given_on_the_command_line(repository: Path):
+    (repository / "other.yaml").write_text(yaml.safe_dump(TINY | {"name": "other"}))
+    (repository / "Bare").write_text(MODULE.format(snakefile="../checkout/Snakefile").partition("\n")[2])
+    said = call(repository, "--snakefile", "Bare", "--configfile", "other.yaml", "--dry-run")
+    assert said.startswith("0\n") and "results/other/report.html" in said
+
+
+def test_an_include_is_refused_with_the_way_that_works(repository: Path):
+    (repository / "Including").write_text('include: "../checkout/Snakefile"\n')
+    said = call(repository, "--snakefile", "Including", "--configfile", "mine.yaml", "--dry-run")
+    assert said.startswith("1\n") and "Traceback" not in said
+    assert "module asura: snakefile" in said and "docs/extending.md" in said
