@@ -26,7 +26,7 @@ from asura.models.settings import Recursive
 
 
 class AsuraSettings(Recursive):
-    """ASURA (Gupta, 2025): recursion with a long skip and an iteration norm, and no other part of the recipe."""
+    """ASURA (Gupta, 2025): recursion with a long skip and an iteration norm, and no other part of `asura_full`."""
 
     architecture: Literal["asura"] = "asura"
     long_skip: Literal["none", "add", "concat", "concat_per_iteration"] = "concat_per_iteration"

@@ -65,13 +65,17 @@ def inline_ablations(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def ablation_files(config: Mapping[str, Any], folders: Iterable[Path]) -> list[Path]:
-    """The rule files of ablations: all that stand in folders, and those that a study lists by their paths."""
-    found = {path.resolve(): path for folder in folders for path in sorted(folder.glob("*.smk"))}
+    """The rule files of ablations: all that stand in folders, and those that a study lists by their paths.
+
+    Of files with the same name, the last is taken: a study replaces what stands in a folder, and a later folder what
+    stands in an earlier one. Raises UserError where a listed file does not exist.
+    """
     listed = [Path(entry) for entry in config.get("ablations", []) if is_ablation_file(entry)]
     for path in listed:
         if not path.is_file():
             raise UserError(f"ablations: {path}: no such file; paths start where snakemake is started")
-    return list(dict.fromkeys([*found, *(path.resolve() for path in listed)]))
+    found = [path for folder in folders for path in sorted(folder.glob("*.smk"))]
+    return list({path.stem: path.resolve() for path in [*found, *listed]}.values())
 
 
 def reported(plan: Plan, tasks: Collection[str]) -> Plan:

@@ -82,6 +82,9 @@ def test_ablations_are_found_by_name_by_path_and_within_the_study():
     study = workflow(ablations=entries)
     found = ablation_files(study.config, [Path("shipped"), Path("own"), Path("missing")])
     assert [path.stem for path in found] == ["one", "two", "three"]
+    Path("own/one.smk").write_text("")
+    replaced = ablation_files(study.config, [Path("shipped"), Path("own")])
+    assert [path.parent.name for path in replaced] == ["own", "own", "elsewhere"]
     assert study.listed == ["one", "three", "wider"]
     assert study.ablations == INLINE
     with pytest.raises(

@@ -62,7 +62,7 @@ def commands(page: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the repository with an environment and small studies."""
+    """A copy of the repository with an environment and small studies, two of which have run."""
     folder = copy_workflow(tmp_path_factory.mktemp("checkout") / "asura-checkout")
     for name in ("configs", "docs", "tests", "benchmarks"):
         shutil.copytree(ROOT / name, folder / name)
@@ -74,16 +74,16 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (environment / part.name).symlink_to(part)
     (environment / "installed").unlink(missing_ok=True)
     (environment / "installed").touch()
-    smoke = read_yaml(folder / "configs" / "smoke.yaml")
-    corpus = {"source": "files", "paths": ["texts/*.txt"], "vocabulary": 320, "held_out": 0.2}
     (folder / "texts").mkdir()
     for k, text in enumerate(TEXTS):
         (folder / "texts" / f"{k}.txt").write_text(text)
-    small = smoke | {"name": "default", "seeds": [0], "controls": []}
-    small["tasks"] = smoke["tasks"] | {"text": {"corpus": corpus, "length": 16}}
-    (folder / "configs" / "default.yaml").write_text(yaml.safe_dump(small))
-    ablations = smoke | {"name": "ablations", "seeds": [0], "controls": [], "ablated": {"n": 1, "i": 2}}
-    (folder / "configs" / "ablations.yaml").write_text(yaml.safe_dump(ablations))
+    corpus = {"source": "files", "paths": ["texts/*.txt"], "vocabulary": 320, "held_out": 0.2}
+    smoke = read_yaml(folder / "configs" / "smoke.yaml") | {"seeds": [0], "controls": [], "ablated": {"n": 1, "i": 2}}
+    with_text = smoke["tasks"] | {"text": {"corpus": corpus, "length": 16}}
+    for study in (smoke, smoke | {"name": "default", "tasks": with_text}, smoke | {"name": "ablations"}):
+        (folder / "configs" / f"{study['name']}.yaml").write_text(yaml.safe_dump(study))
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    run(folder, ["bash", "-e", "-c", "make study STUDY=configs/smoke.yaml; make study"])
     return folder
 
 
@@ -102,9 +102,7 @@ def test_every_documented_command_runs(page: Path, checkout: Path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block.text)
     if lines := commands(page):
-        # What a page says is done is done on another: its first lines make the environment and the results.
-        before = ["make study STUDY=configs/smoke.yaml", "make study"] if "results/" in "".join(lines) else []
-        run(checkout, ["bash", "-e", "-o", "pipefail", "-c", "\n".join([*before, *lines])])
+        run(checkout, ["bash", "-e", "-o", "pipefail", "-c", "\n".join(lines)])
     program = [block.text for block in blocks(page) if block.language == "python" and not block.file]
     program = [text for text in program if not is_left_out(text)]
     if program:
