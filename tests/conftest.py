@@ -103,6 +103,11 @@ def fault(request: pytest.FixtureRequest) -> Tell:
     return tell
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test begins first, so that no process of pytest-xdist waits for it at the end."""
+    items.sort(key=lambda item: item.name != "test_every_documented_command_runs")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """End with a table of the faults that were tried, if any were."""
     rows: dict[tuple[str, str], list[int]] = {}

@@ -29,6 +29,8 @@ LEFT_OUT = (
 """What no test can run. Every block and command that holds none of these words is run."""
 GATE = ("make test", "make lint", "make docs", "make faults", "make bench")
 """Commands that run this test, or take an hour; they are asked what they would do."""
+CHECKS = ("make ", "asura plan", "asura sample", "asura partial", "asura verify")
+"""Commands that have nothing to do, or find the same, where they are given a second time."""
 COMMANDS = r"(?:make|snakemake|asura|python|pip|cp|cd|mkdir|git|conda|\.) "
 
 
@@ -56,13 +58,13 @@ def is_left_out(text: str) -> bool:
 
 def commands(page: Path) -> list[str]:
     shell = "".join(block.text for block in blocks(page) if block.language == "bash").replace("\\\n", " ")
-    lines = [line for line in shell.splitlines() if line.strip() and not is_left_out(line)]
-    return [f"{line.split('#')[0]} --dry-run" if line.startswith(GATE) else line for line in lines]
+    lines = [line.split(" #")[0].rstrip() for line in shell.splitlines() if line.strip() and not is_left_out(line)]
+    return [f"{line} --dry-run" if line.startswith(GATE) else line for line in lines]
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the repository with an environment and small studies, two of which have run."""
+    """A copy of the repository with an environment and small studies."""
     folder = copy_workflow(tmp_path_factory.mktemp("checkout") / "asura-checkout")
     for name in ("configs", "docs", "tests", "benchmarks"):
         shutil.copytree(ROOT / name, folder / name)
@@ -83,30 +85,31 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for study in (smoke, smoke | {"name": "default", "tasks": with_text}, smoke | {"name": "ablations"}):
         (folder / "configs" / f"{study['name']}.yaml").write_text(yaml.safe_dump(study))
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
-    run(folder, ["bash", "-e", "-c", "make study STUDY=configs/smoke.yaml; make study"])
     return folder
 
 
-def run(folder: Path, command: list[str]) -> None:
+def run(folder: Path, page: Path, command: list[str]) -> None:
     path = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if not part.startswith(sys.prefix))
     environment = os.environ | {"PYTHONPATH": str(folder), "PATH": path}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    assert done.returncode == 0, f"{page.name}: {command[-1]}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_every_documented_command_runs(page: Path, checkout: Path):
-    for block in blocks(page):
-        if block.file:
-            path = checkout / block.file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(block.text)
-    if lines := commands(page):
-        run(checkout, ["bash", "-e", "-o", "pipefail", "-c", "\n".join(lines)])
-    program = [block.text for block in blocks(page) if block.language == "python" and not block.file]
-    program = [text for text in program if not is_left_out(text)]
-    if program:
-        run(checkout, [str(checkout / ".venv" / "bin" / "python"), "-c", "\n".join(program)])
+def test_every_documented_command_runs(checkout: Path):
+    """One test for all pages, since they share a folder. A check that an earlier page has run is not run again."""
+    checked: set[str] = set()
+    for page in PAGES:
+        for block in blocks(page):
+            if block.file:
+                path = checkout / block.file
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(block.text)
+        if lines := [line for line in commands(page) if line not in checked]:
+            run(checkout, page, ["bash", "-e", "-o", "pipefail", "-c", "\n".join(lines)])
+        checked |= {line for line in lines if line.startswith(CHECKS)}
+        texts = [block.text for block in blocks(page) if block.language == "python" and not block.file]
+        if program := "\n".join(text for text in texts if not is_left_out(text)):
+            run(checkout, page, [str(checkout / ".venv" / "bin" / "python"), "-c", program])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
