@@ -86,6 +86,24 @@ def test_a_run_is_trained_and_evaluated_by_hand(asura, study, tmp_path):
     assert asura("evaluate", out, "--examples", 40)[1] == output
 
 
+def test_a_run_in_a_study_is_evaluated_as_its_study_does_unless_told_where_to_write(asura, study, tmp_path):
+    from asura.common.yaml_file import read_yaml
+    from asura.planning.plan import prepare
+
+    prepare(read_yaml(study), tmp_path)
+    folder = tmp_path / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0"
+    asura("train", folder / "run.json", "--out", folder)
+    assert asura("evaluate", folder)[0] == 0
+    kept = (folder / "evaluation.json").read_bytes()
+    assert json.loads(kept)["made_of"]["examples"] == 50
+    assert asura("evaluate", folder, "--examples", 50)[0] == 0
+    said = refusal(asura("evaluate", folder, "--examples", 40, "--iterations", "trained"))
+    assert "another value of iterations, examples; leave that out" in said
+    assert asura("evaluate", folder, "--examples", 40, "--out", tmp_path / "other.json")[0] == 0
+    assert (folder / "evaluation.json").read_bytes() == kept
+    assert json.loads((tmp_path / "other.json").read_text())["made_of"]["examples"] == 40
+
+
 def test_a_run_is_exported_and_a_text_continued_by_hand(asura, corpus, tmp_path):
     tasks = {"text": {"corpus": corpus, "length": 8}}
     run = trained_folder(tmp_path / "run", tiny_run(tasks=tasks)).path

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from asura.cli.options import Processes, Threads
+from asura.common.errors import UserError
 
 
 def train(
@@ -38,23 +39,39 @@ def train(
 def evaluate(
     run: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained run.")],
     iterations: Annotated[
-        str, typer.Option(help="Up to which number: trained, up_to_twice or up_to_four_times.")
-    ] = "up_to_twice",
-    examples: Annotated[int, typer.Option(min=1, help="Examples of each split; of a text, windows.")] = 2560,
-    benchmarks: Annotated[str, typer.Option(help="Names of benchmarks for a model of text, with commas between.")] = "",
-    benchmarks_from: Annotated[str, typer.Option(help="Where their documents are: embedded or hub.")] = "embedded",
+        str | None, typer.Option(help="Up to which number: trained, up_to_twice or up_to_four_times.")
+    ] = None,
+    examples: Annotated[int | None, typer.Option(min=1, help="Examples of each split; of a text, windows.")] = None,
+    benchmarks: Annotated[
+        str | None, typer.Option(help="Names of benchmarks for a model of text, with commas between.")
+    ] = None,
+    benchmarks_from: Annotated[str | None, typer.Option(help="Where their documents are: embedded or hub.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The JSON file to write; evaluation.json in DIR by default.")] = None,
     threads: Threads = 1,
     processes: Processes = 1,
 ) -> None:
-    """Evaluate one trained run on every split and benchmark, at every number of iterations."""
+    """Evaluate one trained run on every split and benchmark, at every number of iterations.
+
+    Options that are not given are those of the study in whose results the run is.
+    """
     _spread(processes)
     from asura.common.validation import checked
     from asura.evaluation.evaluate import evaluate as evaluate_run
+    from asura.evaluation.evaluate import evaluation_in_study
     from asura.planning.study_settings import Evaluation
 
-    names = tuple(filter(None, benchmarks.split(",")))
-    given = {"iterations": iterations, "examples": examples, "benchmarks": names, "benchmarks_from": benchmarks_from}
-    rows = evaluate_run(run, checked(Evaluation, given, "evaluation"), threads)["rows"]
+    names = None if benchmarks is None else tuple(filter(None, benchmarks.split(",")))
+    options = {"iterations": iterations, "examples": examples, "benchmarks": names, "benchmarks_from": benchmarks_from}
+    given = {key: value for key, value in options.items() if value is not None}
+    in_study = evaluation_in_study(run)
+    settings = checked(Evaluation, (in_study or Evaluation()).model_dump() | given, "evaluation")
+    if in_study and settings != in_study and out is None:
+        changed = ", ".join(key for key in given if getattr(settings, key) != getattr(in_study, key))
+        raise UserError(
+            f"{run}: its study evaluates it with another value of {changed}; leave that out, or write the scores "
+            "elsewhere with --out FILE"
+        )
+    rows = evaluate_run(run, settings, threads, out)["rows"]
     for row in rows if _is_first() else []:
         typer.echo(
             f"{row.get('benchmark', row.get('split')):16} {row['iterations']:3} iterations  {row['metric']:12} "

@@ -8,11 +8,13 @@ import torch
 
 from asura.common.errors import UserError
 from asura.common.files import read_json, remove_leftovers, write_sealed
+from asura.common.validation import checked
 from asura.corpora.folders import data_folder, manifest_checksum
 from asura.evaluation.accuracy import task_rows
 from asura.evaluation.likelihood import text_rows
 from asura.models import build
 from asura.models.model import Model
+from asura.planning.plan import load
 from asura.planning.run_folder import RunFolder
 from asura.planning.runs import Run, read_run
 from asura.planning.study_settings import Evaluation
@@ -24,13 +26,31 @@ from asura.training.tensors import load_tensors
 TIMES = {"trained": 1, "up_to_twice": 2, "up_to_four_times": 4}
 
 
-def evaluate(path: Path, evaluation: Evaluation, threads: int = 1) -> dict[str, Any]:
+def evaluation_in_study(path: Path) -> Evaluation | None:
+    """The settings by which a study evaluates the run in this folder; None for a folder outside of a study's results.
+
+    Raises UserError where the folder holds no run, or the plan of the study is damaged.
+    """
+    run = read_run(RunFolder(path).run)
+    folder = path.resolve()
+    study = folder.parents[min(3, len(folder.parents) - 1)]
+    if study / run.folder != folder or not (study / "plan.json").is_file():
+        return None
+    plan = load(study / "plan.json")
+    return checked(Evaluation, plan.evaluation | {"benchmarks": plan.benchmarks_of(run.task_name)}, "evaluation")
+
+
+def evaluate(path: Path, evaluation: Evaluation, threads: int = 1, out: Path | None = None) -> dict[str, Any]:
     """Evaluate a trained run, or leave it alone if that has been done; one that failed has no rows.
+
+    The scores are written to `out`, by default the evaluation.json of the run.
 
     Raises UserError where the folder holds no trained run, or one of other settings, or its weights are damaged, and
     OSError where nothing can be written.
     """
     folder = RunFolder(path)
+    if out is not None:
+        folder.evaluation = out
     run = read_run(folder.run)
     record = folder.read_record_of(run)
     if evaluation.benchmarks and not isinstance(run.task, Text):
