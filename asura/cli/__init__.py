@@ -30,6 +30,7 @@ for command in (
     reports.ablation,
     reports.partial,
     studies.verify,
+    studies.prune,
     data.fetch,
     data.corpus,
     data.benchmark_documents,

@@ -71,6 +71,21 @@ def verify(results: StudyResults) -> None:
         typer.echo(held)
 
 
+def prune(
+    results: StudyResults,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete them; without this they are only listed.")] = False,
+) -> None:
+    """List the runs that no plan of a study contains any more, or delete them."""
+    import shutil
+
+    from asura.planning.prune import unplanned_runs
+
+    for folder in unplanned_runs(results):
+        if yes:
+            shutil.rmtree(folder)
+        typer.echo(f"{folder}: {'deleted' if yes else 'in no plan'}")
+
+
 def reference(
     to: Annotated[Path, typer.Option(help="Root of the repository.")] = Path(),
 ) -> None:
