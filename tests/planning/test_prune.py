@@ -26,5 +26,5 @@ def test_a_run_is_unplanned_once_neither_the_study_nor_an_ablation_contains_it(t
 
 
 def test_a_folder_without_a_plan_is_refused(tmp_path: Path):
-    with pytest.raises(UserError, match="it has no plan.json; give the results of a study"):
+    with pytest.raises(UserError, match=r"it has no plan\.json; give the results of a study"):
         unplanned_runs(tmp_path)
