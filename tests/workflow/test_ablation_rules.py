@@ -1,10 +1,8 @@
 """Ablations as rules: found without being listed, with a target of their own, and as part of a study."""
 
-import re
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from asura.common.errors import UserError
@@ -16,19 +14,6 @@ LEFT = {f"{name}.{form}" for name in ("table", "metrics") for form in ("csv", "m
     f"{name}.{form}" for name in ("figure", "iterations") for form in ("png", "svg", "pdf")
 }
 CELL = {"ablated": {"n": 1, "i": 2}}
-
-
-def test_the_example_of_the_readme_is_an_ablation(folder: Path):
-    (example,) = re.findall(r"```python\n(ABLATIONS\[.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (name,) = re.findall(r"rule ablation_(\w+):", example)
-    assert len(example.strip().splitlines()) <= 10
-    (folder / "rules" / "ablations" / f"{name}.smk").write_text(example)
-    write(folder, STUDY | CELL)
-    changed = changed_by(folder, lambda: succeed(folder, f"ablation_{name}"))
-    assert {Path(path).name for path in changed if path.startswith(f"ablations/{name}/")} >= LEFT
-    table = pd.read_csv(folder / "results" / "tiny" / "ablations" / name / "table.csv")
-    assert len(table) == 3 and table["pairs"].tolist() == [0, 1, 1]
-    assert not any(path.startswith(("tables/", "figures/")) for path in changed)
 
 
 def test_a_named_ablation_is_part_of_the_study_and_trains_nothing_twice(folder: Path, monkeypatch):

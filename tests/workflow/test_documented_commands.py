@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -31,6 +32,7 @@ GATE = ("make test", "make lint", "make docs", "make faults", "make bench")
 """Commands that run this test, or take an hour; they are asked what they would do."""
 CHECKS = ("make ", "asura plan", "asura sample", "asura partial", "asura verify")
 """Commands that have nothing to do, or find the same, where they are given a second time."""
+EXAMPLE = "rules/ablations/mlp_width.smk"
 COMMANDS = r"(?:make|snakemake|asura|python|pip|cp|cd|mkdir|git|conda|\.) "
 
 
@@ -110,6 +112,12 @@ def test_every_documented_command_runs(checkout: Path):
         texts = [block.text for block in blocks(page) if block.language == "python" and not block.file]
         if program := "\n".join(text for text in texts if not is_left_out(text)):
             run(checkout, page, [str(checkout / ".venv" / "bin" / "python"), "-c", program])
+
+    # The example of an ablation has left its table, which compares each model with the first.
+    (example,) = (block for block in blocks(ROOT / "docs" / "extending.md") if block.file == EXAMPLE)
+    assert len(example.text.strip().splitlines()) <= 12
+    table = pd.read_csv(checkout / "results" / "ablations" / "ablations" / "mlp_width" / "table.csv")
+    assert len(table) == 3 and table["pairs"].tolist() == [0, 1, 1]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
