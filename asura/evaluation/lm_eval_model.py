@@ -123,7 +123,7 @@ class IteratedLM(TemplateLM):
                 for t, z in enumerate(self.model.states(self._padded(rows), self.iterations)):
                     parts = zip(z[row, position].split(POSITIONS_AT_ONCE), target.split(POSITIONS_AT_ONCE), strict=True)
                     answers = torch.cat([self._answer(*part) for part in parts])
-                    result[t].index_add_(0, request, answers.double().cpu())
+                    result[t].index_add_(0, request, answers.cpu().double())
         return self._processes.total(result)[0]
 
     def _answer(self, z: Tensor, target: Tensor) -> Tensor:

@@ -1,7 +1,9 @@
 """Deep equilibrium model: the fixed point of a stack (Bai et al., 2019, arXiv 1909.01377), by the library torchdeq."""
 
 from collections.abc import Callable, Iterator
-from typing import Literal
+from contextlib import suppress
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -15,6 +17,8 @@ from asura.models.settings import Recursive
 
 FIRST = {"anderson": 3, "broyden": 2}
 """The first number of evaluations after which torchdeq's solver can tell its state; before it, f is just applied."""
+FINDS_IMAGE = {"anderson": True, "broyden": False}
+"""Whether the state that a solver has found is the image f(z) of its last step, or z itself."""
 BESIDES = {"anderson": 1, "broyden": 2}
 """Evaluations that are no step of the solver: those before its first one, and the last, of what it found."""
 
@@ -42,6 +46,70 @@ class DEQSettings(Recursive):
     """There is no progressive loss."""
 
 
+Found = tuple[Tensor, Tensor, Tensor]
+"""States (N, d), residuals and numbers of evaluations, both (N,)."""
+
+
+class _AllConverged(Exception):
+    """Every position has converged, so the solver need not go on."""
+
+
+class _Search:
+    """f as a solver evaluates it; keeps of each position, of N in (N, d), the state with the smallest residual.
+
+    The search of a position ends when its residual falls below the tolerance. Whatever the solver does afterwards for
+    the other positions changes neither its state nor its residual nor its number of evaluations.
+    """
+
+    def __init__(
+        self, f: Callable[[Tensor], Tensor], start: Tensor, solver: str, tolerance: float, keeps_all: bool = False
+    ) -> None:
+        self._f, self._tolerance, self._keeps_all, self._calls = f, tolerance, keeps_all, 0
+        self._first, self._finds_image = FIRST[solver], FINDS_IMAGE[solver]
+        self.state = start
+        self.residual = torch.full_like(start[:, 0], 1e8)
+        self.evaluations = torch.zeros_like(self.residual)
+        """That a position took, the last one of its state included; all so far, if it has not converged."""
+        self.found: list[Found] = []
+        """After each evaluation, if all are kept."""
+
+    def __call__(self, z: Tensor) -> Tensor:
+        image = self._f(z).to(z.dtype)
+        self._calls += 1
+        if self._calls >= self._first:
+            self._note(z, image)
+        return image
+
+    def _note(self, z: Tensor, image: Tensor) -> None:
+        residual = (image - z).norm(dim=1) / (image.norm(dim=1) + 1e-9)
+        running = self.residual >= self._tolerance
+        better = running & (residual < self.residual)
+        self.state = torch.where(better[:, None], image if self._finds_image else z, self.state).detach()
+        self.residual = torch.where(better, residual, self.residual)
+        self.evaluations = torch.where(running, self._calls + 1, self.evaluations)
+        if self._keeps_all:
+            self.found.append((self.state, self.residual, self.evaluations))
+        if (self.residual < self._tolerance).all():
+            raise _AllConverged
+
+
+def _search(
+    f: Callable[[Tensor], Tensor],
+    x0: Tensor,
+    max_iter: int,
+    tol: float,
+    solver: str,
+    keeps_all: bool = False,
+    **_: Any,
+) -> tuple[Tensor, list[Found], dict[str, Tensor]]:
+    """A solver for torchdeq in which every position is a problem of its own; `tol` is relative."""
+    search = _Search(f, x0, solver, tol, keeps_all)
+    with suppress(_AllConverged):
+        # With a tolerance of 0: where torchdeq itself would stop depends on the whole batch.
+        get_solver(solver)(search, x0, max_iter=max_iter, tol=0.0, stop_mode="rel")
+    return search.state, search.found, {"residual": search.residual, "evaluations": search.evaluations}
+
+
 class DEQ(Model):
     """z* = f(z*, e), f(z, e) = LN(B_n(… B_1(z + e))), with the implicit gradient (theorem 1).
 
@@ -64,6 +132,7 @@ class DEQ(Model):
         stop = {"f_tol": settings.tolerance, "b_tol": settings.tolerance, "f_stop_mode": "rel", "b_stop_mode": "rel"}
         # Backwards the problem is linear, and Broyden's method divides by zero where a position has no gradient.
         self._deq = get_deq(f_solver=settings.solver, b_solver="anderson", ift=True, b_max_iter=settings.i, **stop)
+        self._deq.f_solver = partial(_search, solver=settings.solver)
 
     def function(self, z: Tensor, e: Tensor) -> Tensor:
         """f(z, e), on (B, T, d)."""
@@ -91,12 +160,13 @@ class DEQ(Model):
             return
 
         def f(z: Tensor) -> Tensor:
-            return self.function(z.view_as(e), e).view_as(z)
+            return self.function(z.view_as(e).to(e.dtype), e).view_as(z)
 
-        start = torch.zeros_like(e).flatten(0, 1)
+        # In float32 at least, since torch.linalg solves nothing in half precision.
+        start = torch.zeros_like(e, dtype=torch.promote_types(e.dtype, torch.float32)).flatten(0, 1)
         if torch.is_grad_enabled():
             (z,), info = self._deq(f, start, solver_kwargs={"f_max_iter": limit - self._besides})
-            yield self._state(z, info["rel_lowest"], info["nstep"] + self._besides, e)
+            yield self._state(z, info["residual"], info["evaluations"], e)
         else:
             yield from self._solving(f, start, limit, e)
 
@@ -126,17 +196,12 @@ class DEQ(Model):
             yield self._state(z, residual, torch.full_like(residual, t), e)
         if limit <= first:
             return
-        solve = get_solver(self.settings.solver)
-        tell = list(range(first, limit))
-        _, found, info = solve(
-            f, start, max_iter=limit - self._besides, tol=self.settings.tolerance, stop_mode="rel", indexing=tell
-        )
-        residuals = info["rel_trace"].cummin(dim=1).values[:, 1:]
-        for t in tell:
-            place = min(t - first, len(found) - 1)
-            evaluations = torch.full_like(residuals[:, 0], first + place + 1)
-            yield self._state(f(found[place]), residuals[:, min(place, residuals.shape[1] - 1)], evaluations, e)
+        last = limit - self._besides
+        _, found, _ = self._deq.f_solver(f, start, max_iter=last, tol=self.settings.tolerance, keeps_all=True)
+        for t in range(first, limit):
+            z, residual, evaluations = found[min(t - first, len(found) - 1)]
+            yield self._state(f(z), residual, evaluations, e)
 
     @staticmethod
     def _state(z: Tensor, residual: Tensor, evaluations: Tensor, e: Tensor) -> State:
-        return z.view_as(e), residual.view(e.shape[:2]), evaluations.view(e.shape[:2])
+        return z.view_as(e).to(e.dtype), residual.view(e.shape[:2]), evaluations.view(e.shape[:2])

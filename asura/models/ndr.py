@@ -111,7 +111,7 @@ class Router(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         a = self.attention_norm(x + self.attention(x))
         data = self.data_norm(self.down(self.up(a).relu()))
-        return torch.lerp(x, data, self.gate(a))
+        return torch.lerp(x, data.to(x.dtype), self.gate(a).to(x.dtype))  # autocast gives them other types
 
 
 class NDR(Model):

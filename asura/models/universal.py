@@ -85,7 +85,8 @@ class Universal(Model):
 
     def iterate(self, state: State, t: int) -> State:
         """One pass through the stack; any number of them can be asked for."""
-        z = state[0] + coordinate_signal(state[0].shape[1], t, state[0].shape[2], state[0].device)
+        (z, *_) = state
+        z = z + coordinate_signal(z.shape[1], t, z.shape[2], z.device).to(z.dtype)
         for block in self.blocks:
             z = block(z)
         return self._halt(z, state) if self.halting else (z,)
@@ -108,7 +109,7 @@ class Universal(Model):
         if not self.halting:
             return state[0]
         z, mean, h, _, _ = state
-        return mean + (1 - h)[..., None] * z
+        return (mean + (1 - h)[..., None] * z).to(z.dtype)
 
     def penalty(self, state: State) -> Tensor | None:
         """The ponder cost."""

@@ -99,7 +99,7 @@ class Trainer:
     def measure(self) -> Metrics:
         """Metrics of the steps since the last call of `forget`; waits for the device."""
         training = self.run.training
-        window = torch.stack(self._window).double().cpu()
+        window = torch.stack(self._window).cpu().double()
         lost = (~window[:, [0, 3]].isfinite().all(1)).nonzero()
         loss, correct, asked = window[:, :3].sum(0).tolist()
         return Metrics(

@@ -1,0 +1,24 @@
+"""Small models: every architecture, and the parts of some that compute something else."""
+
+from asura.models import ARCHITECTURES, build
+from asura.models.model import Model
+
+VOCABULARY = 7
+VARIANTS: list[dict] = [
+    *({"architecture": name} for name in ARCHITECTURES),
+    {"architecture": "asura", "adapter": "lora"},
+    {"architecture": "asura_full", "adapter": "abba"},
+    {"architecture": "asura", "long_skip": "add", "block_norm": "per_iteration"},
+    {"architecture": "deq", "solver": "broyden"},
+    {"architecture": "ndr", "causal": False},
+    {"architecture": "universal", "halting": "act"},
+    {"architecture": "vanilla", "positions": "learned"},
+]
+
+
+def small(i: int = 4, **settings: object) -> Model:
+    """A model of one block, with i iterations if it iterates."""
+    architecture = ARCHITECTURES[str(settings["architecture"])][0]
+    return build(
+        {"n": 1, "width": 8, "heads": 2} | ({"i": i} if architecture.iterates() else {}) | settings, VOCABULARY
+    )
