@@ -3,6 +3,7 @@
 
 localrules:
     fetch,
+    corpus_sources,
 
 
 rule fetch:
@@ -20,6 +21,14 @@ rule fetch:
         "fetch {wildcards.package}"
     shell:
         "python -m asura fetch {wildcards.package:q} --to {params.to:q} > {log:q} 2>&1"
+
+
+rule corpus_sources:
+    """Note that a corpus is made from these files: the name of an empty file has the checksum of their content."""
+    output:
+        touch(STUDY.data / "corpora" / "{corpus}" / "sources-{digest}"),
+    message:
+        "the corpus {wildcards.corpus} is new, or its files have changed"
 
 
 rule corpus:

@@ -31,6 +31,7 @@ def corpus(
     from asura.common.files import read_json
     from asura.common.validation import checked, in_file
     from asura.corpora.prepare import prepare_corpus
+    from asura.corpora.skipped import Skipped
     from asura.tasks.text import Text
 
     with in_file(str(settings)):
@@ -38,6 +39,8 @@ def corpus(
     made = prepare_corpus(text.corpus, packages, settings.parent)
     for name, array in made["arrays"].items():
         typer.echo(f"{name:16} {array['shape'][0]:12,}")
+    if any(made.get("skipped", {}).values()):
+        typer.echo(Skipped(**made["skipped"]))
 
 
 def benchmark_documents(

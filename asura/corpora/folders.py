@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from asura.common.errors import UserError
-from asura.common.files import checksum
+from asura.common.files import read_json
 
 
 def data_folder() -> Path:
@@ -17,14 +17,24 @@ def data_folder() -> Path:
 
 
 def manifest_checksum(folder: Path) -> str:
-    """The checksum of a corpus: of its manifest, which holds those of all its files. Raises UserError."""
-    manifest = folder / "manifest.json"
-    if not manifest.is_file():
-        raise UserError(f"{manifest}: no such file; prepare the corpus first")
-    return checksum(manifest)
+    """The checksum of a corpus: of its settings, tokenizer and tokens, whatever they were made from. Raises UserError.
+
+    Manifests of earlier versions had nothing else, so it is the checksum that they had as files.
+    """
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; prepare the corpus first")
+    manifest = read_json(path)
+    content = {key: manifest.get(key) for key in ("made_of", "tokenizer", "arrays")}
+    return sha256(f"{json.dumps(content, indent=1)}\n".encode()).hexdigest()
 
 
 def corpus_folder(settings: Mapping[str, Any]) -> Path:
-    """Where a corpus of these settings, as they stand in JSON, is kept."""
+    """Where a corpus of these settings, as they stand in JSON, is kept.
+
+    Relative paths mean other files in each checkout, so where checkouts share the data folder, absolute ones count.
+    """
+    if "paths" in settings and not data_folder().resolve().is_relative_to(Path.cwd()):
+        settings = {**settings, "paths": [os.path.abspath(path) for path in settings["paths"]]}
     digest = sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return data_folder() / "corpora" / f"{settings['source']}-{digest[:12]}"

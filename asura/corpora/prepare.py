@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import asdict
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -13,8 +14,10 @@ from tokenizers import Tokenizer
 
 from asura.common.errors import UserError
 from asura.common.files import checksum, read_json, remove_leftovers, write_text, write_whole
-from asura.corpora.documents import documents
-from asura.corpora.settings import AnyCorpus
+from asura.corpora.documents import commit_of, documents
+from asura.corpora.settings import AnyCorpus, Files, Hub
+from asura.corpora.skipped import Skipped
+from asura.corpora.sources import is_of_its_sources, remove_other_stamps, sources_of
 from asura.corpora.tokenizers import end_of_text, gpt2, load, train_bpe
 from asura.corpora.tokens import ArrayWriter
 
@@ -35,14 +38,21 @@ def prepare_corpus(corpus: AnyCorpus, packages: Path, folder: Path) -> dict[str,
     made_of = corpus.model_dump(mode="json")
     if (folder / "manifest.json").is_file():
         manifest = read_json(folder / "manifest.json")
-        if manifest.get("made_of") == made_of:
+        if manifest.get("made_of") == made_of and is_of_its_sources(manifest, corpus):
             return manifest
+    fixed = corpus.model_copy(update={"revision": commit_of(corpus)}) if isinstance(corpus, Hub) else corpus
+    sources = sources_of(fixed, packages)
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
-    write_whole(folder / "tokenizer.json", lambda aside: _tokenizer(corpus, packages).save(str(aside)))
+    write_whole(folder / "tokenizer.json", lambda aside: _tokenizer(fixed, packages).save(str(aside)))
     tokenizer = load(folder / "tokenizer.json", corpus.tokens)
-    arrays = write_tokens(corpus, documents(corpus, packages), tokenizer, folder)
+    skipped = Skipped()
+    arrays = write_tokens(fixed, documents(fixed, packages, skipped), tokenizer, folder)
+    if sources_of(fixed, packages) != sources:
+        raise UserError("corpus: its files have changed while they were read; run the workflow again")
+    remove_other_stamps(folder, corpus)
     manifest = {"made_of": made_of, "tokenizer": checksum(folder / "tokenizer.json"), "arrays": arrays}
+    manifest |= {"sources": sources, "skipped": asdict(skipped)}
     write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
     return manifest
 
@@ -62,15 +72,21 @@ def write_tokens(
             _write(some, tokenizer, corpus, arrays, index)
         for split in SPLITS:
             if not index[split].rows:
-                raise UserError(
-                    f"corpus: no document is in the {split} split; give more documents, or another held_out"
-                )
+                count = sum(one.rows for one in index.values())
+                raise UserError(f"corpus: no document is in the {split} split, of {count} in all; {_remedy(corpus)}")
     return {array.path.stem: array.note for array in (*arrays.values(), *index.values())}
 
 
 def is_held_out(text: str, share: float) -> bool:
     """Whether a document is in the test split, of which this share of all documents is."""
     return int.from_bytes(sha256(text.encode()).digest()[:8]) < share * 2**64
+
+
+def _remedy(corpus: AnyCorpus) -> str:
+    """What gives a corpus documents in both splits."""
+    if isinstance(corpus, Files) and corpus.separator is None and any(".txt" in path for path in corpus.paths):
+        return "a .txt file is one document; set `separator` to cut it, or give more files"
+    return "give more documents, or another held_out"
 
 
 def _tokenizer(corpus: AnyCorpus, packages: Path) -> Tokenizer:

@@ -1,9 +1,9 @@
 """Settings of a corpus: where its documents come from, and how they are split into tokens."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from asura.common.validation import Settings
 from asura.corpora.folders import corpus_folder
@@ -65,14 +65,24 @@ class Hub(Corpus):
 
 
 class Files(Corpus):
-    """Local files. A .txt file is one document; a .jsonl or .parquet file has one document per row."""
+    """Local files. A `.txt` file is one document, or several between separators; a `.jsonl` or `.parquet` file has one
+    document per row. `.txt` and `.jsonl` files may be compressed (`.gz`, `.bz2`, `.xz`, `.zst`). Rows without text are
+    skipped and counted.
+    """
 
     source: Literal["files"]
     """Local files."""
     paths: list[str] = Field(min_length=1)
     """Files or patterns, for example `texts/*.jsonl`."""
     column: str = "text"
-    """Column of the text in .jsonl and .parquet files."""
+    """Column of the text in `.jsonl` and `.parquet` files."""
+    separator: str | None = Field(None, min_length=1)
+    """What separates the documents in a `.txt` file, for example `"\\n\\n"`; null if each file is one document."""
+
+    @model_serializer(mode="wrap")
+    def _without_later_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a default that an earlier version did not have, so that what it made keeps its folder."""
+        return {key: value for key, value in handler(self).items() if key != "separator" or value is not None}
 
 
 AnyCorpus = Annotated[Embedded | Hub | Files, Field(discriminator="source")]

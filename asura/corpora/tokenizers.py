@@ -83,7 +83,10 @@ def _parts(token: bytes, rank: int, ranks: dict[bytes, int]) -> list[bytes]:
 
 
 def load(path: Path, vocabulary: int) -> Tokenizer:
-    """Read a tokenizer, which must fit a model of this vocabulary. Raises UserError."""
+    """Read a tokenizer, which must fit a model of this vocabulary. An end-of-text token in a text is split as text.
+
+    Raises UserError.
+    """
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises Exception itself
@@ -95,4 +98,5 @@ def load(path: Path, vocabulary: int) -> Tokenizer:
             f"{path}: it has {tokenizer.get_vocab_size()} tokens, for a model of {vocabulary}, "
             f"and must have {END_OF_TEXT}; it is not the tokenizer of this corpus"
         )
+    tokenizer.encode_special_tokens = True  # as text, for only a corpus says where a document ends
     return tokenizer

