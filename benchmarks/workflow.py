@@ -44,8 +44,8 @@ def finish(folder: Path) -> int:
     study = folder / "results" / "thousand"
     runs = list(json.loads((study / "plan.json").read_text())["runs"])
     stages = [
-        [f"{run}/{name}" for run in runs for name in ("training.json", "weights.safetensors", "train.resources.tsv")],
-        [f"{run}/{name}" for run in runs for name in ("evaluation.json", "evaluate.resources.tsv")],
+        [f"{run}/{name}" for run in runs for name in ("training.json", "weights.safetensors")],
+        [f"{run}/evaluation.json" for run in runs],
     ]
     listed = subprocess.run(
         [sys.executable, "-m", "snakemake", "--dry-run", "--summary", "--configfile", "grid.yaml"],

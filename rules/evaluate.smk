@@ -9,8 +9,6 @@ rule evaluate:
         f"{STUDY.run}/evaluation.json",
     log:
         f"{STUDY.run}/evaluate.log",
-    benchmark:
-        f"{STUDY.run}/evaluate.resources.tsv"
     conda:
         "../environment.yml"
     threads: 1

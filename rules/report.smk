@@ -13,8 +13,6 @@ rule collect:
         f"{STUDY.folder}/plan.json",
         STUDY.of_every_run("training.json"),
         STUDY.of_every_run("evaluation.json"),
-        STUDY.of_every_run("train.resources.tsv"),
-        STUDY.of_every_run("evaluate.resources.tsv"),
         reporting_code("collect.py"),
     output:
         expand(f"{STUDY.folder}/tidy/{{frame}}.csv", frame=FRAMES),

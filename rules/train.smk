@@ -10,8 +10,6 @@ rule train:
         weights=update(f"{STUDY.run}/weights.safetensors"),
     log:
         f"{STUDY.run}/train.log",
-    benchmark:
-        f"{STUDY.run}/train.resources.tsv"
     retries: 2
     conda:
         "../environment.yml"

@@ -22,6 +22,7 @@ from asura.tasks.text import Text
 from asura.training.devices import prepare
 from asura.training.processes import Alone, joined
 from asura.training.tensors import load_tensors
+from asura.training.usage import Meter
 
 TIMES = {"trained": 1, "up_to_twice": 2, "up_to_four_times": 4}
 
@@ -65,8 +66,10 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1, out: Path | N
     remove_leftovers(path)
     with joined() as processes:
         device = prepare(threads)
+        meter = Meter(device)
         rows = list(_rows(folder, run, evaluation, device, processes)) if record["status"] == "finished" else []
-        result = {"made_of": made_of, "device": device.type, "rows": rows, "floors": _floors(run, evaluation)}
+        used = {"seconds": meter.seconds(), **meter.used(processes)}
+        result = {"made_of": made_of, "device": device.type, "rows": rows, "floors": _floors(run, evaluation), **used}
         processes.write(lambda: write_sealed(folder.evaluation, result))
     return folder.read_evaluation()
 

@@ -1,6 +1,6 @@
 """From the folders of runs to the tidy frames of a study."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from asura.planning.plan import Plan, load
 from asura.planning.run_folder import RunFolder, is_record_of
 from asura.reporting.frames import COLUMNS, HEADLINE_SPLIT, Results, tidy
 
-RULES = ("train", "evaluate")
-"""The rules whose benchmark files stand in the folder of a run."""
+USED: dict[str, Callable[[Iterable[float]], float]] = {"cpu_seconds": sum, "max_rss_mb": max, "max_device_mb": max}
+"""What a session of a training and an evaluation record, and how sessions add up. Records of 0.1.0 do not have it."""
 
 
 def collect(study: Path, partial: bool = False, plan_folder: Path | None = None) -> Results:
@@ -40,6 +40,7 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
             folder.check(record, ["metrics"])
             outcome = {name: record[name] for name in outcome}
             evaluation = read_evaluation_of(folder, record, run, plan)
+            rows["resources"] += [key | _training_used(record), key | _evaluation_used(evaluation)]
             floors |= evaluation["floors"]
             for score in evaluation["rows"]:
                 if benchmark := score.get("benchmark"):
@@ -50,7 +51,6 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
         rows["runs"] += _on_benchmarks(row | outcome, row["benchmarks"])
         if not partial or folder.metrics.is_file():
             rows["curves"] += [key | metrics for metrics in folder.read_metrics()]
-        rows["resources"] += [key | used for used in _resources(folder)]
     for row in rows["runs"]:
         if benchmark := row.get("benchmark"):
             row["metric"] = BENCHMARKS[benchmark].headline
@@ -118,22 +118,12 @@ def _is_as_asked(evaluation: dict[str, Any], record: dict[str, Any], run: Mappin
     return all(evaluation.get("made_of", {}).get(key) == value for key, value in asked.items())
 
 
-def _resources(folder: RunFolder) -> list[dict[str, Any]]:
-    """Snakemake's benchmark files, where a rule has made them; a training by hand has none.
+def _training_used(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What all sessions of a training used: the sum of their CPU seconds, and the peaks of their memory."""
+    known = {name: [session.get(name) for session in record["sessions"]] for name in USED}
+    used = {name: USED[name](values) for name, values in known.items() if values and None not in values}
+    return {"rule": "train", "seconds": record["seconds"], **used}
 
-    They tell of the last session of a training, which says itself how long all of them were.
-    """
-    used = []
-    for rule in RULES:
-        path = folder.path / f"{rule}.resources.tsv"
-        if path.is_file():
-            try:
-                row = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
-                measured = {"seconds": float(row["s"]), "max_rss_mb": float(row["max_rss"])}
-                measured |= {"cpu_seconds": float(row["cpu_time"])}
-            except (ValueError, LookupError):
-                raise UserError(f"{path}: it is no benchmark file of Snakemake, or cut short; delete it") from None
-            if rule == "train" and folder.record.is_file():
-                measured["seconds"] = folder.read_record()["seconds"]
-            used.append({"rule": rule} | measured)
-    return used
+
+def _evaluation_used(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    return {"rule": "evaluate"} | {name: evaluation.get(name) for name in ("seconds", *USED)}

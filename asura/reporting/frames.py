@@ -67,6 +67,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "seconds": "float64",
         "max_rss_mb": "float64",
         "cpu_seconds": "float64",
+        "max_device_mb": "float64",
     },
 }
 

@@ -104,16 +104,22 @@ def matching(results: Results) -> pd.DataFrame:
 
 
 def resources(results: Results) -> pd.DataFrame:
-    """What each model cost: mean seconds of a run by rule, peak memory, and the total of all its runs."""
+    """What each model cost: mean seconds of a run by rule, peaks of memory, and the total of all its runs.
+
+    A peak or a total is empty where it is not known of every run. Without runs on a device, its memory is no column.
+    """
     key = ["task", "label"]
     groups = results.resources.groupby(key)
     seconds = results.resources.pivot_table(index=key, columns="rule", values="seconds", aggfunc="mean")
     rules = ["train", "evaluate"]
     table = seconds.reindex(columns=rules).add_suffix("_seconds")
-    table["peak_memory_mb"] = groups["max_rss_mb"].max()
-    table["total_seconds"] = groups["seconds"].sum()
-    table["total_cpu_seconds"] = groups["cpu_seconds"].sum()
+    table["peak_memory_mb"] = groups["max_rss_mb"].max(skipna=False)
+    table["peak_device_mb"] = groups["max_device_mb"].max(skipna=False)
+    table["total_seconds"] = groups["seconds"].sum(skipna=False)
+    table["total_cpu_seconds"] = groups["cpu_seconds"].sum(skipna=False)
     table["runs"] = groups["seed"].nunique()
+    if table["peak_device_mb"].isna().all():
+        del table["peak_device_mb"]
     models = results.runs[key].drop_duplicates()
     return models.merge(table.reset_index(), on=key).rename(columns={"label": "model"})
 
@@ -157,6 +163,7 @@ FORMATS: dict[str, Callable[[float], str]] = {
     "total_seconds": _seconds,
     "total_cpu_seconds": _seconds,
     "peak_memory_mb": _count,
+    "peak_device_mb": _count,
 }
 
 

@@ -27,10 +27,11 @@ from asura.planning.runs import Run, is_folder_of
 from asura.training import checkpoints
 from asura.training.checkpoints import Checkpoint
 from asura.training.devices import describe, is_out_of_memory, prepare, refuse_neighbours
-from asura.training.processes import Alone, joined
+from asura.training.processes import ALONE, Alone, joined
 from asura.training.provenance import provenance
 from asura.training.tensors import load_tensors, save_tensors
 from asura.training.trainer import Metrics, Trainer
+from asura.training.usage import Meter
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 """What a cluster sends before it takes a machine away."""
@@ -135,7 +136,7 @@ class _Session:
         self.record: dict[str, Any] = {"sessions": [], "seconds": 0.0}
         self.metrics = b""  # as far as this training has come; the file may be that of another training of the run
         self.step = 0  # that is being taken
-        self.begun = self.saved = time.monotonic()
+        self.saved, self.meter = time.monotonic(), Meter(device)
 
     def go(self, received: list[int]) -> dict[str, Any]:
         try:
@@ -147,6 +148,7 @@ class _Session:
         except (MemoryError, RuntimeError) as error:
             if is_out_of_memory(error):
                 refuse_neighbours(self.device)
+                self._note_usage(ALONE)
                 self._write_end(OUT_OF_MEMORY, {})  # by whichever process it is: the others may be waiting for it
             elif self.processes.count == 1 or not self.folder.record.is_file():
                 raise
@@ -181,6 +183,11 @@ class _Session:
         about = {"device": describe(self.device), "threads": self.threads, "processes": self.processes.count}
         self.record["sessions"].append({"step": self.step, "time": _now(), **about, **provenance()})
 
+    def _note_usage(self, processes: Alone) -> None:
+        """What this session has used so far, in its entry of the record."""
+        if self.record["sessions"]:
+            self.record["sessions"][-1] |= self.meter.used(processes)
+
     def _train(self, received: list[int]) -> dict[str, Any]:
         trainer, training = self.trainer, self.run.training
         hidden = None if self.processes.first else True  # None: where nobody looks
@@ -213,6 +220,7 @@ class _Session:
         return time.monotonic() - self.saved > 60 * training.checkpoint_minutes
 
     def _save(self) -> None:
+        self._note_usage(self.processes)
         metrics = torch.from_numpy(np.frombuffer(self.metrics, np.uint8).copy())
         state = self.trainer.state() | {"metrics": metrics}
         checkpoint = Checkpoint(self.origin.identity, self.trainer.step, self._timed(), state)
@@ -220,6 +228,7 @@ class _Session:
         self.saved = time.monotonic()
 
     def _end(self, status: str, weights: Mapping[str, Tensor]) -> dict[str, Any]:
+        self._note_usage(self.processes)
         self.processes.write(lambda: self._write_end(status, weights))
         return self.folder.read_record()
 
@@ -266,7 +275,7 @@ class _Session:
         write_whole(self.folder.tokenizer, lambda aside: aside.write_bytes(source.read_bytes()))
 
     def _timed(self) -> dict[str, Any]:
-        return {**self.record, "seconds": self.record["seconds"] + time.monotonic() - self.begun}
+        return {**self.record, "seconds": self.record["seconds"] + self.meter.seconds()}
 
 
 @contextmanager

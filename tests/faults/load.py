@@ -12,16 +12,20 @@ STUDY = TINY | {"seeds": list(range(RUNS // 2)), "models": {"asura": {"n": 1, "i
 
 
 def seconds_of_runs(results: Path) -> tuple[float, float]:
-    """Seconds that training took, and that commands took in all; fails where a run was lost, or made twice."""
+    """Seconds of all trainings, and of all evaluations; fails where a run was lost, or made twice."""
     records = [read_json(path) for path in results.rglob("training.json")]
     assert len(records) == RUNS and all(len(record["sessions"]) == 1 for record in records)
     runs = pd.read_csv(results / "tidy" / "runs.csv")
     assert len(runs) == RUNS and not runs.duplicated(["label", "seed"]).any() and (runs["status"] == "finished").all()
-    used = sum(pd.read_csv(path, sep="\t")["s"].sum() for path in results.rglob("seed*/*.resources.tsv"))
-    return sum(record["seconds"] for record in records), used
+    evaluations = [read_json(path) for path in results.rglob("evaluation.json")]
+    return sum(record["seconds"] for record in records), sum(evaluation["seconds"] for evaluation in evaluations)
 
 
-def shares(training: float, used: float, seconds: float, rest: str) -> str:
+def shares(training: float, evaluation: float, seconds: float, rest: str) -> str:
     """What a run takes, in parts."""
-    parts = {"training": training, "starting twice and evaluation": used - training, rest: seconds - used}
+    parts = {
+        "training": training,
+        "evaluation": evaluation,
+        f"starting twice and {rest}": seconds - training - evaluation,
+    }
     return ", ".join(f"{part / RUNS:.1f} s {what}" for what, part in parts.items())

@@ -1,4 +1,5 @@
 import json
+import math
 import re
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from asura.reporting.frames import COLUMNS, Results, headline_by_model
 from asura.reporting.tables import TABLES
 from tests.conftest import ROOT, tiny_run
 
-BENCHMARK = "s h:m:s max_rss max_vms max_uss max_pss io_in io_out mean_load cpu_time"
+USED = {"cpu_seconds": 11.75, "max_rss_mb": 300.25, "max_device_mb": None}
 COST = {"n": 1, "i": 2, "parameters": 100, "flops_per_token": 6e2, "training_flops": 6e5, "tokens": 1000}
 MODELS: list[dict[str, Any]] = [
     {"label": label, "task": "NA", "architecture": label.split("-")[0]}
@@ -54,18 +55,21 @@ def plan_of(models: list[dict], seeds: list[int]) -> Plan:
 def write_run(folder: Path, value: float, status: str = "finished") -> None:
     folder.mkdir(parents=True)
     run = run_of(folder.parent.name, int(folder.name.removeprefix("seed")))
-    record = {"status": status, "step": 20 if status == "finished" else 7, "weights": "abc", "seconds": 13.75}
-    record |= {"run": digest(run)}
+    record: dict[str, Any] = {
+        "status": status,
+        "step": 20 if status == "finished" else 7,
+        "weights": "abc",
+        "seconds": 13.75,
+    }
+    record |= {"run": digest(run), "sessions": [USED]}
     rows = [SCORE | {"value": value}] if status == "finished" else []
-    evaluation = {"made_of": {"weights": "abc", "benchmarks": [], **ASKED}, "rows": rows, "floors": {}}
+    evaluation: dict[str, Any] = {"made_of": {"weights": "abc", "benchmarks": [], **ASKED}, "rows": rows, "floors": {}}
+    evaluation |= {"seconds": 0.9, **USED}
     write_sealed(folder / "evaluation.json", evaluation)
     losses = {10: value / 10, 20: None}  # as of a loss that is no number
     metrics = [{"step": step, "tokens": 50 * step, "loss": loss, "accuracy": value} for step, loss in losses.items()]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in metrics))
     write_sealed(folder / "training.json", record | {"metrics": checksum(folder / "metrics.jsonl")})
-    for rule, seconds in {"train": "12.5", "evaluate": "0.9"}.items():
-        used = [seconds, "0:00:12", "300.25", "9", "9", "9", "0.1", "-", "98", "11.75"]
-        (folder / f"{rule}.resources.tsv").write_text("\n".join("\t".join(r) for r in (BENCHMARK.split(), used)) + "\n")
 
 
 @pytest.fixture
@@ -127,7 +131,7 @@ def test_what_is_written_reads_back_as_it_was(study: Path, results: Results, emp
 
 def test_a_run_that_is_not_done_is_missing_in_partial_results(study: Path):
     unfinished = folder_of(study, "asura-n1-i2", 1)
-    for name in ("training.json", "evaluation.json", "evaluate.resources.tsv", "train.resources.tsv"):
+    for name in ("training.json", "evaluation.json"):
         (unfinished / name).unlink()
     with (unfinished / "metrics.jsonl").open("a") as file:
         file.write('{"step": 30, "tok')  # being written
@@ -157,10 +161,28 @@ def test_a_study_that_has_not_begun_has_partial_results(study: Path):
     assert all(len(make(nothing)) <= 4 for make in TABLES.values())
 
 
-def test_a_run_trained_by_hand_has_no_benchmark(study: Path):
-    for path in study.rglob("*.tsv"):
-        path.unlink()
-    assert collect(study).resources.empty
+def test_what_sessions_of_a_training_used_is_summed_and_of_memory_the_most(study: Path):
+    path = folder_of(study, "asura-n1-i2", 0) / "training.json"
+    sessions = [USED | {"cpu_seconds": 20.5, "max_device_mb": 7.5}, USED | {"max_rss_mb": 400, "max_device_mb": 9.5}]
+    write_sealed(path, read_sealed(path) | {"sessions": sessions})
+    used = collect(study).resources.iloc[0]
+    assert used[["cpu_seconds", "max_rss_mb", "max_device_mb"]].tolist() == [32.25, 400, 9.5]
+
+
+@pytest.mark.parametrize("sessions", [[{}], [USED, {}], []])
+def test_what_a_record_of_an_earlier_version_does_not_say_is_empty(sessions: list, study: Path):
+    folder = folder_of(study, "asura-n1-i2", 0)
+    write_sealed(folder / "training.json", read_sealed(folder / "training.json") | {"sessions": sessions})
+    evaluation = read_sealed(folder / "evaluation.json")
+    kept = {key: value for key, value in evaluation.items() if key not in ("seconds", *USED)}
+    write_sealed(folder / "evaluation.json", kept)
+    results = collect(study)
+    train, evaluate = results.resources.iloc[:2].to_dict("records")
+    assert train["seconds"] == 13.75 and math.isnan(train["cpu_seconds"]) and math.isnan(train["max_rss_mb"])
+    assert math.isnan(evaluate["seconds"]) and math.isnan(evaluate["cpu_seconds"])
+    table = TABLES["resources"](results).set_index("model")
+    assert table["total_cpu_seconds"].isna().tolist() == table["total_seconds"].isna().tolist() == [True, False]
+    assert table["train_seconds"].tolist() == [13.75, 13.75]
 
 
 def test_an_evaluation_of_other_weights_is_refused_and_in_partial_results_missing(study: Path):
@@ -188,7 +210,7 @@ def test_an_evaluation_of_fewer_examples_than_the_plan_asks_is_refused(study: Pa
 
 
 @pytest.mark.parametrize("partial", [False, True])
-@pytest.mark.parametrize("name", ["training.json", "evaluation.json", "train.resources.tsv"])
+@pytest.mark.parametrize("name", ["training.json", "evaluation.json"])
 def test_a_file_cut_short_is_named(name: str, partial: bool, study: Path):
     path = folder_of(study, "asura-n1-i2", 1) / name
     path.write_text(path.read_text()[:20])
@@ -210,12 +232,6 @@ def test_an_object_without_its_checksum_is_refused(name: str, content: dict, stu
 def test_metrics_that_are_not_those_of_the_record_are_refused(content: str, study: Path):
     (folder_of(study, "asura-n1-i2", 1) / "metrics.jsonl").write_text(content)
     with pytest.raises(UserError, match=r"metrics\.jsonl: missing, or without the checksum in training\.json; delete"):
-        collect(study)
-
-
-def test_a_benchmark_file_without_numbers_is_refused(study: Path):
-    (folder_of(study, "asura-n1-i2", 1) / "train.resources.tsv").write_text("s\tmax_rss\tcpu_time\nx\ty\tz\n")
-    with pytest.raises(UserError, match=r"train\.resources\.tsv: it is no benchmark file of Snakemake"):
         collect(study)
 
 

@@ -189,7 +189,8 @@ def test_two_processes_evaluate_a_task_to_the_numbers_of_one(tmp_path):
     alone = evaluate(tmp_path, asked)
     folder.evaluation.unlink()
     together(2, evaluate, tmp_path, asked)
-    assert folder.evaluation.is_file() and evaluate(tmp_path, asked) == alone
+    found = evaluate(tmp_path, asked)
+    assert folder.evaluation.is_file() and all(found[name] == alone[name] for name in ("made_of", "rows", "floors"))
 
 
 def evaluate_in_small_batches(path: Path, asked: Evaluation) -> None:
@@ -203,10 +204,11 @@ def test_two_processes_evaluate_a_text_to_the_numbers_of_one(corpus, tmp_path):
     folder = trained(run, tmp_path / "run", 1)
     folder.run.write_text(run.model_dump_json())
     evaluate_in_small_batches(folder.path, Evaluation())
-    alone = folder.evaluation.read_text()
+    alone = folder.read_evaluation()
     folder.evaluation.unlink()
     together(2, evaluate_in_small_batches, folder.path, Evaluation())
-    assert folder.evaluation.read_text() == alone
+    found = folder.read_evaluation()
+    assert all(found[name] == alone[name] for name in ("made_of", "rows", "floors"))
 
 
 def test_the_shares_of_a_batch_are_the_batch():
@@ -243,6 +245,7 @@ def test_a_command_of_several_processes_leaves_when_told_to_and_one_process_goes
     assert error.count("\n") == 1 and "stopped by SIGTERM; saved after step" in error
     resumed = trained(run, tmp_path, 1)
     first, second = resumed.read_record()["sessions"]
+    assert first["cpu_seconds"] > 0 and second["cpu_seconds"] > 0
     assert (first["processes"], second["processes"]) == (2, 1) and 10 <= second["step"] < 200
     alike(resumed, trained(run, tmp_path / "straight", 1), 1e-2)
 

@@ -73,6 +73,24 @@ def test_a_signal_saves_and_leaves_and_the_run_goes_on_to_the_same_bits(tmp_path
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+def test_each_session_records_what_it_used(tmp_path, monkeypatch):
+    def advance(trainer: Trainer) -> None:
+        begun = time.process_time()
+        while time.process_time() < begun + 0.05:
+            pass
+        original(trainer)
+
+    original = Trainer.advance
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "advance", advance)
+        stopped_after(5, tmp_path, patched)
+        record = train(tiny_run(), tmp_path)
+    first, second = record["sessions"]
+    assert 0.25 <= first["cpu_seconds"] < 5 and 0.35 <= second["cpu_seconds"] < 5  # 5 of the 12 steps, and 7
+    assert all(50 < session["max_rss_mb"] < 20_000 and session["max_device_mb"] is None for session in (first, second))
+    assert train(tiny_run(), tmp_path) == record
+
+
 def test_a_run_killed_at_random_moments_ends_with_the_same_bits(tmp_path):
     run = tiny_run({"steps": 400, "checkpoint_steps": 1, "log_steps": 7})
     assert start(run, tmp_path / "straight").wait() == 0
