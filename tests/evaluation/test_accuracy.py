@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from asura.common.randomness import generator
 from asura.evaluation.accuracy import accuracy, answers, exact_match, mean, task_rows
 from asura.models import build
 from asura.tasks.base import IGNORE
@@ -57,6 +58,22 @@ def test_rows_are_of_every_split_iteration_and_metric_on_the_same_examples():
     metrics = ("accuracy", "exact_match")
     assert keys == [(split, t, metric) for split in TASK.splits for t in (1, 2, 3) for metric in metrics]
     assert rows == list(task_rows(MODEL, TASK, 3, 100, CPU))
+
+
+def test_the_row_of_each_iteration_is_of_the_state_after_it():
+    settings = {"architecture": "universal", "n": 1, "i": 2, "width": 8, "heads": 2, "halting": "act"}
+    model = build(settings, TASK.vocabulary, seed=1).eval()
+    found = {
+        (row["split"], row["iterations"], row["metric"]): row["value"] for row in task_rows(model, TASK, 3, 100, CPU)
+    }
+    for name, split in TASK.splits.items():
+        tokens, targets = split.draw(100, generator("evaluation", name))
+        for t, state in enumerate(model.trajectory(tokens, 3), start=1):
+            right = (model.logits(model.read(state)).argmax(-1) == targets)[targets != IGNORE]
+            assert found[name, t, "accuracy"] == pytest.approx(right.double().mean().item())
+            halting = model.measures(state)["halting_iterations"].mean().item()
+            assert found[name, t, "halting_iterations"] == pytest.approx(halting)
+    assert all(found["test", 1, metric] != found["test", 2, metric] for metric in ("accuracy", "halting_iterations"))
 
 
 def test_the_default_number_of_examples_gives_a_standard_error_below_one_percent():
