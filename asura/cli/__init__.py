@@ -2,13 +2,13 @@
 
 import atexit
 import gc
-import os
 import sys
 
 import typer
 
 from asura.cli import data, reports, runs, studies
 from asura.common.errors import UserError
+from asura.common.world import world
 
 app = typer.Typer(
     help="A fair harness for the study of depth recursion in transformers.",
@@ -45,8 +45,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        # Each machine says what is wrong there.
-        sys.exit(f"asura: {error}" if os.environ.get("LOCAL_RANK", "0") == "0" else 1)
+        sys.exit(f"asura: {error}" if _is_first_here() else 1)
     except OSError as error:
         sys.exit(f"asura: {error.filename}: {error.strerror}" if error.filename else f"asura: {error}")
     except (MemoryError, RuntimeError) as error:
@@ -55,3 +54,11 @@ def main() -> None:
         if not is_out_of_memory(error):
             raise
         sys.exit(f"asura: out of memory: {' '.join(str(error).split())}")
+
+
+def _is_first_here() -> bool:
+    """Whether this process says what is wrong on its machine."""
+    try:
+        return world().local_rank == 0
+    except UserError:
+        return True

@@ -1,6 +1,5 @@
 """Commands about one run: train, evaluate, export, generate."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from asura.cli.options import Processes, Threads
 from asura.common.errors import UserError
+from asura.common.world import world
 
 
 def train(
@@ -22,7 +22,7 @@ def train(
     """Train one run, or resume it."""
     _spread(processes)
     from asura.planning.runs import read_run
-    from asura.training.loop import Stopped
+    from asura.training.loop import INTERRUPTED, Stopped
     from asura.training.loop import train as train_run
 
     settings = read_run(run)
@@ -32,6 +32,9 @@ def train(
         if _is_first():
             typer.echo(f"asura: {out}: {stopped}", err=True)
         raise typer.Exit(128 + stopped.number) from None
+    except KeyboardInterrupt:  # before the first step
+        typer.echo(f"asura: {out}: {INTERRUPTED}", err=True)
+        raise typer.Exit(130) from None
     if _is_first():
         typer.echo(f"{out}: {record['status']} at step {record['step']}")
 
@@ -107,7 +110,7 @@ def export(
 
 def _spread(processes: int) -> None:
     """Start this command on several processes, where they are asked for and torchrun has not, and end with it."""
-    if processes > 1 and "WORLD_SIZE" not in os.environ:
+    if world().size == 1 and processes > 1:
         from asura.training.processes import launch
 
         raise typer.Exit(launch(processes))
@@ -115,4 +118,4 @@ def _spread(processes: int) -> None:
 
 def _is_first() -> bool:
     """Whether this process speaks for all that share its work."""
-    return os.environ.get("RANK", "0") == "0"
+    return world().rank == 0

@@ -33,8 +33,11 @@ from asura.training.tensors import load_tensors, save_tensors
 from asura.training.trainer import Metrics, Trainer
 from asura.training.usage import Meter
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
-"""What a cluster sends before it takes a machine away."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+"""What Ctrl-C sends, and what a cluster sends before it takes a machine away."""
+
+INTERRUPTED = "stopped; start again to go on"
+"""What a person reads who has pressed Ctrl-C."""
 
 OUT_OF_MEMORY = "out of memory"
 """Status of a run whose memory did not suffice; it ends as one that diverged does, since it would do so again."""
@@ -45,7 +48,10 @@ class Stopped(Exception):
 
     def __init__(self, number: int, step: int) -> None:
         self.number = number
-        super().__init__(f"stopped by {signal.Signals(number).name}; saved after step {step}, to be resumed")
+        if number == signal.SIGINT:
+            super().__init__(f"{INTERRUPTED} (saved after step {step})")
+        else:
+            super().__init__(f"stopped by {signal.Signals(number).name}; saved after step {step}, to be resumed")
 
 
 def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from asura.common.errors import UserError
+from asura.common.world import REMEDY, World, world
 from asura.models.layers import Block
 from asura.models.model import Loss, Model
 from asura.models.settings import Recursive
@@ -28,6 +30,9 @@ Item = TypeVar("Item")
 Weights = Mapping[str, Tensor]
 States = Mapping[str, Mapping[str, Tensor]]
 """What optimisers keep of each parameter, by its name."""
+
+SECONDS_TO_MEET = 300
+"""Time that processes are given to find each other: of a WORLD_SIZE that was left over, the others never come."""
 
 SECONDS_TO_SAVE = 600
 """Time that processes are given to leave, once a signal has come."""
@@ -233,25 +238,36 @@ def _may_pass_over(model: Model) -> bool:
 def joined() -> Iterator[Alone]:
     """This process among those that torchrun has started, or alone.
 
-    Raises UserError where a machine has fewer accelerators than processes.
+    Raises UserError where the environment is no process's of several, where the others do not come, and where a machine
+    has fewer accelerators than processes.
     """
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+    here = world()
+    if here.size == 1:
         yield ALONE
         return
     backend = "gloo"
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     if accelerator and os.environ.get("ASURA_DEVICE") != "cpu":
-        wanted, there = int(os.environ["LOCAL_WORLD_SIZE"]), torch.accelerator.device_count()
+        wanted, there = here.local_size, torch.accelerator.device_count()
         if wanted > there:
             raise UserError(f"{wanted} processes on a machine with {there} {accelerator.type} devices; start {there}")
-        torch.accelerator.set_device_index(int(os.environ["LOCAL_RANK"]))
+        torch.accelerator.set_device_index(here.local_rank)
         backend = f"cpu:gloo,{accelerator.type}:{dist.get_default_backend_for_device(accelerator)}"
-    dist.init_process_group(backend)
-    processes = Several(dist.get_rank(), dist.get_world_size())
+    _meet(backend, here)
+    processes = Several(here.rank, here.size)
     try:
         yield processes
     finally:
         processes.leave()
+
+
+def _meet(backend: str, here: World) -> None:
+    try:
+        store, _, _ = next(dist.rendezvous("env://", timeout=timedelta(seconds=SECONDS_TO_MEET)))
+        dist.init_process_group(backend, store=store, rank=here.rank, world_size=here.size)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"WORLD_SIZE: found {here.size}, but they did not meet ({reason}); {REMEDY}") from None
 
 
 def launch(count: int) -> int:

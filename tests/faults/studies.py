@@ -31,7 +31,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "snakemake", FRAMES, "--cores", "2", "--configfile", "study.yaml", *arguments]
     environment = os.environ | {"PYTHONPATH": str(folder)}
     with (folder / "snakemake.log").open("w") as log:
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
 
 
 def frames(folder: Path) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Trainings and Snakemakes that are killed or told to leave: the study ends as one that nothing happened to."""
 
+import os
 import random
 import signal
 import subprocess
@@ -68,17 +69,36 @@ def test_a_training_killed_at_random_moments_ends_with_the_same_bits(tmp_path: P
     assert {path.name for path in folder.path.iterdir()} == {path.name for path in (tmp_path / "straight").iterdir()}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_training_that_is_told_to_leave_is_taken_up_again_by_itself(
     tmp_path: Path, running: subprocess.Popen, undisturbed: dict[str, str], number: int, fault: Tell
 ):
-    fault("SIGTERM or SIGUSR1", "it saves and exits within 10 s; Snakemake restarts it")
+    fault("SIGINT, SIGTERM or SIGUSR1 to a training", "it saves and exits within 10 s; Snakemake restarts it")
     wait_for(lambda: any(run.checkpoint.exists() for run in trainings(tmp_path).values()))
     training, run = next((each, run) for each, run in trainings(tmp_path).items() if run.checkpoint.exists())
     training.send_signal(number)
     training.wait(10)
     assert running.wait() == 0, (tmp_path / "snakemake.log").read_text()
     assert [session["step"] > 0 for session in run.read_record()["sessions"]] == [False, True]
+    assert frames(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize("whom", ["all", "Snakemake"])
+def test_after_ctrl_c_the_same_command_goes_on(
+    tmp_path: Path, running: subprocess.Popen, undisturbed: dict[str, str], whom: str, fault: Tell
+):
+    fault("Ctrl-C in the terminal of a Snakemake", "every training saves and exits; the same command goes on")
+    wait_for(lambda: trainings(tmp_path))
+    stopped = trainings(tmp_path)
+    if whom == "all":
+        os.killpg(running.pid, signal.SIGINT)
+    else:
+        running.send_signal(signal.SIGINT)
+    running.wait(60)
+    logs = [(run.path / "train.log").read_text() for run in stopped.values()]
+    done = call(tmp_path, FRAMES)
+    assert done.returncode == 0, done.stderr
+    assert all("asura: results/faults/runs/" in log and "stopped; start again to go on" in log for log in logs), logs
     assert frames(tmp_path) == undisturbed
 
 

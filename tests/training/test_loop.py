@@ -53,24 +53,32 @@ def test_a_folder_of_another_run_is_refused_and_left_as_it_was(tmp_path):
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_signal_saves_and_leaves_and_the_run_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (signal.SIGTERM, "stopped by SIGTERM; saved after step 7"),
+        (signal.SIGINT, r"stopped; start again to go on \(saved after step 7\)"),
+    ],
+)
+def test_a_signal_saves_and_leaves_and_the_run_goes_on_to_the_same_bits(number, said, tmp_path, monkeypatch):
     train(tiny_run(), tmp_path / "straight")
     steps = []
 
     def advance(trainer: Trainer) -> None:
         steps.append(trainer.step)
         if len(steps) == 7:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
         original(trainer)
 
     original = Trainer.advance
+    before = signal.getsignal(number)
     monkeypatch.setattr(Trainer, "advance", advance)
-    with pytest.raises(Stopped, match="SIGTERM; saved after step 7"):
+    with pytest.raises(Stopped, match=said):
         train(tiny_run(), tmp_path / "resumed")
     record = train(tiny_run(), tmp_path / "resumed")
     assert [session["step"] for session in record["sessions"]] == [0, 7] and steps == list(range(12))
     same_end(tmp_path / "resumed", tmp_path / "straight")
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(number) == before
 
 
 def test_each_session_records_what_it_used(tmp_path, monkeypatch):
@@ -110,14 +118,17 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bits(tmp_path):
     same_end(tmp_path / "killed", tmp_path / "straight")
 
 
-def test_sigterm_from_outside_exits_as_a_shell_expects(tmp_path):
+@pytest.mark.parametrize(
+    ("number", "said"), [(signal.SIGTERM, "stopped by SIGTERM"), (signal.SIGINT, "stopped; start again to go on")]
+)
+def test_a_signal_from_outside_exits_as_a_shell_expects(number, said, tmp_path):
     process = start(tiny_run({"steps": 100_000}), tmp_path)
     while not (tmp_path / "checkpoint.safetensors").exists():
         time.sleep(0.01)
-    process.terminate()
+    process.send_signal(number)
     _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 128 + signal.SIGTERM
-    assert "stopped by SIGTERM" in stderr and "Traceback" not in stderr
+    assert process.returncode == 128 + number
+    assert said in stderr and "Traceback" not in stderr
 
 
 def test_a_record_says_what_made_the_run_in_each_session(tmp_path, monkeypatch):
