@@ -32,9 +32,11 @@ def manifest_checksum(folder: Path) -> str:
 def corpus_folder(settings: Mapping[str, Any]) -> Path:
     """Where a corpus of these settings, as they stand in JSON, is kept.
 
-    Relative paths mean other files in each checkout, so where checkouts share the data folder, absolute ones count.
+    Relative paths mean other files in each checkout, so where checkouts share the data folder, the folder that they
+    count from is part of the name.
     """
-    if "paths" in settings and not data_folder().resolve().is_relative_to(Path.cwd()):
-        settings = {**settings, "paths": [os.path.abspath(path) for path in settings["paths"]]}
+    is_shared = not data_folder().resolve().is_relative_to(Path.cwd())
+    if is_shared and not all(os.path.isabs(path) for path in settings.get("paths", [])):
+        settings = {**settings, "read_from": str(Path.cwd())}
     digest = sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return data_folder() / "corpora" / f"{settings['source']}-{digest[:12]}"

@@ -51,8 +51,15 @@ def test_checkouts_that_share_a_data_folder_have_corpora_of_their_own(here, monk
     assert folders[0] != folders[1]
     assert made[0]["sources"] != made[1]["sources"]
     assert manifest_checksum(folders[0]) != manifest_checksum(folders[1])
-    absolute = settings().model_copy(update={"paths": [str(here / "two" / PATHS[0])]})
-    assert absolute.folder == settings().folder
+
+
+def test_absolute_paths_are_one_corpus_for_all_checkouts(here, monkeypatch):
+    corpus = settings().model_copy(update={"paths": [str(here / PATHS[0])]})
+    local = corpus.folder.name
+    monkeypatch.setenv("ASURA_DATA", str(here / "shared"))
+    (here / "one").mkdir()
+    monkeypatch.chdir(here / "one")
+    assert corpus.folder.name == local
 
 
 def test_a_folder_and_its_settings_are_what_they_were_before_later_keys(here):
@@ -173,7 +180,7 @@ def test_files_that_change_while_they_are_read_are_refused(here, monkeypatch):
         prepared(settings())
 
 
-def test_the_folder_of_other_sources_has_no_paths(here, monkeypatch):
+def test_the_folder_of_other_sources_is_the_same_for_all_checkouts(here, monkeypatch):
     embedded = Embedded(source="embedded").model_dump(mode="json")
     local = corpus_folder(embedded).name
     monkeypatch.setenv("ASURA_DATA", str(here.parent))

@@ -1,6 +1,7 @@
 """A study of text from its files to the report: corpus, models, tasks in its words, and what starts from what."""
 
 import json
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -48,6 +49,11 @@ def test_text_is_tokenised_once_and_its_runs_come_before_those_that_start_from_t
     assert (corpus / "train.npy").stat().st_mtime_ns == time
     held = list(verify(folder / "results" / "tiny"))
     assert "table and figures of the ablation pretrained_prior follow from its runs" in held
-    (folder / "texts.jsonl").write_text("".join(json.dumps({"text": text[::-1]}) + "\n" for text in TEXTS))
+    texts = folder / "texts.jsonl"
+    before = texts.stat().st_mtime
+    os.utime(texts)
+    assert changed_by(folder, lambda: succeed(folder)) == set()
+    texts.write_text("".join(json.dumps({"text": text[::-1]}) + "\n" for text in TEXTS))
+    os.utime(texts, (before - 1000, before - 1000))
     changed = changed_by(folder, lambda: succeed(folder, "--until", "evaluate"))
     assert runs_trained(changed) == trained  # of other texts now
