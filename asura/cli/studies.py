@@ -44,11 +44,11 @@ def sample(
     from asura.common.randomness import generator
     from asura.common.validation import checked, in_file, nearest
     from asura.common.yaml_file import read_yaml
-    from asura.planning.study import Study
+    from asura.planning.study import BESIDE_STUDY, Study
 
     config = read_yaml(study)
     with in_file(str(study)):
-        tasks = {named.name: named.task for named in checked(Study, config, "").named_tasks()}
+        tasks = {named.name: named.task for named in checked(Study, config, "", BESIDE_STUDY).named_tasks()}
         if task not in tasks:
             raise UserError(f"tasks: no such task{nearest(task, tasks)}")
         splits = tasks[task].splits

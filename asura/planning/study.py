@@ -26,6 +26,16 @@ from asura.tasks.text import Text
 LONGEST_LABEL = 200
 """Characters: a label is the name of a folder, and file systems allow 255 bytes."""
 
+MODEL_SETTINGS = {name for settings, _ in ARCHITECTURES.values() for name in settings.model_fields} - {"architecture"}
+BESIDE_TASK = {"model": MODEL_SETTINGS - {"n", "i"}, "training": Training.model_fields, "models": (), "written_as": ()}
+BESIDE_MODEL = {"training": Training.model_fields, "resources": Resources.model_fields}
+BESIDE_STUDY = {
+    "training": Training.model_fields,
+    "evaluation": Evaluation.model_fields,
+    "models.asura": MODEL_SETTINGS,
+}
+"""Where settings belong that are often written one level too high."""
+
 Control = Literal["iso_param", "iso_flop", "iso_both", "iso_recursion"]
 Paper = Annotated[str, Field(json_schema_extra={"enum": list(PAPERS)})]
 Added = TypeVar("Added", TaskEntry, ModelEntry)
@@ -131,6 +141,14 @@ class Study(Settings):
                 raise ValueError(f"{name} stands there twice; name each once")
         return entries
 
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _is_no_count(cls, seeds: Any) -> Any:
+        if isinstance(seeds, int):
+            many = f" or, for {seeds} seeds, [0, …, {seeds - 1}]" if seeds > 2 else ""
+            raise ValueError(f"found {seeds}; give a list of integers: [{seeds}]{many}")
+        return seeds
+
     @field_validator("seeds", "controls")
     @classmethod
     def _each_once(cls, values: list[Any]) -> list[Any]:
@@ -150,7 +168,10 @@ class Study(Settings):
         written_as = added.written_as
         if not isinstance(kind, str) or kind not in TASKS:
             raise UserError(f"{where}: no such task{nearest(kind, TASKS)}")
-        task = checked(TASKS[kind], settings, where)
+        for key in added.model:
+            if key not in MODEL_SETTINGS:
+                raise UserError(f"{where}.model.{key}: no such key{nearest(key, MODEL_SETTINGS)}")
+        task = checked(TASKS[kind], settings, where, BESIDE_TASK)
         if written_as is not None:
             kind, task = "written", Written(kind=kind, task=task, text=self._text(written_as, f"{where}.written_as"))
         return NamedTask(name, kind, task, added.model, added.training, added.models, written_as)
@@ -188,7 +209,7 @@ class Study(Settings):
             return  # a model that starts from a text is trained only on the tasks written in its words
         resources = added.resources
         for point in grid(settings, where):
-            model = checked(ARCHITECTURES[preset][0], {**self._shared(task), **point}, where)
+            model = checked(ARCHITECTURES[preset][0], {**self._shared(task), **point}, where, BESIDE_MODEL)
             if task.task.reads_its_answers and not model.causal:
                 raise UserError(f"{where}.causal: found false; {task.name} is read by causal models, set it to true")
             longest = max(split.sequence_length for split in task.task.splits.values())

@@ -109,9 +109,9 @@ def test_resources_are_those_of_the_model_for_its_controls_too_and_nothing_is_tr
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "version: found 2; input should be 1"),
+        ({"version": 2}, "version: found 2; give 1"),
         ({"task_kind": "fhop"}, "task_kind is no task: found 'fhop'; did you mean 'phop'"),
-        ({"model": {"architecture": "asurra"}}, "model: found"),
+        ({"model": {"architecture": "asurra"}}, "model.architecture: found"),
         ({"extra": 1}, "extra: no such key"),
     ],
 )

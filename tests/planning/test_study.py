@@ -1,13 +1,19 @@
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from asura.common.errors import UserError
+from asura.common.usual_names import USUAL_NAMES
 from asura.common.validation import checked
 from asura.common.yaml_file import read_yaml
+from asura.corpora.settings import Corpus
+from asura.models import ARCHITECTURES
 from asura.planning.plan import make
 from asura.planning.study import Study
+from asura.planning.training_settings import Training
+from asura.tasks import TASKS
 from tests.conftest import ROOT, TINY
 
 
@@ -70,7 +76,7 @@ BAD: dict[str, tuple] = {
     ),
     "misspelt training": ({"training": {"steps": 1, "batchs": 2}}, "training.batchs", "did you mean 'batch'"),
     "misspelt setting": ({"models": {"asura": {**ASURA, "long_skp": "add"}}}, "models.asura.long_skp", "'long_skip'"),
-    "wrong type": ({"training": {"steps": "many"}}, "training.steps: found 'many'", "valid integer"),
+    "wrong type": ({"training": {"steps": "many"}}, "training.steps: found 'many'; give an integer"),
     "no iterations": ({"models": {"asura": {"n": 1, "i": 0}}}, "models.asura.i: found 0", "greater than or equal to 1"),
     "iterations of vanilla": ({"models": {"vanilla": {"n": 1, "i": 2}}}, "models.vanilla.i: found 2"),
     "heads": ({"models": {"asura": {**ASURA, "heads": 3}}}, "models.asura", "width 8 with 3 heads", "divisible"),
@@ -111,8 +117,67 @@ BAD: dict[str, tuple] = {
         "models.asura.0.resources.slurm_partition: no such key",
     ),
     "no memory": ({"ablated": {"resources": {"mem_mb": 0}}}, "ablated.resources.mem_mb: found 0"),
+    "model's setting in a task": (
+        {"tasks": {"phop": {"hops": 1, "width": 32}}},
+        "tasks.phop.width: no such key here; write it as `model: {width: …}`",
+    ),
+    "rate in a task": ({"tasks": {"phop": {"lr": 1}}}, "tasks.phop.lr:", "write it as `training: {learning_rate: …}`"),
+    "neither of a task": (
+        {"tasks": {"phop": {"zzz": 1}}},
+        "allowed: alphabet, hops, length, model, models, supervision, training, written_as",
+    ),
+    "misspelt model of a task": ({"tasks": {"phop": {"model": {"widht": 1}}}}, "tasks.phop.model.widht", "'width'"),
+    "misspelt rate in a task": (
+        {"tasks": {"phop": {"learning_rat": 1}}},
+        "did you mean `training: {learning_rate: …}`?",
+    ),
+    "usual name of a rate": ({"training": {"steps": 1, "lr": 1}}, "training.lr", "did you mean 'learning_rate'?"),
+    "usual name of a batch": ({"training": {"steps": 1, "batch_size": 1}}, "did you mean 'batch'?"),
+    "usual name without a counterpart": (
+        {"training": {"steps": 1, "epochs": 1}},
+        "training.epochs: no such key: found 'epochs'; all",
+    ),
+    "usual name of blocks": ({"models": {"asura": {"layers": 1}}}, "models.asura.layers", "did you mean 'n'?"),
+    "rate in a model": (
+        {"models": {"asura": {**ASURA, "learning_rate": 1}}},
+        "models.asura.learning_rate: no such key here; write it as `training: {learning_rate: …}`",
+    ),
+    "memory in a model": ({"models": {"asura": {**ASURA, "mem_mb": 1}}}, "write it as `resources: {mem_mb: …}`"),
+    "rate in the study": ({"lr": 1}, "lr: no such key here; write it as `training: {learning_rate: …}`"),
+    "examples in the study": ({"examples": 1}, "write it as `evaluation: {examples: …}`"),
+    "blocks in the study": ({"n": 1}, "n: no such key here; write it as `models: {asura: {n: …}}`"),
+    "number for a list": (
+        {"tasks": {"addition": {"operands": 3}}},
+        "tasks.addition.operands: found 3; give a list of integers",
+    ),
+    "number for two": ({"training": {"steps": 1, "betas": 0.9}}, "betas: found 0.9; give a list of 2 numbers"),
+    "word for a list": (
+        {"controls": "iso_param"},
+        "controls: found 'iso_param'; give a list of 'iso_param', 'iso_flop'",
+    ),
+    "number of seeds": ({"seeds": 50}, "seeds: found 50; give a list of integers: [50] or, for 50 seeds, [0, …, 49]"),
+    "neither of two forms": (
+        {"models": {"asura": 3}},
+        "models.asura: found 3; give a mapping of settings or a list of mappings",
+    ),
+    "second form": ({"models": {"asura": [3]}}, "models.asura.0: found 3; give a mapping of settings"),
+    "source of a corpus": (
+        {"tasks": {"text": {"corpus": {"source": "x"}}}},
+        "tasks.text.corpus.source: found 'x'; give 'embedded', 'hub' or 'files'",
+    ),
+    "files of a corpus": (
+        {"tasks": {"text": {"corpus": {"source": "files", "paths": ["a"], "colum": "x"}}}},
+        "tasks.text.corpus.colum: no such key",
+        "did you mean 'column'?",
+    ),
     "task's training": ({"tasks": {"phop": {"training": {"step": 1}}}}, "tasks.phop.training.step"),
 }
+
+
+def test_every_usual_name_stands_for_a_setting():
+    places = [Study, Training, Corpus, *TASKS.values(), *(settings for settings, _ in ARCHITECTURES.values())]
+    names = {name for place in places for name in place.model_fields}
+    assert set(USUAL_NAMES.values()) <= names
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -124,6 +189,7 @@ def test_what_is_wrong_is_said_in_one_line(name: str):
     assert "\n" not in message
     for part in parts:
         assert part in message
+    assert not re.search(r"tuple|dict|\[str|\bint\b|input should", message)
 
 
 def test_what_is_missing_is_named():
