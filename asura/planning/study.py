@@ -4,17 +4,17 @@ configs/*.yaml ─ Study ─> Variant (task, model, training) ─ × seed ─> R
 """
 
 from collections.abc import Iterator, Mapping
-from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import Field, field_validator
 
 from asura.common.errors import UserError
 from asura.common.validation import LARGEST, Name, Settings, checked, mapping_at, nearest
 from asura.models import ARCHITECTURES
 from asura.models.model import LONGEST
 from asura.models.settings import Architecture
+from asura.planning.grid import differences, grid, plain
 from asura.planning.published import PAPERS
 from asura.planning.runs import Run, Seed
 from asura.planning.study_settings import EACH_ONCE, Ablated, Evaluation, ModelEntry, Resources, TaskEntry
@@ -248,7 +248,7 @@ class Study(Settings):
         usual = self._training((f"tasks.{task.name}", task.training))
         size = f"-n{model.n}" + (f"-i{model.i}" if kind.iterates() else "")
         differing = {**differences(model, preset), **differences(training, usual)}
-        label = model.architecture + size + "".join(f"+{key}={_plain(value)}" for key, value in differing.items())
+        label = model.architecture + size + "".join(f"+{key}={plain(value)}" for key, value in differing.items())
         if len(label) > LONGEST_LABEL:
             raise UserError(f"models.{model.architecture}: the label {label[:60]}… is longer than {LONGEST_LABEL}")
         return Variant(task, label, model, training, resources, start)
@@ -284,28 +284,3 @@ def _apart(kind: type[Added], entry: Mapping[str, Any], where: str) -> tuple[Add
     added = {key: value for key, value in entry.items() if key in kind.model_fields}
     settings = {key: value for key, value in entry.items() if key not in kind.model_fields}
     return checked(kind, added, where), settings
-
-
-def grid(entry: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
-    """Multiply out the settings that are given as lists; a list of numbers for `guidance` is one value."""
-    axes: dict[str, list[Any]] = {}
-    for key, value in entry.items():
-        is_axis = isinstance(value, list) and not (key == "guidance" and all(isinstance(v, float | int) for v in value))
-        axes[key] = value if is_axis else [value]
-        if not axes[key]:
-            raise UserError(f"{where}.{key}: an empty list makes an empty grid; name at least one value")
-        if any(axes[key].count(v) > 1 for v in axes[key]):
-            raise UserError(f"{where}.{key}: a value stands there twice, so two models would have one label")
-    for values in product(*axes.values()):
-        yield dict(zip(axes, values, strict=True))
-
-
-def differences(one: BaseModel, other: BaseModel) -> dict[str, Any]:
-    """What `one` says otherwise than `other`."""
-    usual = other.model_dump()
-    return {key: value for key, value in one.model_dump().items() if value != usual[key]}
-
-
-def _plain(value: Any) -> str:
-    """A setting's value as part of a folder's name."""
-    return ",".join(map(_plain, value)) if isinstance(value, tuple | list) else str(value).lower()

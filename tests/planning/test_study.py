@@ -6,7 +6,7 @@ import yaml
 
 from asura.common.errors import UserError
 from asura.common.usual_names import USUAL_NAMES
-from asura.common.validation import checked
+from asura.common.validation import Settings, checked
 from asura.common.yaml_file import read_yaml
 from asura.corpora.settings import Corpus
 from asura.models import ARCHITECTURES
@@ -175,7 +175,13 @@ BAD: dict[str, tuple] = {
 
 
 def test_every_usual_name_stands_for_a_setting():
-    places = [Study, Training, Corpus, *TASKS.values(), *(settings for settings, _ in ARCHITECTURES.values())]
+    places: list[type[Settings]] = [
+        Study,
+        Training,
+        Corpus,
+        *TASKS.values(),
+        *(settings for settings, _ in ARCHITECTURES.values()),
+    ]
     names = {name for place in places for name in place.model_fields}
     assert set(USUAL_NAMES.values()) <= names
 
