@@ -21,8 +21,8 @@ def train(
     """Train one run, or resume it."""
     _spread(processes)
     from asura.planning.runs import read_run
-    from asura.training.loop import INTERRUPTED, Stopped
     from asura.training.loop import train as train_run
+    from asura.training.signals import INTERRUPTED, Stopped
 
     settings = read_run(run)
     try:
