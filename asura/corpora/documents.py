@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from asura.common.caches import check_hub_cache
 from asura.common.errors import UserError
 from asura.common.validation import nearest
 from asura.corpora.packages import opened
@@ -89,6 +90,7 @@ def _rows(where: str, column: str, kind: str, **options: Any) -> Iterator[str]:
     except UserError:
         raise
     except Exception as error:
+        check_hub_cache()
         raise UserError(f"corpus {where}: it cannot be read ({_first_line(error)})") from None
 
 

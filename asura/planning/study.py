@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from pydantic import BaseModel, Field, field_validator
 
 from asura.common.errors import UserError
+from asura.common.names import refuse_one_folder
 from asura.common.validation import LARGEST, Name, Settings, checked, mapping_at, nearest
 from asura.models import ARCHITECTURES
 from asura.models.model import LONGEST
@@ -129,7 +130,14 @@ class Study(Settings):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"{name} stands there twice; name each once")
+        refuse_one_folder(names)
         return entries
+
+    @field_validator("tasks")
+    @classmethod
+    def _tasks_have_folders_of_their_own(cls, tasks: dict[str, Any]) -> dict[str, Any]:
+        refuse_one_folder(tasks)
+        return tasks
 
     @field_validator("seeds", "controls")
     @classmethod
