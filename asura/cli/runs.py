@@ -1,5 +1,7 @@
 """Commands about one run: train, evaluate, export, generate."""
 
+import atexit
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +36,8 @@ def train(
     except KeyboardInterrupt:  # before the first step
         typer.echo(f"asura: {out}: {INTERRUPTED}", err=True)
         raise typer.Exit(130) from None
+    finally:
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # nothing is left to be interrupted
     if _is_first():
         typer.echo(f"{out}: {record['status']} at step {record['step']}")
 
