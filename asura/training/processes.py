@@ -238,7 +238,7 @@ def _may_pass_over(model: Model) -> bool:
 def joined() -> Iterator[Alone]:
     """This process among those that torchrun has started, or alone.
 
-    Raises UserError where the environment contradicts itself, others do not come, or a machine has too few accelerators.
+    Raises UserError where the environment contradicts itself, others do not come, or a machine lacks accelerators.
     """
     here = world()
     if here.size == 1:
