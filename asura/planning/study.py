@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from pydantic import Field, field_validator
 
 from asura.common.errors import UserError
+from asura.common.names import refuse_one_folder
 from asura.common.validation import LARGEST, Name, Settings, checked, mapping_at, nearest
 from asura.models import ARCHITECTURES
 from asura.models.model import LONGEST
@@ -139,6 +140,7 @@ class Study(Settings):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"{name} stands there twice; name each once")
+        refuse_one_folder(names)
         return entries
 
     @field_validator("seeds", mode="before")
@@ -148,6 +150,12 @@ class Study(Settings):
             many = f" or, for {seeds} seeds, [0, …, {seeds - 1}]" if seeds > 2 else ""
             raise ValueError(f"found {seeds}; give a list of integers: [{seeds}]{many}")
         return seeds
+
+    @field_validator("tasks")
+    @classmethod
+    def _tasks_have_folders_of_their_own(cls, tasks: dict[str, Any]) -> dict[str, Any]:
+        refuse_one_folder(tasks)
+        return tasks
 
     @field_validator("seeds", "controls")
     @classmethod

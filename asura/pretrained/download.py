@@ -5,6 +5,7 @@ from typing import Any
 
 from huggingface_hub import snapshot_download
 
+from asura.common.caches import check_hub_cache
 from asura.common.errors import UserError
 from asura.pretrained.folder import CARD, CONFIG, TOKENIZER, WEIGHTS
 
@@ -15,5 +16,6 @@ def download(name: str, **options: Any) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=files, **options))
     except (OSError, ValueError) as error:
+        check_hub_cache()
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{name}: it is no folder, and the hub does not give such a model ({reason})") from None

@@ -2,11 +2,9 @@
 
 import json
 import math
-import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
@@ -29,29 +27,14 @@ from asura.training.checkpoints import Checkpoint
 from asura.training.devices import describe, is_out_of_memory, prepare, refuse_neighbours
 from asura.training.processes import ALONE, Alone, joined
 from asura.training.provenance import provenance
+from asura.training.signals import Stopped
+from asura.training.signals import signals as _signals
 from asura.training.tensors import load_tensors, save_tensors
 from asura.training.trainer import Metrics, Trainer
 from asura.training.usage import Meter
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-"""What Ctrl-C sends, and what a cluster sends before it takes a machine away."""
-
-INTERRUPTED = "stopped; start again to go on"
-"""What a person reads who has pressed Ctrl-C."""
-
 OUT_OF_MEMORY = "out of memory"
 """Status of a run whose memory did not suffice; it ends as one that diverged does, since it would do so again."""
-
-
-class Stopped(Exception):
-    """A signal asked training to leave, and it has saved its state."""
-
-    def __init__(self, number: int, step: int) -> None:
-        self.number = number
-        if number == signal.SIGINT:
-            super().__init__(f"{INTERRUPTED} (saved after step {step})")
-        else:
-            super().__init__(f"stopped by {signal.Signals(number).name}; saved after step {step}, to be resumed")
 
 
 def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None) -> dict[str, Any]:
@@ -71,6 +54,7 @@ def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None
         raise UserError(f"{path}: it is the folder of a run with other settings; give another folder")
     origin = _origin(run, start_from)
     if record := _result(origin, folder):
+        _tidy(folder, record["status"])
         return record
     remove_leftovers(path)
     with joined() as processes, _signals() as received:
@@ -123,6 +107,12 @@ def _result(origin: _Origin, folder: RunFolder) -> dict[str, Any] | None:
     print(f"asura: {wrong}; the run is trained again", file=sys.stderr, flush=True)
     folder.record.unlink(missing_ok=True)
     return None
+
+
+def _tidy(folder: RunFolder, status: str) -> None:
+    """Remove the checkpoints of a run that has ended; not of one that may go on with more memory."""
+    if status != OUT_OF_MEMORY:
+        checkpoints.remove(folder)
 
 
 class _Session:
@@ -248,8 +238,7 @@ class _Session:
             raise UserError(f"{self.folder.run}: it was changed during training; what was trained is not kept")
         if not self.folder.record.is_file() or self._ends_better(status, self.folder.read_record()):
             self._write_result(status, weights)
-        if status != OUT_OF_MEMORY:  # whose record may be deleted, to go on with more memory
-            checkpoints.remove(self.folder)
+        _tidy(self.folder, status)
 
     def _ends_better(self, status: str, record: Mapping[str, Any]) -> bool:
         is_of_this = record.get("run") == self.origin.identity
@@ -282,18 +271,6 @@ class _Session:
 
     def _timed(self) -> dict[str, Any]:
         return {**self.record, "seconds": self.record["seconds"] + self.meter.seconds()}
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collect signals while inside, in place of dying of them."""
-    received: list[int] = []
-    before = {number: signal.signal(number, lambda n, _: received.append(n)) for number in SIGNALS}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _append(log: BinaryIO, line: bytes) -> None:

@@ -238,8 +238,7 @@ def _may_pass_over(model: Model) -> bool:
 def joined() -> Iterator[Alone]:
     """This process among those that torchrun has started, or alone.
 
-    Raises UserError where the environment is no process's of several, where the others do not come, and where a machine
-    has fewer accelerators than processes.
+    Raises UserError where the environment contradicts itself, others do not come, or a machine lacks accelerators.
     """
     here = world()
     if here.size == 1:
@@ -266,8 +265,8 @@ def _meet(backend: str, here: World) -> None:
         store, _, _ = next(dist.rendezvous("env://", timeout=timedelta(seconds=SECONDS_TO_MEET)))
         dist.init_process_group(backend, store=store, rank=here.rank, world_size=here.size)
     except (ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"WORLD_SIZE: found {here.size}, but they did not meet ({reason}); {REMEDY}") from None
+        reason = f"they did not meet ({str(error).splitlines()[0]})"
+        raise UserError(f"WORLD_SIZE: found {here.size}, but {reason}; {REMEDY}") from None
 
 
 def launch(count: int) -> int:

@@ -1,6 +1,7 @@
 """A study whose trainings last some seconds, the workflow that runs it, and what it must come to."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -31,7 +32,20 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "snakemake", FRAMES, "--cores", "2", "--configfile", "study.yaml", *arguments]
     environment = os.environ | {"PYTHONPATH": str(folder)}
     with (folder / "snakemake.log").open("w") as log:
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=_hear_ctrl_c,
+        )
+
+
+def _hear_ctrl_c() -> None:
+    """Also where the tests run in the background of a shell, whose processes ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def frames(folder: Path) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from asura.common.errors import UserError
-from asura.planning.plan import prepare
+from asura.planning.plan import make, prepare
 from tests.conftest import TEXTS, TINY, Tell
 from tests.workflow.conftest import copy_workflow, snakemake, write
 
@@ -37,6 +37,29 @@ def test_a_name_that_is_none_is_refused_and_nothing_is_written(
     with pytest.raises(UserError):
         prepare(TINY | place(name), Path("results"))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("key", "study"),
+    [
+        ("tasks", {"tasks": {"A": {"task": "phop", **PHOP}, "a": {"task": "phop", **PHOP}}}),
+        ("ablations", {"ablations": [{"Depth": {"asura": {}}}, {"depth": {"asura": {}}}]}),
+        ("ablations", {"ablations": ["adapter", {"Adapter": {"asura": {}}}]}),
+    ],
+    ids=str,
+)
+def test_names_that_differ_only_in_case_are_refused(tmp_path: Path, key: str, study: dict, fault: Tell):
+    fault("names of tasks or ablations that differ only in case", "refused in one line: they may be one folder")
+    with pytest.raises(UserError, match=rf"{key}: .* differ only in case, .*; rename one"):
+        prepare(TINY | study, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_two_labels_of_a_task_differ_only_in_case():
+    entries = [{"n": 1, "i": 2, "long_skip": ["add", "concat"]}, {"n": [1, 2], "i": 3, "training": {"batch": 8}}]
+    labels = [row["label"] for row in make(TINY | {"models": {"asura": entries}, "controls": ["iso_param"]}).models]
+    assert len({label.lower() for label in labels}) == len(set(labels)) == len(labels)
+    assert all(label == label.lower() for label in labels)  # as they are made
 
 
 @pytest.mark.faults
