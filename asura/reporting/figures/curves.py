@@ -50,6 +50,11 @@ def iterations_at_evaluation(results: Results) -> Figure:
     tasks = [task for task in results.runs["task"].unique() if task in set(scores["task"])]
     rows = [(task, n) for task in tasks for n in sorted(scores[scores["task"] == task]["n"].unique())]
     columns = max(len(splits_of(scores, task)) for task in tasks)
+    every_model = scores.sort_values("order", kind="stable").drop_duplicates(["task", "label"])
+    models_of_rows = every_model.groupby(["task", "n"])["label"].apply(list)
+    some_models = [(task, label) for (task, _), labels in models_of_rows.items() for label in some(labels)]
+    if len(some_models) < len(every_model):
+        scores = scores[scores.set_index(["task", "label"]).index.isin(some_models)]
 
     figure, grid = panels(len(rows), columns, sharex=True, sharey="row")
     drawn = set()
@@ -71,6 +76,7 @@ def iterations_at_evaluation(results: Results) -> Figure:
         score_axis(row, results, task, splits)
         row[0].set_ylabel(f"{row[0].get_ylabel()}, $n = {n}$")
     label_outer(grid)
+    say_what_is_left_out(figure, some_models, every_model.index, "models")
     legend(figure, [*handles_of({name: look[name] for name in look if name in drawn}), *chance_handles(results), SEEDS])
     return figure
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Literal, NamedTuple
 
 import matplotlib as mpl
@@ -38,6 +39,7 @@ MOST_COLUMNS, MOST_WIDTH = 6, 26.0  # panels in a row, and inches
 MOST_PANELS = 36
 """Things that have a panel of their own in one figure; of more, some are drawn, and the figure says how many."""
 MOST_LINES = 60  # of a legend
+NOTE_LETTER = 0.08  # inches
 SIZE = 6.0  # points, of a marker
 NUMBERED = 9.0  # points, of a marker that holds a number
 LineStyle = Literal["-", "--", ":", "-."]
@@ -129,7 +131,8 @@ def some(items: Sequence[Any]) -> list[Any]:
 def say_what_is_left_out(figure: Figure, drawn: Sequence[Any], items: Sequence[Any], what: str) -> None:
     """Name, at the foot, how many of the items have been drawn, unless all have."""
     if len(drawn) < len(items):
-        figure.supxlabel(f"{len(drawn)} of {len(items)} {what} are drawn; tidy/ has the numbers of all", fontsize=9)
+        text = f"{len(drawn)} of {len(items)} {what} are drawn; tidy/ has the numbers of all"
+        figure.supxlabel(fill(text, int(figure.get_figwidth() / NOTE_LETTER)), fontsize=9)
 
 
 def hide(axes: np.ndarray) -> None:
