@@ -4,7 +4,12 @@ HERE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 
 with refusing():
     refuse_include(is_included=workflow.modifier.is_main_snakefile() and len(workflow.included_stack) > 2)
-    STUDY = StudyWorkflow(config, [str(path) for path in workflow.configfiles], is_job=workflow.remote_exec)
+    STUDY = StudyWorkflow(
+        config,
+        [str(path) for path in workflow.configfiles],
+        is_job=workflow.remote_exec,
+        overrides=workflow.config_settings.config,
+    )
     ABLATION_FILES = ablation_files(
         config, [HERE / "rules" / "ablations", Path(workflow.basedir, "rules", "ablations")]
     )

@@ -16,10 +16,12 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     from asura.common.yaml_file import read_yaml
     from asura.planning.ablations import listed_ablations
     from asura.planning.plan import make
+    from asura.planning.workflow import refuse_folders
 
     config = read_yaml(study)
     with in_file(str(study)):
         planned = make(config)
+        refuse_folders(planned.corpora)
     if as_json:
         typer.echo(json.dumps(list(planned.rows()), indent=1))
     else:

@@ -61,7 +61,7 @@ def mapping_at(value: Any, where: str) -> dict[str, Any]:
 
 def nearest(found: Any, allowed: Iterable[str]) -> str:
     """': found 'asurra'; did you mean 'asura'? Allowed: …', for a name that is none of `allowed`."""
-    names = sorted(allowed)
+    names = sorted({*allowed})
     close = _alike(found, names)
     guess = f"did you mean {close!r}? " if close else ""
     return f": found {short(found)}; {guess}allowed: {', '.join(names) or 'none'}"

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from asura.common.errors import UserError
@@ -24,7 +25,7 @@ from asura.planning.outputs import (
     TABLE_FORMATS,
     TABLES,
 )
-from asura.planning.plan import Plan, digest, load, prepare
+from asura.planning.plan import Plan, digest, load, make, prepare
 
 LEFT_BY_A_RUN = ("weights.safetensors", "training.json", "evaluation.json")
 
@@ -51,6 +52,15 @@ def refuse_include(is_included: bool) -> None:
         )
 
 
+def refuse_folders(corpora: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises UserError where a task's corpus names a folder in place of the files in it."""
+    for task, corpus in corpora.items():
+        for path in corpus.get("paths", []):
+            if Path(path).is_dir():
+                pattern = Path(path) / "*.txt"
+                raise UserError(f"tasks.{task}.corpus.paths: {path} is a folder; name its files, for example {pattern}")
+
+
 def is_locked(results: Path, study: Any) -> bool:
     """Whether a Snakemake that runs in this folder has files of the study locked."""
     locks = (lock.read_text(encoding="utf-8") for lock in Path(".snakemake", "locks").glob("*.lock"))
@@ -62,22 +72,31 @@ class StudyWorkflow:
 
     config: the study, as Snakemake has read it.
     study_files: the YAML files that it was read from; errors name them.
+    overrides: what the option --config changed in it; errors that the files alone do not have name the option.
     is_job: whether this process runs a job that another Snakemake submitted. Its plan is then read, never written.
 
     Raises UserError where the study is wrong, and OSError where its plan cannot be written.
     """
 
     def __init__(
-        self, config: Mapping[str, Any], study_files: list[str], is_job: bool = False, results: Path = Path("results")
+        self,
+        config: Mapping[str, Any],
+        study_files: list[str],
+        is_job: bool = False,
+        results: Path = Path("results"),
+        overrides: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.config = config
         self.results = results
         self.data = data_folder()
         self._source = ", ".join(study_files) or "the study"
         self._is_pinned = is_job or is_locked(results, config.get("name"))
-        for file in study_files:
-            read_yaml(Path(file))  # refuses what Snakemake's own reader accepts, such as a key given twice
+        self._overrides = overrides
+        # Our reader refuses what Snakemake's own accepts, such as a key given twice.
+        self._in_files = [read_yaml(Path(file)) for file in study_files]
         self.plan = self._load_plan()
+        with in_file(self._source):
+            refuse_folders(self.plan.corpora)
         self.inline_ablations = inline_ablations(config)
         self.ablations = dict(self.inline_ablations)
         """The models of each ablation, by its name; the files in rules/ablations add theirs."""
@@ -98,8 +117,10 @@ class StudyWorkflow:
         """The plan of the study. Where it is not pinned, it and its run.json files are written if they changed."""
         folder = self.results / str(self.config.get("name"))
         if not self._is_kept(folder):
-            with in_file(self._source):
+            try:
                 return prepare(self.config, self.results)
+            except UserError as error:
+                raise UserError(f"{self._source_of(error)}: {error}") from None
         plan = load(folder / "plan.json")
         if plan.digest != digest(self.config):
             print(
@@ -109,6 +130,16 @@ class StudyWorkflow:
             )
         return plan
 
+    def _source_of(self, error: UserError) -> str:
+        """Where a mistake stands: in the files, unless these alone do not have it."""
+        if not self._overrides or len(self._in_files) != 1:
+            return self._source
+        try:
+            make(self._in_files[0])
+        except UserError as other:
+            return self._source if str(other) == str(error) else "--config"
+        return "--config"
+
     def _is_kept(self, folder: Path) -> bool:
         return self._is_pinned and (folder / "plan.json").is_file()
 
@@ -116,7 +147,7 @@ class StudyWorkflow:
 
     def check_ablations(self) -> None:
         """Raises UserError where the study lists an ablation that is defined nowhere."""
-        with in_file(self._source):
+        with in_file("--config" if "ablations" in self._overrides else self._source):
             for name in self.listed:
                 if name not in self.ablations:
                     raise UserError(f"ablations: no file rules/ablations/{name}.smk{nearest(name, self.ablations)}")

@@ -165,6 +165,25 @@ def test_what_is_wrong_is_one_line():
         Path("nowhere/x").write_text("")
 
 
+def test_a_mistake_on_the_command_line_is_not_said_to_be_in_the_file():
+    Path("study.yaml").write_text(json.dumps(TINY))
+    for changes in ({"widht": 3}, {"width": 3}):
+        with pytest.raises(UserError, match=r"^--config: "):
+            StudyWorkflow(TINY | changes, ["study.yaml"], overrides=changes)
+    Path("study.yaml").write_text(json.dumps(TINY | {"widht": 3}))
+    with pytest.raises(UserError, match=r"^study\.yaml: widht"):
+        StudyWorkflow(TINY | {"widht": 3, "seeds": [1]}, ["study.yaml"], overrides={"seeds": [1]})
+    with pytest.raises(UserError, match=r"^--config: ablations: no file"):
+        StudyWorkflow(TINY | {"ablations": ["x"]}, [], overrides={"ablations": ["x"]}).check_ablations()
+
+
+def test_a_folder_among_the_files_of_a_corpus_is_refused():
+    Path("texts").mkdir()
+    text = {"corpus": {"source": "files", "paths": ["texts"], "vocabulary": 300}, "length": 8}
+    with pytest.raises(UserError, match=r"tasks\.text\.corpus\.paths: texts is a folder; .* texts/\*\.txt"):
+        workflow(tasks={"text": text})
+
+
 def test_published_numbers_are_a_table_of_studies_that_name_a_paper():
     assert (workflow().published_option, "published" in workflow().tables) == ([], False)
     study = workflow(published="gupta_2025")

@@ -13,7 +13,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from asura.reporting.figures import FIGURES, write_figures
+from asura.reporting.figures import FIGURES, style, write_figures
 from asura.reporting.figures.style import write_figure
 from asura.reporting.frames import CONTROLS, Results
 from tests.reporting.conftest import (
@@ -260,6 +260,57 @@ def test_names_beside_the_rows_of_heat_maps_do_not_touch(build, name: str):
     for column in (bars, [axes for axes in panels(figure) if axes.get_ylabel()]):
         boxes = [axes.yaxis.label.get_window_extent(renderer) for axes in column]
         assert len(boxes) > 1 and not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+
+
+def many_models(results: Results, count: int) -> Results:
+    """The one model of a study, as often as this, under labels of eight settings."""
+    settings = (
+        "long_skip=none+skip_init=zero+adapter=linear+block_norm=post+iteration_norm=none+learning_rate=0.1+batch=8"
+    )
+
+    def under(frame: pd.DataFrame, place: int) -> pd.DataFrame:
+        renamed = frame.assign(label=f"asura-n1-i4+width={place}+{settings}")
+        return renamed.assign(order=place) if "order" in frame else renamed
+
+    return Results(*(pd.concat([under(frame, place) for place in range(count)]) for frame in results))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_large_study_is_wrapped_and_the_figure_says_what_it_leaves_out(name: str, studies: dict[str, Results]):
+    figure = FIGURES[name](many_models(studies["one model"], 200))
+    width, height = figure.get_size_inches()
+    assert width <= 30 and height <= 100
+    says = "" if figure._supxlabel is None else " ".join(figure._supxlabel.get_text().split())
+    assert says.startswith("36 of 200") == (not name.startswith("score_against"))
+    (legend,) = figure.legends or [None]
+    assert legend is None or len(legend.get_texts()) <= 10
+
+
+def test_a_grid_of_many_blocks_is_wrapped(build: Callable, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(style, "MOST_COLUMNS", 2)
+    results = build([("asura", n, i) for n in (1, 2) for i in (1, 2)], seeds=(0,), diverged=())
+    shown = [axes for axes in FIGURES["learning_curves"](results).axes if axes.get_visible()]
+    assert [axes.get_title() for axes in shown] == [
+        *("asura-n1-i1", "asura-n1-i2", "", ""),
+        *("asura-n2-i1", "asura-n2-i2", "", ""),
+    ]
+    assert {axes.get_ylim() for axes in shown[:2]} == {axes.get_ylim() for axes in shown[4:6]}
+    monkeypatch.setattr(style, "MOST_COLUMNS", 1)
+    shown = FIGURES["score_against_flops"](results).axes
+    assert [axes.get_title() for axes in shown] == ["$n = 1$", "$n = 2$"]
+
+
+@pytest.mark.parametrize("name", ["grid", "train_against_evaluation_iterations", "learning_curves"])
+def test_long_titles_lie_over_no_panel_and_over_no_other(name: str, studies: dict[str, Results]):
+    figure = FIGURES[name](many_models(studies["one model"], 7))
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    titles = [axes.title.get_window_extent(renderer) for axes in panels(figure) if axes.get_title()]
+    assert len(titles) == 7
+    boxes = [axes.get_window_extent(renderer) for axes in panels(figure) if axes.get_visible()]
+    assert not any(title.overlaps(box) for title in titles for box in boxes)
+    assert not any(one.overlaps(other) for one, other in combinations(titles, 2))
+    assert min(box.height for box in boxes) > 0.5 * figure.dpi
 
 
 def test_a_heat_map_without_a_score_says_so(drawn: dict[str, Figure]):

@@ -1,5 +1,7 @@
 """Figures of one model over time: over iterations at evaluation, and over training."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -22,9 +24,12 @@ from asura.reporting.figures.style import (
     numbered_marker,
     panels,
     plain,
+    say_what_is_left_out,
     score_axis,
+    some,
     styled,
     styles,
+    wrapped,
 )
 from asura.reporting.frames import FAILURES, NOT_RECURSIVE, Results, members, primary_scores, splits_of
 from asura.reporting.statistics import mean_interval
@@ -45,6 +50,11 @@ def iterations_at_evaluation(results: Results) -> Figure:
     tasks = [task for task in results.runs["task"].unique() if task in set(scores["task"])]
     rows = [(task, n) for task in tasks for n in sorted(scores[scores["task"] == task]["n"].unique())]
     columns = max(len(splits_of(scores, task)) for task in tasks)
+    every_model = scores.sort_values("order", kind="stable").drop_duplicates(["task", "label"])
+    models_of_rows = every_model.groupby(["task", "n"])["label"].apply(list)
+    some_models = [(task, label) for (task, _), labels in models_of_rows.items() for label in some(labels)]
+    if len(some_models) < len(every_model):
+        scores = scores[scores.set_index(["task", "label"]).index.isin(some_models)]
 
     figure, grid = panels(len(rows), columns, sharex=True, sharey="row")
     drawn = set()
@@ -66,6 +76,7 @@ def iterations_at_evaluation(results: Results) -> Figure:
         score_axis(row, results, task, splits)
         row[0].set_ylabel(f"{row[0].get_ylabel()}, $n = {n}$")
     label_outer(grid)
+    say_what_is_left_out(figure, some_models, every_model.index, "models")
     legend(figure, [*handles_of({name: look[name] for name in look if name in drawn}), *chance_handles(results), SEEDS])
     return figure
 
@@ -99,27 +110,43 @@ def learning_curves(results: Results) -> Figure:
     table = table[table["label"].isin(curves["label"])]
     key = ["task", "label", "seed"]
     curves = curves.merge(results.runs[[*key, "status"]], on=key)
-    cells = list(table["cell"].unique())
+    every_cell = list(table["cell"].unique())
+    cells = some(every_cell)
+    table = table[table["cell"].isin(cells)]
 
-    figure, grid = panels(len(rows), len(cells), sharey="row", sharex="col")
-    for row, (task, quantity) in zip(grid, rows, strict=True):
+    wraps = wrapped(cells)
+    titles = [plain(cell) for cell in cells]
+    figure, grid = panels(len(wraps) * len(rows), len(wraps[0]), titles=titles, sharey="row", sharex="col")
+    for row, (cells_of_row, (task, quantity)) in zip(grid, product(wraps, rows), strict=True):
         run = results.runs[results.runs["task"] == task].iloc[0]
-        for axes, cell in zip(row, cells, strict=True):
+        hide(row[len(cells_of_row) :])
+        for axes, cell in zip(row, cells_of_row, strict=False):
             here = table[(table["task"] == task) & (table["cell"] == cell)]
             axes.set_visible(not here.empty)
             for member in here[::-1].itertuples():  # the cell itself over its controls
                 curve = curves[(curves["task"] == task) & (curves["label"] == member.label)]
                 _mean_over_seeds(axes, curve.dropna(subset=quantity), quantity, look[member.series])
             log_axis(axes, curves["tokens"], "training tokens")
-            if axes.get_subplotspec().is_first_row():
+            if (task, quantity) == rows[0]:
                 axes.set_title(plain(cell))
             if quantity == run["metric"]:
                 draw_chance(axes, run["chance"])
         row[0].set_ylabel(f"{plain(task)}\n{quantity}")
+    for first in range(len(rows)):
+        _same_limits(grid[first :: len(rows), 0])
     label_outer(grid)
+    say_what_is_left_out(figure, cells, every_cell, "models")
     drawn = {name: style for name, style in look.items() if name in set(table["series"])}
     legend(figure, [*handles_of(drawn), *chance_handles(results), *failure_handles(results)])
     return figure
+
+
+def _same_limits(rows: np.ndarray) -> None:
+    """Let rows that show the same quantity reach as far as each other, given the first panel of each."""
+    if len(rows) > 1:
+        lows, highs = zip(*(axes.get_ylim() for axes in rows), strict=True)
+        for axes in rows:
+            axes.set_ylim(min(lows), max(highs))
 
 
 def _mean_over_seeds(axes: Axes, curve: pd.DataFrame, quantity: str, style: Style) -> None:

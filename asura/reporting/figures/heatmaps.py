@@ -1,6 +1,7 @@
 """Figures that show a score over two settings as a heat map."""
 
 from collections.abc import Mapping
+from itertools import product
 from textwrap import fill
 
 import numpy as np
@@ -10,7 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from asura.reporting.figures.style import NOT_SCORED, empty_figure, panels, plain, styled
+from asura.reporting.figures.style import (
+    NOT_SCORED,
+    empty_figure,
+    hide,
+    panels,
+    plain,
+    say_what_is_left_out,
+    some,
+    styled,
+    wrapped,
+)
 from asura.reporting.frames import (
     CELL,
     HEADLINE_SPLIT,
@@ -28,6 +39,7 @@ from asura.reporting.statistics import mean_interval
 
 COLOURS = sns.color_palette("cividis", as_cmap=True)
 BLANK = "0.92"
+MOST_NUMBERS = 2000  # in one figure; where there would be more, the colours are all
 LABEL_WIDTH = 14  # characters that stand beside the bar of one row
 SIGNS = {"diverged": "†", "out of memory": "‡"}
 
@@ -41,12 +53,14 @@ def grid(results: Results) -> Figure:
     if not any(key in scores for key in zip(table["task"], table["label"], strict=True)):
         return empty_figure(NOT_SCORED)
     table["role"] = table["role"].replace(STUDY_MODEL, CELL)
-    rows = list(table[["task", "cell_family"]].drop_duplicates().itertuples(index=False, name=None))
+    every_row = list(table[["task", "cell_family"]].drop_duplicates().itertuples(index=False, name=None))
+    rows = some(every_row)
     roles = list(table["role"].unique())
     axis_n, axis_i = sorted(table["cell_n"].unique()), sorted(table["cell_i"].unique())
 
     width, height = max(1.5, 0.55 * len(axis_i) + 0.5), max(1.4, 0.5 * len(axis_n) + 0.7)
-    figure, axes_grid = panels(len(rows), len(roles), width, height, sharex=True, sharey=True)
+    titles = [plain(of_family) for _, of_family in rows]
+    figure, axes_grid = panels(len(rows), len(roles), width, height, titles, sharex=True, sharey=True)
     for row, (task, of_family) in zip(axes_grid, rows, strict=True):
         for axes, role in zip(row, roles, strict=True):
             means = pd.DataFrame(np.nan, index=axis_n, columns=axis_i)
@@ -62,6 +76,7 @@ def grid(results: Results) -> Figure:
             axes.set(xlabel="iterations $i$", ylabel=f"{plain(task)}\nblocks $n$")
             axes.label_outer()
     _finish(figure, axes_grid, results, [task for task, _ in rows])
+    say_what_is_left_out(figure, rows, every_row, "families of models")
     return figure
 
 
@@ -74,18 +89,25 @@ def train_against_evaluation_iterations(results: Results) -> Figure:
         return empty_figure(NOT_SCORED)
     scores = scores.assign(family=scores["label"].map(family)).sort_values("order", kind="stable")
     models = scores.groupby(["task", "family"], sort=False)
-    rows = [key for task in results.runs["task"].unique() for key, _ in models if key[0] == task]
+    every_row = [key for task in results.runs["task"].unique() for key, _ in models if key[0] == task]
+    rows = some(every_row)
     columns = sorted(scores["n"].unique())
     trained, evaluated = sorted(scores["i"].unique()), sorted(scores["iterations"].unique())
 
     width, height = max(1.8, 0.36 * len(evaluated) + 0.3), max(1.5, 0.33 * len(trained) + 0.6)
-    figure, axes_grid = panels(len(rows), len(columns), width, height, sharex=True, sharey=True)
-    for row, (task, of_family) in zip(axes_grid, rows, strict=True):
-        for axes, n in zip(row, columns, strict=True):
+    titles = [f"{plain(of_family)}, n = 1" for _, of_family in rows]
+    wraps = wrapped(columns, width)
+    rows_of_panels = list(product(wraps, rows))
+    shape = len(rows_of_panels), len(wraps[0])
+    numbered = len(rows) * len(columns) * len(trained) * len(evaluated) <= MOST_NUMBERS
+    figure, axes_grid = panels(*shape, width, height, titles, sharex=True, sharey=True)
+    for row, (columns_of_row, (task, of_family)) in zip(axes_grid, rows_of_panels, strict=True):
+        hide(row[len(columns_of_row) :])
+        for axes, n in zip(row, columns_of_row, strict=False):
             here = models.get_group((task, of_family)).query("n == @n")
             means = here.pivot_table(index="i", columns="iterations", values="value", aggfunc="mean")
             means = means.reindex(index=trained, columns=evaluated).astype(float)
-            texts = means.map(lambda mean: "" if np.isnan(mean) else f"{mean:.2f}")
+            texts = means.map(lambda mean: f"{mean:.2f}" if numbered and not np.isnan(mean) else "")
             _heat_map(axes, means, texts, score_range(results, task))
             for y, i in enumerate(trained):
                 if i in evaluated and not np.isnan(means.at[i, i]):
@@ -96,7 +118,8 @@ def train_against_evaluation_iterations(results: Results) -> Figure:
             axes.label_outer()
             if means.isna().all(axis=None):
                 axes.text(0.5, 0.5, "not in the study", transform=axes.transAxes, ha="center", va="center")
-    _finish(figure, axes_grid, results, [task for task, _ in rows])
+    _finish(figure, axes_grid, results, [task for _, (task, _) in rows_of_panels])
+    say_what_is_left_out(figure, rows, every_row, "families of models")
     return figure
 
 

@@ -1,6 +1,7 @@
 """Figures of the headline score: against iterations, parameters and training FLOPs."""
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 
 from asura.reporting.figures.style import (
     LINE_STYLES,
+    MOST_WIDTH,
     NOT_SCORED,
     NUMBERED,
     PANEL_WIDTH,
@@ -22,6 +24,7 @@ from asura.reporting.figures.style import (
     empty_figure,
     failure_handles,
     handles_of,
+    hide,
     label_outer,
     legend,
     line_handles,
@@ -31,6 +34,7 @@ from asura.reporting.figures.style import (
     score_axis,
     styled,
     styles,
+    wrapped,
 )
 from asura.reporting.frames import (
     NOT_RECURSIVE,
@@ -60,7 +64,7 @@ def score_against_iterations(results: Results) -> Figure:
         axes.set_xlim(-0.5, len(trained) - 0.5)
         axes.set_xlabel("trained iterations $i$")
 
-    width = max(PANEL_WIDTH, 0.16 * most * len(trained) + 0.5)
+    width = min(MOST_WIDTH, max(PANEL_WIDTH, 0.16 * most * len(trained) + 0.5))
     return _score_panels(results, table, decorate, numbered=False, width=width)
 
 
@@ -104,9 +108,11 @@ def _score_panels(
     line_styles = {family: LINE_STYLES[k % len(LINE_STYLES)] for k, family in enumerate(families)}
     tasks, columns = table["task"].unique(), sorted(of_cells["cell_n"].unique()) or [None]
 
-    figure, grid = panels(len(tasks), len(columns), width, sharey="row", sharex=True)
-    for row, task in zip(grid, tasks, strict=True):
-        for axes, n in zip(row, columns, strict=True):
+    wraps = wrapped(columns, width)
+    figure, grid = panels(len(wraps) * len(tasks), len(wraps[0]), width, sharey="row", sharex=True)
+    for row, (columns_of_row, task) in zip(grid, product(wraps, tasks), strict=True):
+        hide(row[len(columns_of_row) :])
+        for axes, n in zip(row, columns_of_row, strict=False):
             here = table[(table["task"] == task) & (table["reference"] | (table["cell_n"] == n))]
             axes.set_visible(not here.empty)
             lines = [line for _, line in here.groupby(["cell_family", "series"], sort=False)]
@@ -122,7 +128,7 @@ def _score_panels(
                 if numbered:
                     _number(axes, points, look[series])
             decorate(axes)
-            if n is not None and axes.get_subplotspec().is_first_row():
+            if n is not None and task == tasks[0]:
                 axes.set_title(f"$n = {n}$")
         score_axis(row, results, task)
     label_outer(grid)

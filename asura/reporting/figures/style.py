@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Literal, NamedTuple
 
 import matplotlib as mpl
@@ -33,6 +34,12 @@ LOOK = {
     "svg.hashsalt": "asura",  # without it the ids in an SVG are random
 }
 PANEL_WIDTH, PANEL_HEIGHT, LEGEND_WIDTH, LEGEND_LINE = 2.5, 2.3, 1.7, 0.16  # inches
+TITLE_LINE, TITLE_LETTER, TITLE_LINES = 0.14, 0.062, 3  # inches, and lines for which there is room
+MOST_COLUMNS, MOST_WIDTH = 6, 26.0  # panels in a row, and inches
+MOST_PANELS = 36
+"""Things that have a panel of their own in one figure; of more, some are drawn, and the figure says how many."""
+MOST_LINES = 60  # of a legend
+NOTE_LETTER = 0.08  # inches
 SIZE = 6.0  # points, of a marker
 NUMBERED = 9.0  # points, of a marker that holds a number
 LineStyle = Literal["-", "--", ":", "-."]
@@ -93,12 +100,39 @@ def styled(draw: Callable[[Results], Figure]) -> Callable[[Results], Figure]:
 
 
 def panels(
-    rows: int, columns: int, width: float = PANEL_WIDTH, height: float = PANEL_HEIGHT, **shared: Any
+    rows: int,
+    columns: int,
+    width: float = PANEL_WIDTH,
+    height: float = PANEL_HEIGHT,
+    titles: Sequence[str] = (),
+    **shared: Any,
 ) -> tuple[Figure, np.ndarray]:
-    """A figure with rows x columns axes of this size in inches, and room for a legend at its right."""
+    """A figure with rows x columns axes of this size in inches, larger under large titles, and room for a legend."""
+    lines = [title.split("\n") for title in titles]
+    height += TITLE_LINE * max([0, *(len(title) - TITLE_LINES for title in lines)])
+    width = max([width, *(TITLE_LETTER * len(line) for title in lines for line in title)])
     size = (columns * width + LEGEND_WIDTH, rows * height + 0.4)
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **shared)
+
+
+def wrapped(items: Sequence[Any], width: float = PANEL_WIDTH) -> list[Sequence[Any]]:
+    """The items by rows of as many panels of this width as a page shows."""
+    columns = max(1, min(len(items), MOST_COLUMNS, int(MOST_WIDTH / width)))
+    return [items[start : start + columns] for start in range(0, len(items), columns)]
+
+
+def some(items: Sequence[Any]) -> list[Any]:
+    """The items or, where they are too many for one figure, some of them at equal distances."""
+    places = np.linspace(0, len(items) - 1, min(len(items), MOST_PANELS)).round().astype(int)
+    return [items[place] for place in places]
+
+
+def say_what_is_left_out(figure: Figure, drawn: Sequence[Any], items: Sequence[Any], what: str) -> None:
+    """Name, at the foot, how many of the items have been drawn, unless all have."""
+    if len(drawn) < len(items):
+        text = f"{len(drawn)} of {len(items)} {what} are drawn; tidy/ has the numbers of all"
+        figure.supxlabel(fill(text, int(figure.get_figwidth() / NOTE_LETTER)), fontsize=9)
 
 
 def hide(axes: np.ndarray) -> None:
@@ -277,6 +311,11 @@ def line_handles(names: dict[str, LineStyle]) -> list[Artist]:
 
 def legend(figure: Figure, handles: list[Artist]) -> None:
     """At the right of all panels, where it hides nothing; the figure is made high enough for it."""
+    heights = np.cumsum([1 + str(handle.get_label()).count("\n") for handle in handles])
+    shown = int((heights <= MOST_LINES).sum())
+    if shown < len(handles):
+        rest = Line2D([], [], linestyle="none", label=f"and {len(handles) - shown} more")
+        handles = [*handles[:shown], rest]
     lines = sum(1 + str(handle.get_label()).count("\n") for handle in handles)
     figure.set_figheight(max(figure.get_figheight(), LEGEND_LINE * lines + 0.2))
     figure.legend(handles=handles, loc="outside right upper", fontsize=8)
