@@ -7,19 +7,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from asura.reporting.figures.legends import SEEDS, chance_handles, failure_handles, handles_of, legend
 from asura.reporting.figures.style import (
     FAILURE_MARKS,
     NOT_SCORED,
-    SEEDS,
     Style,
-    chance_handles,
     draw_chance,
     empty_figure,
-    failure_handles,
-    handles_of,
     hide,
     label_outer,
-    legend,
     log_axis,
     numbered_marker,
     panels,

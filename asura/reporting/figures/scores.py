@@ -9,25 +9,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from asura.reporting.figures.legends import SEEDS, chance_handles, failure_handles, handles_of, legend, line_handles
 from asura.reporting.figures.style import (
     LINE_STYLES,
     MOST_WIDTH,
     NOT_SCORED,
     NUMBERED,
     PANEL_WIDTH,
-    SEEDS,
     SIZE,
     Style,
-    chance_handles,
     draw_failures,
     draw_means,
     empty_figure,
-    failure_handles,
-    handles_of,
     hide,
     label_outer,
-    legend,
-    line_handles,
     log_axis,
     numbered_marker,
     panels,
