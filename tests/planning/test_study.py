@@ -1,5 +1,6 @@
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -175,7 +176,13 @@ BAD: dict[str, tuple] = {
 
 
 def test_every_usual_name_stands_for_a_setting():
-    places = [Study, Training, Corpus, *TASKS.values(), *(settings for settings, _ in ARCHITECTURES.values())]
+    places: list[Any] = [
+        Study,
+        Training,
+        Corpus,
+        *TASKS.values(),
+        *(settings for settings, _ in ARCHITECTURES.values()),
+    ]
     names = {name for place in places for name in place.model_fields}
     assert set(USUAL_NAMES.values()) <= names
 

@@ -280,10 +280,9 @@ def test_a_large_study_is_wrapped_and_the_figure_says_what_it_leaves_out(name: s
     figure = FIGURES[name](many_models(studies["one model"], 200))
     width, height = figure.get_size_inches()
     assert width <= 30 and height <= 100
-    says = "" if figure._supxlabel is None else " ".join(figure._supxlabel.get_text().split())
+    says = " ".join(figure.get_supxlabel().split())
     assert says.startswith("36 of 200") == (not name.startswith("score_against"))
-    (legend,) = figure.legends or [None]
-    assert legend is None or len(legend.get_texts()) <= 10
+    assert all(len(legend.get_texts()) <= 10 for legend in figure.legends)
 
 
 def test_a_grid_of_many_blocks_is_wrapped(build: Callable, monkeypatch: pytest.MonkeyPatch):
