@@ -46,7 +46,8 @@ def sample(
     from asura.common.randomness import generator
     from asura.common.validation import checked, in_file, nearest
     from asura.common.yaml_file import read_yaml
-    from asura.planning.study import BESIDE_STUDY, Study
+    from asura.planning.places import BESIDE_STUDY
+    from asura.planning.study import Study
 
     config = read_yaml(study)
     with in_file(str(study)):

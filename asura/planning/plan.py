@@ -105,7 +105,8 @@ def make(config: Mapping[str, Any]) -> Plan:
     """Check a study and plan it. Raises UserError, which names the key but not the file."""
     from asura.common.validation import checked
     from asura.planning.matching import controls
-    from asura.planning.study import BESIDE_STUDY, Study
+    from asura.planning.places import BESIDE_STUDY
+    from asura.planning.study import Study
 
     study = checked(Study, dict(config), "", BESIDE_STUDY)
     variants: dict[tuple[str, str], Variant] = {}

@@ -16,6 +16,7 @@ from asura.models import ARCHITECTURES
 from asura.models.model import LONGEST
 from asura.models.settings import Architecture
 from asura.planning.grid import differences, grid, plain
+from asura.planning.places import BESIDE_MODEL, BESIDE_TASK, MODEL_SETTINGS
 from asura.planning.published import PAPERS
 from asura.planning.runs import Run, Seed
 from asura.planning.study_settings import EACH_ONCE, Ablated, Evaluation, ModelEntry, Resources, TaskEntry
@@ -26,16 +27,6 @@ from asura.tasks.text import Text
 
 LONGEST_LABEL = 200
 """Characters: a label is the name of a folder, and file systems allow 255 bytes."""
-
-MODEL_SETTINGS = {name for settings, _ in ARCHITECTURES.values() for name in settings.model_fields} - {"architecture"}
-BESIDE_TASK = {"model": MODEL_SETTINGS - {"n", "i"}, "training": Training.model_fields, "models": (), "written_as": ()}
-BESIDE_MODEL = {"training": Training.model_fields, "resources": Resources.model_fields}
-BESIDE_STUDY = {
-    "training": Training.model_fields,
-    "evaluation": Evaluation.model_fields,
-    "models.asura": MODEL_SETTINGS,
-}
-"""Where settings belong that are often written one level too high."""
 
 Control = Literal["iso_param", "iso_flop", "iso_both", "iso_recursion"]
 Paper = Annotated[str, Field(json_schema_extra={"enum": list(PAPERS)})]

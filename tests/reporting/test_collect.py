@@ -21,7 +21,7 @@ from asura.reporting.frames import COLUMNS, Results, headline_by_model
 from asura.reporting.tables import TABLES
 from tests.conftest import ROOT, tiny_run
 
-USED = {"cpu_seconds": 11.75, "max_rss_mb": 300.25, "max_device_mb": None}
+USED: dict[str, Any] = {"cpu_seconds": 11.75, "max_rss_mb": 300.25, "max_device_mb": None}
 COST = {"n": 1, "i": 2, "parameters": 100, "flops_per_token": 6e2, "training_flops": 6e5, "tokens": 1000}
 MODELS: list[dict[str, Any]] = [
     {"label": label, "task": "NA", "architecture": label.split("-")[0]}
@@ -63,7 +63,8 @@ def write_run(folder: Path, value: float, status: str = "finished") -> None:
     }
     record |= {"run": digest(run), "sessions": [USED]}
     rows = [SCORE | {"value": value}] if status == "finished" else []
-    evaluation: dict[str, Any] = {"made_of": {"weights": "abc", "benchmarks": [], **ASKED}, "rows": rows, "floors": {}}
+    made_of = {"weights": "abc", "benchmarks": [], **ASKED}
+    evaluation: dict[str, Any] = {"made_of": made_of, "rows": rows, "floors": {}}
     evaluation |= {"seconds": 0.9, **USED}
     write_sealed(folder / "evaluation.json", evaluation)
     losses = {10: value / 10, 20: None}  # as of a loss that is no number

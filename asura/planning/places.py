@@ -1,0 +1,14 @@
+"""Where settings belong that are often written one level too high."""
+
+from asura.models import ARCHITECTURES
+from asura.planning.study_settings import Evaluation, Resources
+from asura.planning.training_settings import Training
+
+MODEL_SETTINGS = {name for settings, _ in ARCHITECTURES.values() for name in settings.model_fields} - {"architecture"}
+BESIDE_TASK = {"model": MODEL_SETTINGS - {"n", "i"}, "training": Training.model_fields, "models": (), "written_as": ()}
+BESIDE_MODEL = {"training": Training.model_fields, "resources": Resources.model_fields}
+BESIDE_STUDY = {
+    "training": Training.model_fields,
+    "evaluation": Evaluation.model_fields,
+    "models.asura": MODEL_SETTINGS,
+}
