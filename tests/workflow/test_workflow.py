@@ -112,7 +112,7 @@ def test_a_record_that_is_damaged_stops_every_run_until_it_is_deleted_and_then_i
         assert "delete it to compute it again" in result.stderr + result.stdout
     record.unlink()
     succeed(folder, *TO_THE_FRAMES)
-    assert record.read_bytes() == content
+    assert json.loads(record.read_bytes())["rows"] == json.loads(content)["rows"]
 
 
 def test_a_training_that_runs_again_finds_its_result_and_leaves_it(folder: Path):
