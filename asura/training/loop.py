@@ -27,8 +27,7 @@ from asura.training.checkpoints import Checkpoint
 from asura.training.devices import describe, is_out_of_memory, prepare, refuse_neighbours
 from asura.training.processes import ALONE, Alone, joined
 from asura.training.provenance import provenance
-from asura.training.signals import Stopped
-from asura.training.signals import signals as _signals
+from asura.training.signals import Stopped, signals
 from asura.training.tensors import load_tensors, save_tensors
 from asura.training.trainer import Metrics, Trainer
 from asura.training.usage import Meter
@@ -57,7 +56,7 @@ def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None
         _tidy(folder, record["status"])
         return record
     remove_leftovers(path)
-    with joined() as processes, _signals() as received:
+    with joined() as processes, signals() as received:
         device = prepare(threads, run.training.compile)
         return _Session(run, origin, folder, device, threads, processes).go(received)
 

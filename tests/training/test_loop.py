@@ -151,7 +151,7 @@ def test_a_record_says_what_made_the_run_in_each_session(tmp_path, monkeypatch):
 
 def test_a_checkpoint_of_other_settings_is_not_gone_on_from(tmp_path, monkeypatch):
     received: list[int] = [signal.SIGTERM]
-    monkeypatch.setattr(loop, "_signals", lambda: Always(received))
+    monkeypatch.setattr(loop, "signals", lambda: Always(received))
     with pytest.raises(Stopped):
         train(tiny_run(), tmp_path)
     received.clear()

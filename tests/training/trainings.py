@@ -58,7 +58,7 @@ def stopped_after(steps: int, path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             received.append(signal.SIGTERM)
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "_signals", lambda: Always(received))
+        patched.setattr(loop, "signals", lambda: Always(received))
         patched.setattr(Trainer, "advance", advance)
         with pytest.raises(Stopped):
             train(tiny_run(), path)
