@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from asura.common import randomness
 from asura.common.validation import LARGEST
 from asura.tasks.base import IGNORE, Batch, Task
+from asura.tasks.shared.depths import check_depths
 
 
 class TableLookup(Task):
@@ -40,10 +41,7 @@ class TableLookup(Task):
 
     @model_validator(mode="after")
     def _is_in_order(self) -> Self:
-        if self.shallowest > self.depth:
-            raise ValueError(f"shallowest must be at most depth, {self.depth}, found {self.shallowest}")
-        if self.extrapolate_to < self.depth:
-            raise ValueError(f"extrapolate_to must be at least depth, {self.depth}, found {self.extrapolate_to}")
+        check_depths(self.shallowest, self.depth, self.extrapolate_to)
         return self
 
     @property

@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 
 from asura.common import randomness
 from asura.tasks.base import IGNORE, Batch, Task
+from asura.tasks.shared.depths import check_depths
 
 CLOSE, PAD, OPERATOR = 10, 11, 12
 """Tokens after the ten digits; OPERATOR is the first of the operators."""
@@ -42,10 +43,7 @@ class Nested(Task):
 
     @model_validator(mode="after")
     def _is_in_order(self) -> Self:
-        if self.shallowest > self.depth:
-            raise ValueError(f"shallowest must be at most depth, {self.depth}, found {self.shallowest}")
-        if self.extrapolate_to < self.depth:
-            raise ValueError(f"extrapolate_to must be at least depth, {self.depth}, found {self.extrapolate_to}")
+        check_depths(self.shallowest, self.depth, self.extrapolate_to)
         return self
 
     @property
