@@ -7,7 +7,9 @@ from snakemake.utils import min_version
 from asura.corpora.packages import wheel
 from asura.planning.ablations import ablation_files
 from asura.planning.outputs import ABLATION_FIGURES, ABLATION_TABLES, FIGURES, FRAMES
-from asura.planning.workflow import StudyWorkflow, refuse_include, refusing, reporting_code
+from asura.planning.products import MADE_OF, REPORT
+from asura.planning.refusals import refuse_include, refusing
+from asura.planning.workflow import StudyWorkflow
 
 min_version("9.27")
 
@@ -20,6 +22,7 @@ report: "rules/captions/study.rst"
 
 
 include: "rules/common.smk"
+include: "rules/plan.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
@@ -33,9 +36,17 @@ for path in ABLATION_FILES:
 
 with refusing():
     STUDY.check_ablations()
+    STUDY.say_what_stands()
 
 
 include: "rules/report.smk"
+
+
+onstart:
+    # Only now is it known which trainings are forced, and that this is no dry run.
+    for job in workflow.dag.needrun_jobs():
+        if job.rule.name == "train" and workflow.dag.reason(job).forced:
+            STUDY.forget(job.output.record)
 
 
 rule all:
@@ -43,8 +54,10 @@ rule all:
     default_target: True
     input:
         rules.report.output,
-        rules.report.input,
+        rules.tables.output,
+        rules.figures.output,
         rules.collect.output,
+        STUDY.results_of_listed_ablations(),
         STUDY.every_run,
     message:
         f"{STUDY.folder}/report.html is ready"

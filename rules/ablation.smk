@@ -16,10 +16,8 @@ rule ablation:
     """Compare the models of an ablation."""
     input:
         STUDY.ablation_inputs,
-        reporting_code("ablation_report.py"),
-        TABLE_CODE,
-        FIGURE_CODE,
     output:
+        f"{STUDY.folder}/ablations/{{ablation}}/{MADE_OF}",
         expand(
             f"{STUDY.folder}/ablations/{{{{ablation}}}}/{{table}}.{{form}}",
             table=ABLATION_TABLES,

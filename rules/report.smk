@@ -10,11 +10,9 @@ localrules:
 rule collect:
     """Gather the results of all runs into tidy frames."""
     input:
-        f"{STUDY.folder}/plan.json",
-        STUDY.of_every_run("training.json"),
-        STUDY.of_every_run("evaluation.json"),
-        reporting_code("collect.py"),
+        STUDY.made_from("tidy"),
     output:
+        f"{STUDY.folder}/tidy/{MADE_OF}",
         expand(f"{STUDY.folder}/tidy/{{frame}}.csv", frame=FRAMES),
     log:
         f"{STUDY.folder}/logs/collect.log",
@@ -31,9 +29,9 @@ rule collect:
 rule tables:
     """Write the tables of the study."""
     input:
-        rules.collect.output,
-        TABLE_CODE,
+        STUDY.made_from("tables"),
     output:
+        f"{STUDY.folder}/tables/{MADE_OF}",
         expand(f"{STUDY.folder}/tables/{{table}}.{{form}}", table=STUDY.tables, form=["csv", "md", "tex"]),
         [
             report(
@@ -60,9 +58,9 @@ rule tables:
 rule figures:
     """Draw the figures of the study."""
     input:
-        rules.collect.output,
-        FIGURE_CODE,
+        STUDY.made_from("figures"),
     output:
+        f"{STUDY.folder}/figures/{MADE_OF}",
         expand(f"{STUDY.folder}/figures/{{figure}}.{{form}}", figure=FIGURES, form=["png", "pdf"]),
         [
             report(
@@ -88,11 +86,9 @@ rule figures:
 rule report:
     """Write the report, which holds all tables and figures."""
     input:
-        rules.tables.output,
-        rules.figures.output,
-        STUDY.results_of_listed_ablations(),
+        STUDY.made_from(REPORT),
     output:
-        f"{STUDY.folder}/report.html",
+        f"{STUDY.folder}/{REPORT}",
     log:
         f"{STUDY.folder}/logs/report.log",
     conda:
@@ -100,11 +96,14 @@ rule report:
     params:
         snakefile=os.path.relpath(workflow.main_snakefile),
         study=f"{STUDY.folder}/study.json",
+        shown=[*rules.tables.output, *rules.figures.output, *STUDY.results_of_listed_ablations()],
+        made_of=STUDY.products.notes,
     message:
         "write {output}"
     shell:
-        "python -m snakemake --snakefile {params.snakefile:q} --configfile {params.study:q}"
-        " --report {output:q} -- {input:q} > {log:q} 2>&1"
+        "(python -m snakemake --snakefile {params.snakefile:q} --configfile {params.study:q}"
+        " --report {output:q} -- {params.shown:q}"
+        " && (echo '<!--'; cat {params.made_of:q}; echo '-->') >> {output:q}) > {log:q} 2>&1"
 
 
 rule partial:

@@ -1,7 +1,7 @@
 rule train:
     """Train one model with one seed, or resume it from its checkpoint."""
     input:
-        run=f"{STUDY.run}/run.json",
+        plan=STUDY.plan_of_run("trained"),
         data=STUDY.data_of_run,
         start=STUDY.start_of_run,
     output:
@@ -19,11 +19,12 @@ rule train:
         runtime=STUDY.asked("runtime", 240),
         gpu=STUDY.asked("gpu", 1),
     params:
+        run=f"{STUDY.run}/run.json",
         out=subpath(output.record, parent=True),
         start=STUDY.start_option,
         processes=STUDY.processes_option,
     message:
         "train {wildcards.label} on {wildcards.task}, seed {wildcards.seed}"
     shell:
-        "python -m asura train {input.run:q} --out {params.out:q} {params.start:q} {params.processes:q}"
+        "python -m asura train {params.run:q} --out {params.out:q} {params.start:q} {params.processes:q}"
         " --threads {threads} > {log:q} 2>&1"

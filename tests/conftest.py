@@ -50,7 +50,7 @@ def corpus(tmp_path, monkeypatch) -> dict:
     monkeypatch.setenv("ASURA_DATA", str(tmp_path / "data"))
     (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
     settings = Files(source="files", paths=[str(tmp_path / "texts.jsonl")], vocabulary=320, held_out=0.2)
-    asked = settings.model_dump(mode="json")
+    asked = settings.stated()
     prepare_corpus(settings, tmp_path, corpus_folder(asked))
     return asked
 

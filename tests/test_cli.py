@@ -72,10 +72,11 @@ def test_samples_for_programs_have_tokens_and_targets(asura, study):
             assert target == (example["tokens"][earlier[-1] + 1] if earlier else -100)
 
 
-def test_a_run_is_trained_and_evaluated_by_hand(asura, study, tmp_path):
+def test_a_run_is_trained_and_evaluated_by_hand(asura, study, tmp_path, monkeypatch):
     from asura.common.yaml_file import read_yaml
-    from asura.planning.plan import prepare
+    from tests.planning.plans import prepare
 
+    monkeypatch.chdir(tmp_path)
     prepare(read_yaml(study), tmp_path)
     run = tmp_path / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0" / "run.json"
     out = tmp_path / "by hand"
@@ -86,10 +87,11 @@ def test_a_run_is_trained_and_evaluated_by_hand(asura, study, tmp_path):
     assert asura("evaluate", out, "--examples", 40)[1] == output
 
 
-def test_a_run_in_a_study_is_evaluated_as_its_study_does_unless_told_where_to_write(asura, study, tmp_path):
+def test_a_run_in_a_study_is_evaluated_as_its_study_does_unless_told_where(asura, study, tmp_path, monkeypatch):
     from asura.common.yaml_file import read_yaml
-    from asura.planning.plan import prepare
+    from tests.planning.plans import prepare
 
+    monkeypatch.chdir(tmp_path)
     prepare(read_yaml(study), tmp_path)
     folder = tmp_path / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0"
     asura("train", folder / "run.json", "--out", folder)

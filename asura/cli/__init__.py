@@ -30,6 +30,8 @@ for command in (
     reports.ablation,
     reports.partial,
     studies.verify,
+    studies.outdated,
+    studies.accept,
     studies.prune,
     data.fetch,
     data.corpus,
@@ -37,6 +39,7 @@ for command in (
 ):
     app.command()(command)
 app.command(hidden=True)(studies.reference)
+app.command(hidden=True)(studies.write_plan)
 
 
 def main() -> None:

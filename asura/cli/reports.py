@@ -10,10 +10,15 @@ from asura.common.errors import UserError
 
 def collect(results: StudyResults) -> None:
     """Gather all runs of a study into tidy tables."""
+    from asura.planning.plan import load
+    from asura.planning.products import note_made_of
+    from asura.planning.standing import Standing
     from asura.reporting.collect import collect as collect_runs
     from asura.reporting.collect import write_results
 
+    digest = Standing(load(results / "plan.json"), results).digest
     write_results(collect_runs(results), results / "tidy")
+    note_made_of(results / "tidy", digest, "tidy")
 
 
 def tables(
@@ -21,6 +26,7 @@ def tables(
     published: Annotated[str | None, typer.Option(help="A paper whose numbers are laid beside the study's.")] = None,
 ) -> None:
     """Write the tables of a collected study."""
+    from asura.planning.products import note_made_of, runs_of
     from asura.reporting.collect import read_results
     from asura.reporting.tables import write_table, write_tables
 
@@ -34,14 +40,17 @@ def tables(
         if published not in PAPERS:
             raise UserError(f"published: no such paper{nearest(published, PAPERS)}")
         write_table(beside_published(found, published), results / "tables" / "published", None)
+    note_made_of(results / "tables", runs_of(results / "tidy"), "tables")
 
 
 def figures(results: StudyResults) -> None:
     """Draw the figures of a collected study."""
+    from asura.planning.products import note_made_of, runs_of
     from asura.reporting.collect import read_results
     from asura.reporting.figures import write_figures
 
     write_figures(read_results(results / "tidy"), results / "figures")
+    note_made_of(results / "figures", runs_of(results / "tidy"), "figures")
 
 
 def ablation(
@@ -49,11 +58,16 @@ def ablation(
     name: Annotated[str, typer.Argument(help="An ablation of the study, whose runs have ended.")],
 ) -> None:
     """Write the table and the figures of an ablation to RESULTS/ablations/NAME."""
+    from asura.planning.plan import load
+    from asura.planning.products import note_made_of
+    from asura.planning.standing import Standing
     from asura.reporting.ablation_report import write_ablation
     from asura.reporting.collect import collect as collect_runs
 
     folder = results / "ablations" / name
+    digest = Standing(load(folder / "plan.json"), results).digest
     write_ablation(collect_runs(results, plan_folder=folder), folder)
+    note_made_of(folder, digest, "ablation")
 
 
 def partial(results: StudyResults) -> None:

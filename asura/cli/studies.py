@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from asura.cli.options import AsJson, StudyFile, StudyResults
+from asura.cli.options import AsJson, StudyFile, StudyResults, Threads
 from asura.common.errors import UserError
 
 
@@ -16,7 +16,7 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     from asura.common.yaml_file import read_yaml
     from asura.planning.ablations import listed_ablations
     from asura.planning.plan import make
-    from asura.planning.workflow import refuse_folders
+    from asura.planning.refusals import refuse_folders
 
     config = read_yaml(study)
     with in_file(str(study)):
@@ -32,6 +32,17 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
         print_plan(planned, measured_speed(Run.model_validate(next(iter(planned.runs.values())))))
         if names := ", ".join(listed_ablations(config)):
             typer.echo(f"Its ablations are not counted ({names}); `snakemake -n` counts their runs.")
+
+
+def write_plan(
+    cached: Annotated[Path, typer.Argument(help="A plan in the cache of the workflow.")],
+    results: StudyResults,
+    ablation: Annotated[str | None, typer.Option(help="The ablation of the study that the plan is of.")] = None,
+) -> None:
+    """Write a plan to the results of a study, and run.json to the folder of each of its runs."""
+    from asura.planning.cache import write_plan as write
+
+    write(cached, results / "ablations" / ablation if ablation else results, results)
 
 
 def sample(
@@ -68,7 +79,7 @@ def sample(
 
 def verify(results: StudyResults) -> None:
     """Read everything that a study left again, and compute what can be; end at the first thing that does not hold."""
-    from asura.verify import verify as verify_study
+    from asura.checking.verify import verify as verify_study
 
     for held in verify_study(results):
         typer.echo(held)
@@ -87,6 +98,33 @@ def prune(
         if yes:
             shutil.rmtree(folder)
         typer.echo(f"{folder}: {'deleted' if yes else 'in no plan'}")
+
+
+def outdated(
+    results: StudyResults,
+    discard: Annotated[bool, typer.Option("--discard", help="Let the workflow make them again.")] = False,
+) -> None:
+    """List the runs that were made by other code than is here, or discard what that code made."""
+    from asura.checking.code import discard as discard_results
+    from asura.checking.code import outdated as find_outdated
+
+    found = find_outdated(results)
+    for name, parts in found.items():
+        typer.echo(f"{results / name}: {' and '.join(parts)}{' discarded' if discard else ''}")
+    if discard:
+        discard_results(results, found)
+
+
+def accept(results: StudyResults, threads: Threads = 1) -> None:
+    """Train one seed of each model that other code made again, and accept the others if it gives the same bits."""
+    from asura.checking.code import accept as accept_results
+
+    accepted = []
+    for line, is_accepted in accept_results(results, threads):
+        typer.echo(line)
+        accepted.append(is_accepted)
+    if not all(accepted):
+        raise typer.Exit(1)
 
 
 def reference(

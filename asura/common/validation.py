@@ -32,6 +32,14 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def stated(self) -> dict[str, Any]:
+        """The settings that are not at their default, as they stand in JSON.
+
+        A setting that a later version adds is at its default in all that was made before it, and so changes no result's
+        identity.
+        """
+        return self.model_dump(mode="json", exclude_defaults=True)
+
 
 @contextmanager
 def in_file(source: str) -> Iterator[None]:

@@ -17,7 +17,7 @@ from asura.common.files import checksum, read_json, remove_leftovers, write_text
 from asura.corpora.documents import commit_of, documents
 from asura.corpora.settings import AnyCorpus, Files, Hub
 from asura.corpora.skipped import Skipped
-from asura.corpora.sources import is_of_its_sources, remove_other_stamps, sources_of
+from asura.corpora.sources import is_of_its_sources, sources_of
 from asura.corpora.tokenizers import end_of_text, gpt2, load, train_bpe
 from asura.corpora.tokens import ArrayWriter
 
@@ -35,10 +35,10 @@ def prepare_corpus(corpus: AnyCorpus, packages: Path, folder: Path) -> dict[str,
     A document's split follows from its text, so that no text stands on both sides. Raises UserError where there is
     nothing to read, or nothing on one side.
     """
-    made_of = corpus.model_dump(mode="json")
+    made_of = corpus.stated()
     if (folder / "manifest.json").is_file():
         manifest = read_json(folder / "manifest.json")
-        if manifest.get("made_of") == made_of and is_of_its_sources(manifest, corpus):
+        if manifest.get("made_of") == made_of and is_of_its_sources(manifest, made_of):
             return manifest
     fixed = corpus.model_copy(update={"revision": commit_of(corpus)}) if isinstance(corpus, Hub) else corpus
     sources = sources_of(fixed, packages)
@@ -50,7 +50,6 @@ def prepare_corpus(corpus: AnyCorpus, packages: Path, folder: Path) -> dict[str,
     arrays = write_tokens(fixed, documents(fixed, packages, skipped), tokenizer, folder)
     if sources_of(fixed, packages) != sources:
         raise UserError("corpus: its files have changed while they were read; run the workflow again")
-    remove_other_stamps(folder, corpus)
     manifest = {"made_of": made_of, "tokenizer": checksum(folder / "tokenizer.json"), "arrays": arrays}
     manifest |= {"sources": sources, "skipped": asdict(skipped)}
     write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")

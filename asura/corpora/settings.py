@@ -1,9 +1,9 @@
 """Settings of a corpus: where its documents come from, and how they are split into tokens."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from asura.common.validation import Settings
 from asura.corpora.folders import corpus_folder
@@ -33,7 +33,7 @@ class Corpus(Settings):
     @property
     def folder(self) -> Path:
         """Folder of its files."""
-        return corpus_folder(self.model_dump(mode="json"))
+        return corpus_folder(self.stated())
 
 
 class Embedded(Corpus):
@@ -78,11 +78,6 @@ class Files(Corpus):
     """Column of the text in `.jsonl` and `.parquet` files."""
     separator: str | None = Field(None, min_length=1)
     """What separates the documents in a `.txt` file, for example `"\\n\\n"`; null if each file is one document."""
-
-    @model_serializer(mode="wrap")
-    def _without_later_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a default that an earlier version did not have, so that what it made keeps its folder."""
-        return {key: value for key, value in handler(self).items() if key != "separator" or value is not None}
 
 
 AnyCorpus = Annotated[Embedded | Hub | Files, Field(discriminator="source")]

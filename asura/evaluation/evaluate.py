@@ -14,12 +14,13 @@ from asura.evaluation.accuracy import task_rows
 from asura.evaluation.likelihood import text_rows
 from asura.models import build
 from asura.models.model import Model
+from asura.planning.code import evaluation_code
 from asura.planning.plan import load
-from asura.planning.run_folder import RunFolder
+from asura.planning.run_folder import RunFolder, is_evaluation_of
 from asura.planning.runs import Run, read_run
 from asura.planning.study_settings import Evaluation
 from asura.tasks.text import Text
-from asura.training.devices import prepare
+from asura.training.devices import describe, precision, prepare
 from asura.training.processes import Alone, joined
 from asura.training.tensors import load_tensors
 from asura.training.usage import Meter
@@ -58,10 +59,9 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1, out: Path | N
         raise UserError(f"{run.label}: benchmarks are for models of text, and {run.task_name} is none; leave them out")
     if run.task.reads and record["corpus"] != manifest_checksum(run.task.reads.folder):
         raise UserError(f"{folder.record}: it is of other texts than the corpus has now; train the run again")
-    made_of = {"weights": record["weights"], **evaluation.model_dump(mode="json")}
     if folder.evaluation.is_file():
         done = folder.read_evaluation()
-        if done.get("made_of") == made_of:
+        if is_evaluation_of(done, record, evaluation):
             return done
     remove_leftovers(path)
     with joined() as processes:
@@ -69,7 +69,15 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1, out: Path | N
         meter = Meter(device)
         rows = list(_rows(folder, run, evaluation, device, processes)) if record["status"] == "finished" else []
         used = {"seconds": meter.seconds(), **meter.used(processes)}
-        result = {"made_of": made_of, "device": device.type, "rows": rows, "floors": _floors(run, evaluation), **used}
+        result = {
+            "made_of": {"weights": record["weights"], **evaluation.stated()},
+            "code": evaluation_code(run.model, run.task, evaluation.benchmarks),
+            "device": describe(device),
+            "precision": precision(run.training, device) if evaluation.benchmarks else "float32",
+            "rows": rows,
+            "floors": _floors(run, evaluation),
+            **used,
+        }
         processes.write(lambda: write_sealed(folder.evaluation, result))
     return folder.read_evaluation()
 

@@ -1,8 +1,8 @@
 """Settings of architectures: their size, and how they are iterated in training."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from asura.common.validation import LARGEST, Settings
 
@@ -36,6 +36,11 @@ class Architecture(Settings):
                 "so that each head has an even width to rotate"
             )
         return self
+
+    @model_serializer(mode="wrap")
+    def _with_its_name(self, serialise: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """The name is at its default in each class, but says which class it is."""
+        return {**({"architecture": self.architecture} if info.exclude_defaults else {}), **serialise(self)}
 
     @classmethod
     def iterates(cls) -> bool:

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from asura.common.errors import UserError
 from asura.common.validation import Settings, checked, in_file, mapping_at, nearest
-from asura.planning.plan import BY_PLACE, Plan, digest, keep, kept, make
-from asura.planning.study import is_ablation_file, names_of
+from asura.planning.cache import planned
+from asura.planning.plan import Plan, make
+from asura.planning.study_settings import is_ablation_file, names_of
 
 
 class About(Settings):
@@ -24,8 +25,8 @@ class About(Settings):
     """Tasks of the study that the ablation uses. An empty list means all."""
 
 
-def prepare_ablation(config: Mapping[str, Any], results: Path, ablation: str, models: Mapping[str, Any]) -> Plan:
-    """The plan of an ablation of a study, kept in its folder.
+def planned_ablation(config: Mapping[str, Any], ablation: str, models: Mapping[str, Any]) -> Path:
+    """The file of the plan of an ablation of a study, in the cache.
 
     `models` has settings by architecture, and may have what `About` has.
 
@@ -34,8 +35,6 @@ def prepare_ablation(config: Mapping[str, Any], results: Path, ablation: str, mo
     """
     shared = {key: value for key, value in config.items() if key != "ablations"}
     tasks = {name: {k: v for k, v in entry.items() if k != "models"} for name, entry in config["tasks"].items()}
-    study = results / str(config["name"])
-    folder = study / "ablations" / ablation
     with in_file(f"ablation {ablation}"):
         given = mapping_at(models, "models")
         about = checked(About, {key: value for key, value in given.items() if key in About.model_fields}, "")
@@ -44,13 +43,12 @@ def prepare_ablation(config: Mapping[str, Any], results: Path, ablation: str, mo
                 raise UserError(f"tasks: no such task{nearest(task, tasks)}")
         filled = _filled(given, {"n": 1, "i": 4, **config.get("ablated", {})})
         own = {**shared, "tasks": tasks, "models": filled, "controls": about.controls}
-        identity = digest({**own, "about": about.model_dump()})
-        plan = kept(folder, identity)
-        if plan is None:
-            plan = reported(make(own), about.tasks or tasks)._replace(digest=identity, against=about.against)
-            _check_compared(plan)
-    keep(plan, own, folder, study)
-    return plan
+        return planned(
+            f"{config['name']}/ablations/{ablation}",
+            {**own, "about": about.model_dump()},
+            own,
+            lambda: reported(make(own, about.against), about.tasks or tasks),
+        )
 
 
 def listed_ablations(config: Mapping[str, Any]) -> list[str]:
@@ -96,11 +94,3 @@ def _filled(models: Mapping[str, Any], ablated: Mapping[str, int]) -> dict[str, 
             raise UserError(f"models.{architecture}.resources: they stand in the study, at ablated.resources")
         filled[architecture] = [{**(depth if architecture == "vanilla" else size), **entry} for entry in entries]
     return filled
-
-
-def _check_compared(plan: Plan) -> None:
-    allowed = {key for model in plan.models for key in plan.settings_of(model)}.union(BY_PLACE)
-    if plan.against not in allowed:
-        raise UserError(f"against: no such setting{nearest(plan.against, allowed)}")
-    if plan.against not in BY_PLACE and not plan.compared():
-        raise UserError(f"against: found {plan.against!r}; no two models differ in it alone")

@@ -28,3 +28,9 @@ ABLATION_FIGURES = {"figure": "scores", "iterations": "scores over iterations"}
 
 TABLE_FORMATS = ("csv", "md", "tex", "html")
 FIGURE_FORMATS = ("png", "pdf", "svg")
+
+OF_AN_ABLATION = [
+    *(f"{table}.{form}" for table in ABLATION_TABLES for form in TABLE_FORMATS),
+    *(f"{figure}.{form}" for figure in ABLATION_FIGURES for form in FIGURE_FORMATS),
+]
+"""All files of an ablation."""

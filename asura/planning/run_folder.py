@@ -9,14 +9,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic_core import to_json
-
 from asura.common.errors import UserError
 from asura.common.files import checksum, read_sealed
+from asura.common.validation import Settings
 from asura.planning.training_settings import KEPT_BITS
 
-AnyRun = BaseModel | Mapping[str, Any]
+AnyRun = Settings | Mapping[str, Any]
 """A `Run`, or the content of its run.json."""
 
 RECORDED = ("weights", "metrics", "tokenizer")
@@ -36,6 +34,11 @@ class RunFolder:
         self.record = path / "training.json"  # only of a run that has ended
         self.evaluation = path / "evaluation.json"
         self.tokenizer = path / "tokenizer.json"  # only of a run on text
+
+    def forget(self) -> None:
+        """Remove the record and the checkpoints, so that the run is trained from its start. Raises OSError."""
+        for path in (self.record, self.checkpoint, self.earlier_checkpoint):
+            path.unlink(missing_ok=True)
 
     def read_record(self) -> dict[str, Any]:
         """What training left. Raises UserError where it has not ended."""
@@ -87,8 +90,17 @@ def is_record_of(run: AnyRun, record: Mapping[str, Any]) -> bool:
     return record.get("run") == digest(run, record.get("start"), record.get("corpus"))
 
 
+def is_evaluation_of(evaluation: Mapping[str, Any], record: Mapping[str, Any], asked: Settings) -> bool:
+    """Whether scores are of the weights in a record, and of an evaluation with these settings."""
+    return evaluation.get("made_of") == {"weights": record.get("weights"), **asked.stated()}
+
+
 def digest(run: AnyRun, start: str | None = None, corpus: str | None = None) -> str:
-    """SHA-256 of all that a run's result follows from: its settings, and checksums of first weights and corpus."""
-    settings = run.model_dump(mode="json") if isinstance(run, BaseModel) else run
+    """SHA-256 of all that a run's result follows from: its settings, and checksums of first weights and corpus.
+
+    Settings at their default are left out, see `Settings.stated`.
+    """
+    settings = run.stated() if isinstance(run, Settings) else run
     training = {key: value for key, value in settings["training"].items() if key not in KEPT_BITS}
-    return sha256(to_json({**settings, "training": training}) + f"{start or ''}{corpus or ''}".encode()).hexdigest()
+    text = json.dumps({**settings, "training": training}, sort_keys=True)
+    return sha256(f"{text}{start or ''}{corpus or ''}".encode()).hexdigest()

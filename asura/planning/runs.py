@@ -45,6 +45,10 @@ class Run(Settings):
     def _task_of_its_kind(cls, value: Any, info: Any) -> Any:
         return task_of_kind(info.data.get("task_kind"), value, "task_kind")
 
+    def stated(self) -> dict[str, Any]:
+        """See `Settings.stated`; the content of run.json."""
+        return {"version": self.version, **super().stated()}
+
     @property
     def folder(self) -> str:
         """Where the run lives, below the study's results."""

@@ -4,7 +4,6 @@ configs/*.yaml ─ Study ─> Variant (task, model, training) ─ × seed ─> R
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import Field, field_validator
@@ -19,7 +18,15 @@ from asura.planning.grid import differences, grid, plain
 from asura.planning.places import BESIDE_MODEL, BESIDE_TASK, MODEL_SETTINGS
 from asura.planning.published import PAPERS
 from asura.planning.runs import Run, Seed
-from asura.planning.study_settings import EACH_ONCE, Ablated, Evaluation, ModelEntry, Resources, TaskEntry
+from asura.planning.study_settings import (
+    EACH_ONCE,
+    Ablated,
+    Evaluation,
+    ModelEntry,
+    Resources,
+    TaskEntry,
+    names_of,
+)
 from asura.planning.training_settings import Training
 from asura.tasks import TASKS, Task
 from asura.tasks.in_words import Written
@@ -264,18 +271,6 @@ class Study(Settings):
             merged |= change
             training = checked(Training, merged, f"{where}.training")
         return training
-
-
-def is_ablation_file(entry: Any) -> bool:
-    """Whether an entry of `ablations` is the path of a rule file."""
-    return isinstance(entry, str) and entry.endswith(".smk")
-
-
-def names_of(entry: str | Mapping[str, Any]) -> list[str]:
-    """Names of the ablations that an entry of `ablations` says."""
-    if isinstance(entry, Mapping):
-        return list(entry)
-    return [Path(entry).stem if is_ablation_file(entry) else entry]
 
 
 def _apart(kind: type[Added], entry: Mapping[str, Any], where: str) -> tuple[Added, dict[str, Any]]:

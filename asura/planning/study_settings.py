@@ -1,5 +1,7 @@
 """The parts of a study file that have settings of their own."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -84,3 +86,15 @@ class ModelEntry(Settings):
     """Settings of training of this model. They replace those of the study and of the task."""
     resources: Resources = Resources()
     """Resources of each job of this model on a cluster. Its controls have the same."""
+
+
+def is_ablation_file(entry: Any) -> bool:
+    """Whether an entry of `ablations` is the path of a rule file."""
+    return isinstance(entry, str) and entry.endswith(".smk")
+
+
+def names_of(entry: str | Mapping[str, Any]) -> list[str]:
+    """Names of the ablations that an entry of `ablations` says."""
+    if isinstance(entry, Mapping):
+        return list(entry)
+    return [Path(entry).stem if is_ablation_file(entry) else entry]

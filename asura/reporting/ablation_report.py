@@ -24,6 +24,7 @@ from asura.reporting.frames import (
     family,
     headline_by_model,
     primary_scores,
+    remarks,
     score_range,
     splits_of,
 )
@@ -84,8 +85,9 @@ def ablation_figure(results: Results) -> Figure:
 
 def write_ablation(results: Results, folder: Path, note: str | None = None) -> None:
     """Write the tables, the figure, and the scores over iterations at evaluation, `note` above each. Raises OSError."""
-    write_table(ablation_table(results), folder / "table", note)
-    write_table(metrics(results), folder / "metrics", note)
+    above = " ".join(filter(None, [note, remarks(results)])) or None
+    write_table(ablation_table(results), folder / "table", above)
+    write_table(metrics(results), folder / "metrics", above)
     write_figure(ablation_figure(results), folder / "figure", note)
     write_figure(iterations_at_evaluation(results), folder / "iterations", note)
 

@@ -11,8 +11,8 @@ from asura.common.errors import UserError
 from asura.common.files import write_whole
 from asura.corpora.benchmarks import BENCHMARKS
 from asura.planning.plan import Plan, load
-from asura.planning.run_folder import RunFolder, is_record_of
-from asura.reporting.frames import COLUMNS, HEADLINE_SPLIT, Results, tidy
+from asura.planning.run_folder import RunFolder, is_evaluation_of, is_record_of
+from asura.reporting.frames import COLUMNS, HEADLINE_SPLIT, HERE, OTHER_CODE, Results, tidy
 
 USED: dict[str, Callable[[Iterable[float]], float]] = {"cpu_seconds": sum, "max_rss_mb": max, "max_device_mb": max}
 """What a session of a training and an evaluation record, and how sessions add up. Records of 0.1.0 do not have it."""
@@ -34,12 +34,13 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
         name = f"runs/{row['task']}/{row['label']}/seed{row['seed']}"
         folder, run = RunFolder(study / name), plan.runs[name]
         key = {name: row[name] for name in ("task", "label", "seed")}
-        outcome = {"status": "missing", "step": 0}
+        outcome: dict[str, Any] = {"status": "missing", "step": 0}
         if not partial or _is_done(folder, run, plan):
             record = folder.read_record_of(run)
             folder.check(record, ["metrics"])
             outcome = {name: record[name] for name in outcome}
             evaluation = read_evaluation_of(folder, record, run, plan)
+            outcome |= _made_by(record, evaluation, plan.code[f"{row['task']}/{row['label']}"])
             rows["resources"] += [key | _training_used(record), key | _evaluation_used(evaluation)]
             floors |= evaluation["floors"]
             for score in evaluation["rows"]:
@@ -100,22 +101,23 @@ def _is_done(folder: RunFolder, run: Mapping[str, Any], plan: Plan) -> bool:
     if not folder.record.is_file() or not folder.evaluation.is_file():
         return False
     record, evaluation = folder.read_record(), folder.read_evaluation()
-    return is_record_of(run, record) and _is_as_asked(evaluation, record, run, plan)
+    return is_record_of(run, record) and is_evaluation_of(evaluation, record, plan.evaluation_of(run["task_name"]))
 
 
 def read_evaluation_of(folder: RunFolder, record: dict[str, Any], run: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     """The evaluation of a run, which must be of the weights in its record and as the plan asks. Raises UserError."""
     evaluation = folder.read_evaluation()
-    if not _is_as_asked(evaluation, record, run, plan):
+    if not is_evaluation_of(evaluation, record, plan.evaluation_of(run["task_name"])):
         wrong = "it is of other weights, or was asked otherwise, than plan.json says"
         raise UserError(f"{folder.evaluation}: {wrong}; delete it to evaluate again")
     return evaluation
 
 
-def _is_as_asked(evaluation: dict[str, Any], record: dict[str, Any], run: Mapping[str, Any], plan: Plan) -> bool:
-    asked = {key: plan.evaluation[key] for key in ("iterations", "examples")}
-    asked |= {"weights": record["weights"], "benchmarks": plan.benchmarks_of(run["task_name"])}
-    return all(evaluation.get("made_of", {}).get(key) == value for key, value in asked.items())
+def _made_by(record: Mapping[str, Any], evaluation: Mapping[str, Any], code: Mapping[str, str]) -> dict[str, Any]:
+    """What made a run, where, and in which precision."""
+    made_by = {"training": record.get("code"), "evaluation": evaluation.get("code")}
+    on = {name: record.get(name) for name in ("device", "precision")}
+    return {"code": HERE if made_by == code else OTHER_CODE, **on}
 
 
 def _training_used(record: Mapping[str, Any]) -> dict[str, Any]:

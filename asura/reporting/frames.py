@@ -12,6 +12,7 @@ STUDY_MODEL = "study model"  # role of a model that the study lists and nothing 
 CONTROLS = ["iso_param", "iso_flop", "iso_both", "iso_recursion"]  # in the order of the documentation
 NOT_RECURSIVE = "vanilla"
 HEADLINE_SPLIT = "test"
+HERE, OTHER_CODE = "here", "other"  # what made a run: the code that is here now, or not
 LESS_IS_BETTER = ("bits_per_byte", "perplexity")  # of all other metrics the most is 1
 FAILURES = ("diverged", "out of memory")  # what a run may end as, other than finished
 HIGH = 0.6  # a score from which on an axis reaches to 1
@@ -35,6 +36,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "chance": "float64",  # of that metric on the test split
         "order": "int64",  # of the models in the study
         "against": "str",  # in an ablation, the model that this one is compared with
+        "code": "str",  # what made it: `here`, the code that is here now, or `other`
+        "device": "str",
+        "precision": "str",
     },
     # A control that serves several cells has a row for each; deviation is a signed fraction of the target.
     "roles": {"task": "str", "label": "str", "control": "str", "control_of": "str", "deviation": "float64"},
@@ -140,6 +144,19 @@ def failures_by_model(results: Results) -> dict[tuple[str, str], dict[str, int]]
     failed = pd.DataFrame({failure: status == failure for failure in told})
     counts = failed.groupby([results.runs["task"], results.runs["label"]]).sum()
     return dict(zip(counts.index, counts.to_dict("records"), strict=True))
+
+
+def remarks(results: Results) -> str | None:
+    """What a reader must know of how runs were made, by other code or in several ways; None if there is nothing."""
+    runs = results.runs
+    said = []
+    if other := int((runs["code"] == OTHER_CODE).sum()):
+        said.append(f"{other} of {len(runs)} runs were made by other code than the rest; the table of runs names them.")
+    for task, group in runs.dropna(subset=["device", "precision"]).groupby("task", sort=False):
+        ways = sorted((group["device"] + " in " + group["precision"]).unique())
+        if len(ways) > 1:
+            said.append(f"Runs of {task} were trained on {' and on '.join(ways)}.")
+    return " ".join(said) or None
 
 
 def members(results: Results) -> pd.DataFrame:

@@ -19,9 +19,11 @@ from asura.reporting.frames import (
     headline_by_model,
     members,
     primary_scores,
+    remarks,
 )
 from asura.reporting.statistics import INTERVAL, mean_interval, paired_difference
 
+MADE_BY = ["code", "device", "precision"]
 MATCHED = {
     "iso_param": ["parameters"],
     "iso_flop": ["flops_per_token"],
@@ -70,7 +72,7 @@ def runs(results: Results) -> pd.DataFrame:
     every = results.runs.sort_values(["order", "label", "seed"], kind="stable")
     table = _by_task(every, results).merge(score, on=key, how="left").merge(harder, on=key, how="left")
     splits = [column for column in harder if column not in key]
-    columns = ["task", "label", "n", "i", "seed", "status", "step", "score", "standard_error", *splits]
+    columns = ["task", "label", "n", "i", "seed", "status", "step", "score", "standard_error", *splits, *MADE_BY]
     return table[[*columns, *COST, "chance"]].rename(columns={"label": "model"})
 
 
@@ -226,6 +228,7 @@ LATEX = str.maketrans({character: f"\\{character}" for character in "&%$#_{}"})
 
 
 def write_tables(results: Results, folder: Path, note: str | None = None) -> None:
-    """Write every table to a folder. Raises OSError."""
+    """Write every table to a folder, with remarks on how its runs were made above it. Raises OSError."""
+    note = " ".join(filter(None, [note, remarks(results)])) or None
     for name, make in TABLES.items():
         write_table(make(results), folder / name, note)

@@ -79,9 +79,15 @@ def describe(device: torch.device) -> str:
     return f"{device.type} ({platform.processor() or platform.machine()})"
 
 
+def precision(training: Training, device: torch.device) -> str:
+    """The precision of the forward pass, `float32` or `bfloat16`, on this device."""
+    usual = "bfloat16" if device.type == "cuda" else "float32"
+    return usual if training.precision == "auto" else training.precision
+
+
 def autocast(training: Training, device: torch.device) -> AbstractContextManager:
-    """The context of the forward pass: bfloat16 where asked for, and on CUDA unless float32 is asked for."""
-    if training.precision == "bfloat16" or (training.precision == "auto" and device.type == "cuda"):
+    """The context of the forward pass in the precision of training."""
+    if precision(training, device) == "bfloat16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
 

@@ -20,11 +20,12 @@ from asura.common.errors import UserError
 from asura.common.files import checksum, naming, remove_leftovers, write_sealed, write_text, write_whole
 from asura.corpora.folders import manifest_checksum
 from asura.corpora.settings import Corpus
+from asura.planning.code import training_code
 from asura.planning.run_folder import RunFolder, digest
 from asura.planning.runs import Run, is_folder_of
 from asura.training import checkpoints
 from asura.training.checkpoints import Checkpoint
-from asura.training.devices import describe, is_out_of_memory, prepare, refuse_neighbours
+from asura.training.devices import describe, is_out_of_memory, precision, prepare, refuse_neighbours
 from asura.training.processes import ALONE, Alone, joined
 from asura.training.provenance import provenance
 from asura.training.signals import Stopped, signals
@@ -48,7 +49,7 @@ def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None
     """
     folder = RunFolder(path)
     if not folder.run.is_file():
-        write_text(folder.run, run.model_dump_json(indent=1) + "\n")
+        write_text(folder.run, json.dumps(run.stated(), indent=1) + "\n")
     elif not is_folder_of(folder, run):
         raise UserError(f"{path}: it is the folder of a run with other settings; give another folder")
     origin = _origin(run, start_from)
@@ -175,7 +176,13 @@ class _Session:
 
     def _note_session(self) -> None:
         """What this session is, in the record."""
-        about = {"device": describe(self.device), "threads": self.threads, "processes": self.processes.count}
+        about = {
+            "device": describe(self.device),
+            "precision": precision(self.run.training, self.device),
+            "code": training_code(self.run.model, self.run.task),
+            "threads": self.threads,
+            "processes": self.processes.count,
+        }
         self.record["sessions"].append({"step": self.step, "time": _now(), **about, **provenance()})
 
     def _note_usage(self, processes: Alone) -> None:
@@ -255,10 +262,15 @@ class _Session:
             "weights": checksum(self.folder.weights),
             "metrics": sha256(self.metrics).hexdigest(),
             "tokenizer": checksum(self.folder.tokenizer) if self.folder.tokenizer.is_file() else None,
+            **{name: self._of_sessions(name) for name in ("code", "device", "precision")},
             **self._timed(),
             "ended": _now(),
         }
         write_sealed(self.folder.record, record)
+
+    def _of_sessions(self, name: str) -> str:
+        """What all sessions have in common; where they differ, each of it."""
+        return " and ".join(dict.fromkeys(session.get(name, "unknown") for session in self.record["sessions"]))
 
     def _keep_tokenizer(self, corpus: Corpus) -> None:
         """Beside the weights, so that the folder is all that generation needs."""

@@ -13,7 +13,7 @@ from asura.corpora.folders import corpus_folder, manifest_checksum
 from asura.corpora.packages import wheel
 from asura.corpora.prepare import prepare_corpus
 from asura.corpora.settings import Embedded, Files
-from asura.corpora.sources import checksums, sources_of, stamps
+from asura.corpora.sources import checksums, is_of_its_sources, sources_of
 
 PATHS = ["texts/*.jsonl"]
 
@@ -62,20 +62,11 @@ def test_absolute_paths_are_one_corpus_for_all_checkouts(here, monkeypatch):
     assert corpus.folder.name == local
 
 
-def test_a_folder_and_its_settings_are_what_they_were_before_later_keys(here):
-    asked = {
-        "tokenizer": "bpe",
-        "vocabulary": 260,
-        "held_out": 0.2,
-        "source": "files",
-        "paths": PATHS,
-        "column": "text",
-    }
-    assert settings().model_dump(mode="json") == asked
-    assert settings().folder == Path("data/corpora/files-559835fcad1b")
+def test_a_setting_at_its_default_is_no_part_of_the_folder(here):
+    assert settings().stated() == {"source": "files", "paths": PATHS, "vocabulary": 260, "held_out": 0.2}
+    assert settings(column="text", separator=None).folder == settings().folder
     assert settings(separator="\n").folder != settings().folder
-    assert Files.model_validate_json(settings(separator="\n").model_dump_json()).separator == "\n"
-    assert Embedded(source="embedded").folder == Path("data/corpora/embedded-3f812c43c4c8")
+    assert Files.model_validate(settings(separator="\n").stated()).separator == "\n"
 
 
 def test_a_copy_of_a_checkout_reads_the_same_folder(here, monkeypatch):
@@ -89,42 +80,24 @@ def test_other_texts_are_noticed_whatever_their_time(here):
     path = write(here, "the cat")
     time = path.stat().st_mtime
     first = prepared(settings())
-    folder = settings().folder
-    (stamp,) = stamps(folder, PATHS)
+    assert is_of_its_sources(first, settings().stated())
     assert prepared(settings()) == first
     write(here, "the dog")
     os.utime(path, (time - 1000, time - 1000))
-    (other,) = stamps(folder, PATHS)
-    assert other != stamp
-    assert prepared(settings())["sources"] == {"texts/a.jsonl": checksum(path)} != first["sources"]
+    assert not is_of_its_sources(first, settings().stated())
+    second = prepared(settings())
+    assert second["sources"] == {"texts/a.jsonl": checksum(path)} != first["sources"]
     os.utime(path)
-    assert stamps(folder, PATHS) == [other]
-
-
-def test_stamps_of_earlier_texts_are_removed_so_that_a_return_to_them_is_noticed(here):
-    folder = settings().folder
-    folder.mkdir(parents=True)
-    left = []
-    for words in ("the cat", "the dog"):
-        write(here, words)
-        (stamp,) = stamps(folder, PATHS)
-        stamp.touch()
-        prepared(settings())
-        left.append(list(folder.glob("sources-*")))
-        assert left[-1] == [stamp]
-    assert left[0] != left[1]
+    assert is_of_its_sources(second, settings().stated())
+    write(here, "the cat")
+    assert not is_of_its_sources(second, settings().stated())
 
 
 def test_texts_that_are_gone_leave_what_was_made_from_them(here):
     path = write(here, "the cat")
-    folder = settings().folder
-    with pytest.raises(UserError, match="no file is at"):
-        stamps(folder, ["elsewhere/*.txt"])
-    prepared(settings())
-    (stamp,) = stamps(folder, PATHS)
-    stamp.touch()
+    manifest = prepared(settings())
     path.unlink()
-    assert stamps(folder, PATHS) == [stamp]
+    assert is_of_its_sources(manifest, settings().stated())
 
 
 def test_a_run_is_bound_to_the_texts_and_not_to_how_they_were_kept(here):

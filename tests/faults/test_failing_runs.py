@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from asura.verify import verify
+from asura.checking.verify import verify
 from tests.conftest import TINY, Tell
 from tests.faults.test_out_of_memory import FAULT
 from tests.workflow.conftest import call, copy_workflow, write

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from asura.common.errors import UserError
-from asura.planning.plan import make, prepare
+from asura.planning.plan import make
 from tests.conftest import TEXTS, TINY, Tell
+from tests.planning.plans import prepare
 from tests.workflow.conftest import copy_workflow, snakemake, write
 
 PHOP = TINY["tasks"]["phop"]
@@ -48,7 +49,8 @@ def test_a_name_that_is_none_is_refused_and_nothing_is_written(
     ],
     ids=str,
 )
-def test_names_that_differ_only_in_case_are_refused(tmp_path: Path, key: str, study: dict, fault: Tell):
+def test_names_that_differ_only_in_case_are_refused(tmp_path: Path, monkeypatch, key: str, study: dict, fault: Tell):
+    monkeypatch.chdir(tmp_path)
     fault("names of tasks or ablations that differ only in case", "refused in one line: they may be one folder")
     with pytest.raises(UserError, match=rf"{key}: .* differ only in case, .*; rename one"):
         prepare(TINY | study, tmp_path)

@@ -5,13 +5,18 @@ from typing import Any
 import pytest
 
 from asura.common.errors import UserError
-from asura.planning.ablations import prepare_ablation
 from asura.planning.plan import Plan, load
 from tests.conftest import TINY
+from tests.planning.plans import prepare_ablation
 from tests.planning.test_texts_in_studies import TEXT, WORDS
 
 STUDY = TINY | {"ablated": {"n": 1, "i": 2}}
 NORMS = ["per_iteration", "shared", "none"]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
 
 
 def compared(plan: Plan) -> list[tuple[str, str | None]]:

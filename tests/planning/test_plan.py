@@ -5,9 +5,11 @@ from subprocess import run
 import pytest
 
 from asura.common.errors import UserError
-from asura.planning.plan import load, make, prepare
+from asura.planning.cache import is_written, planned, read_plan, renew
+from asura.planning.plan import Plan, load, make
 from asura.planning.runs import read_run
 from tests.conftest import TINY
+from tests.planning.plans import prepare
 
 STUDY = TINY | {
     "seeds": [0, 1],
@@ -15,6 +17,11 @@ STUDY = TINY | {
     "controls": ["iso_param", "iso_recursion"],
     "width": 16,
 }
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
 
 
 def test_a_row_for_each_run_with_what_it_costs():
@@ -43,13 +50,47 @@ def test_the_plan_is_kept_and_what_has_not_changed_is_not_written(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == times
 
 
-def test_reading_a_kept_plan_imports_no_torch(tmp_path):
-    prepare(STUDY, tmp_path)
+def test_a_start_of_the_workflow_imports_no_torch_once_the_study_is_planned():
     code = (
-        "import json, pathlib, sys; from asura.planning.plan import prepare; "
-        f"prepare(json.loads({json.dumps(STUDY)!r}), pathlib.Path({str(tmp_path)!r})); sys.exit('torch' in sys.modules)"
+        "import json, sys; from asura.planning.workflow import StudyWorkflow; "
+        f"StudyWorkflow(json.loads({json.dumps(STUDY)!r}), []).say_what_stands(); sys.exit('torch' in sys.modules)"
     )
-    assert run([sys.executable, "-c", code], check=False).returncode == 0
+    assert [run([sys.executable, "-c", code], check=False).returncode for _ in range(2)] == [1, 0]
+
+
+def test_a_plan_is_made_once_and_few_are_kept():
+    made = []
+
+    def of_seed(seed: int):
+        config = STUDY | {"seeds": [seed]}
+
+        def make_it() -> Plan:
+            made.append(seed)
+            return make(config)
+
+        return planned("tiny", config, config, make_it)
+
+    paths = [of_seed(seed) for seed in (0, 1, 0, 1, *range(2, 10))]
+    assert made == list(range(10))
+    assert read_plan(paths[-1]).seeds == [9]
+    assert len(list(paths[-1].parent.iterdir())) == 8
+    of_seed(0)
+    assert made[-1] == 0
+
+
+def test_a_plan_is_written_where_it_is_all_there(tmp_path):
+    prepare(STUDY, tmp_path)
+    path, folder = planned("tiny", STUDY, STUDY, lambda: pytest.fail()), tmp_path / "tiny"
+    assert is_written(path, folder, folder)
+    renew(path)
+    assert is_written(path, folder, folder)
+    for name in ("plan.json", "study.json", next(iter(read_plan(path).runs)) + "/run.json"):
+        content = (folder / name).read_text()
+        (folder / name).unlink()
+        assert not is_written(path, folder, folder)
+        (folder / name).write_text(content)
+    longer = STUDY | {"training": {**STUDY["training"], "steps": 13}}
+    assert not is_written(planned("tiny", longer, longer, lambda: make(longer)), folder, folder)
 
 
 def test_only_the_runs_of_a_changed_model_get_a_new_run_json(tmp_path):
@@ -73,11 +114,11 @@ def test_a_run_that_was_deleted_is_written_again_as_it_was(tmp_path):
 
 def test_a_damaged_plan_is_made_anew(tmp_path):
     plan = prepare(STUDY, tmp_path)
-    path = tmp_path / "tiny" / "plan.json"
-    path.write_text(path.read_text()[:100])
-    with pytest.raises(UserError, match="cut short"):
-        load(path)
-    assert prepare(STUDY, tmp_path) == plan
+    for path in (tmp_path / "tiny" / "plan.json", next(tmp_path.glob(".snakemake/asura/tiny/*.json"))):
+        path.write_text(path.read_text()[:100])
+        with pytest.raises(UserError, match="cut short"):
+            load(path)
+        assert prepare(STUDY, tmp_path) == plan == load(tmp_path / "tiny" / "plan.json")
 
 
 def test_a_run_reads_back_as_it_was_planned(tmp_path):
@@ -85,7 +126,7 @@ def test_a_run_reads_back_as_it_was_planned(tmp_path):
     for folder, content in plan.runs.items():
         run = read_run(tmp_path / "tiny" / folder / "run.json")
         assert run.folder == folder
-        assert run.model_dump(mode="json") == content
+        assert run.stated() == content
 
 
 ASKED = {"mem_mb": 9000, "gpu": 2}

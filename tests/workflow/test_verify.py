@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from asura.checking.verify import verify
 from asura.cli import main
 from asura.common.errors import UserError
 from asura.common.files import read_sealed, write_sealed
-from asura.verify import verify
 
 RUN = "runs/phop/asura-n1-i2/seed0"
 
@@ -101,9 +101,18 @@ def test_what_was_changed_is_named(folder: Path, name: str, tamper: Callable[[Pa
     results = folder / "results" / "tiny"
     tamper(results / name)
     if not name.startswith("figures/"):  # to draw figures is slow: those that are there stand for them
-        monkeypatch.setattr("asura.verify.write_figures", lambda _, to: shutil.copytree(results / "figures", to))
+        monkeypatch.setattr(
+            "asura.checking.verify.write_figures", lambda _, to: shutil.copytree(results / "figures", to)
+        )
     with pytest.raises(UserError, match=said):
         list(verify(results))
+
+
+def test_runs_that_other_code_made_are_named(folder: Path):
+    record = folder / "results" / "tiny" / RUN / "training.json"
+    write_sealed(record, read_sealed(record) | {"code": "0123456789abcdef"})
+    with pytest.raises(UserError, match=r"1 of 3 runs were made by other code \(asura-n1-i2\)"):
+        list(verify(folder / "results" / "tiny"))
 
 
 def test_a_study_that_nobody_touched_holds_and_the_command_says_what(finished: Path, monkeypatch, capsys):
@@ -114,6 +123,7 @@ def test_a_study_that_nobody_touched_holds_and_the_command_says_what(finished: P
     assert capsys.readouterr().out.splitlines() == [
         "plan.json is the plan of study.json: 3 models, 3 runs",
         "3 runs: settings, weights, metrics and records belong together, and 30 scores to them",
+        "all 3 runs were made by the code that is here",
         "5 tidy frames follow from the runs",
         "20 files of tables follow from the frames",
         "7 files of figures follow from the frames",

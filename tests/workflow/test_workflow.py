@@ -75,9 +75,12 @@ def test_more_examples_evaluate_again_and_train_nothing(folder: Path):
 
 def test_the_code_of_a_figure_redraws_figures_alone(folder: Path):
     code = folder / "asura" / "reporting" / "figures" / "curves.py"
-    code.write_text(code.read_text() + "\n# changed\n")
+    text = code.read_text()
+    code.write_text(text + "\n# changed\n")
+    assert not changed_by(folder, lambda: succeed(folder))
+    code.write_text(text + "\nCHANGED = True\n")
     changed = changed_by(folder, lambda: succeed(folder))
-    assert {path.split("/")[0] for path in changed} == {"figures", "logs", "report.html"}
+    assert {path.split("/")[0] for path in changed} == {"figures", "logs", "report.html", "plan.json", "study.json"}
     assert not any(path.startswith("logs/tables") for path in changed)
 
 
@@ -115,12 +118,17 @@ def test_a_record_that_is_damaged_stops_every_run_until_it_is_deleted_and_then_i
     assert json.loads(record.read_bytes())["rows"] == json.loads(content)["rows"]
 
 
-def test_a_training_that_runs_again_finds_its_result_and_leaves_it(folder: Path):
+def test_a_training_that_is_forced_is_done_again_once_and_to_the_same_bits(folder: Path):
     run = folder / "results" / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0"
-    record = (run / "training.json").read_bytes()
-    changed = changed_by(folder, lambda: succeed(folder, "--forcerun", "train", *TO_THE_FRAMES))
-    assert "runs/phop/asura-n1-i2/seed0/train.log" in changed and (run / "training.json").read_bytes() == record
-    assert changed_by(folder, lambda: succeed(folder, *TO_THE_FRAMES)) == set()
+    before = json.loads((run / "training.json").read_text())
+    weights = (run / "weights.safetensors").stat().st_mtime_ns
+    succeed(folder, "--forcerun", "train", "--dry-run")
+    assert json.loads((run / "training.json").read_text()) == before
+    succeed(folder, "--forcerun", "train", *TO_THE_FRAMES)
+    after = json.loads((run / "training.json").read_text())
+    assert (run / "weights.safetensors").stat().st_mtime_ns != weights and after["weights"] == before["weights"]
+    assert after["sessions"][0]["time"] != before["sessions"][0]["time"]
+    assert not runs_trained(changed_by(folder, lambda: succeed(folder, *TO_THE_FRAMES)))
 
 
 def test_partial_results_are_drawn_and_marked(folder: Path):
@@ -135,7 +143,7 @@ def test_partial_results_are_drawn_and_marked(folder: Path):
 
 
 def test_the_study_of_a_file_is_not_merged_with_the_default(folder: Path):
-    succeed(folder, "--dry-run")
+    succeed(folder, "plan", "--forcerun", "plan")
     assert json.loads((folder / "results" / "tiny" / "study.json").read_text()) == STUDY
     assert [path.name for path in (folder / "results").iterdir()] == ["tiny"]
 

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from asura.checking.code import outdated
 from asura.common.errors import UserError
 from asura.common.files import read_json
 from asura.planning.ablations import listed_ablations, reported
 from asura.planning.plan import Plan, load, make
 from asura.planning.run_folder import RunFolder
+from asura.planning.standing import by_model
 from asura.reporting.ablation_report import write_ablation
 from asura.reporting.beside_published import beside_published
 from asura.reporting.collect import collect, read_evaluation_of, read_results, write_results
@@ -36,6 +38,9 @@ def verify(study: Path) -> Iterator[str]:
     runs = {folder: run for each in [*map(_plan, ablations), plan] for folder, run in each.runs.items()}
     scores = sum(_run(study, folder, content, plan) for folder, content in runs.items())
     yield f"{len(runs)} runs: settings, weights, metrics and records belong together, and {scores} scores to them"
+    if other := outdated(study):
+        raise UserError(f"{study}: {len(other)} of {len(runs)} runs were made by other code ({by_model(other)})")
+    yield f"all {len(runs)} runs were made by the code that is here"
     with tempfile.TemporaryDirectory() as name:
         again = Path(name)
         write_results(collect(study), again / "tidy")
@@ -58,9 +63,9 @@ def _plan(folder: Path) -> Plan:
     """The plan of a study or an ablation, which must be what this code plans of the settings beside it."""
     path = folder / "plan.json"
     plan = load(path)
-    made = make(read_json(folder / "study.json"))._replace(digest=plan.digest, against=plan.against)
+    made = make(read_json(folder / "study.json"), plan.against)
     expected = reported(made, {model["task"] for model in plan.models})
-    if json.loads(json.dumps(expected)) != json.loads(json.dumps(plan)):
+    if expected._replace(code=plan.code).as_json() != plan.as_json():
         raise UserError(f"{path}: it is not the plan of study.json; run the workflow, which writes it anew")
     return plan
 
@@ -71,7 +76,7 @@ def _run(study: Path, name: str, content: dict[str, Any], plan: Plan) -> int:
     if read_json(folder.run) != content:
         raise UserError(f"{folder.run}: it is not the run of plan.json")
     record = folder.read_record_of(content)
-    start = content["start_from"]
+    start = content.get("start_from")
     if start and record["start"] != RunFolder(study / start).read_record()["weights"]:
         raise UserError(f"{folder.record}: it started from other weights than those of {start}")
     folder.check(record)

@@ -1,0 +1,1 @@
+"""Whether results are what their settings and this code lead to."""

@@ -1,0 +1,106 @@
+"""Runs that were made by other code than is here: which they are, and whether this code would give the same bits."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from asura.common.errors import UserError
+from asura.common.files import read_json, write_sealed
+from asura.evaluation.evaluate import evaluate
+from asura.planning.plan import Plan, load, make
+from asura.planning.run_folder import RunFolder
+from asura.planning.runs import read_run
+from asura.planning.standing import Standing
+from asura.training.loop import train
+
+SAME = {"training": ("status", "step", "weights", "metrics"), "evaluation": ("rows", "floors")}
+"""What must be the same in the record of a training, and in an evaluation."""
+
+
+def outdated(study: Path) -> dict[str, tuple[str, ...]]:
+    """Runs of a study and its ablations that other code made, by their folders, and what of each: see `RunState`.
+
+    Raises UserError where the study has no plan, or a plan is damaged.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for plan in plans(study):
+        found |= Standing(plan, study).made_by_other_code()
+    return found
+
+
+def plans(study: Path) -> list[Plan]:
+    """The plans of a study and of its ablations, with the digests of the code that is here. Raises UserError."""
+    if not (study / "plan.json").is_file():
+        raise UserError(f"{study}: it has no plan.json; give the results of a study, as in results/NAME")
+    folders = [study, *sorted(path.parent for path in study.glob("ablations/*/plan.json"))]
+    return [with_code_of_here(load(folder / "plan.json"), folder) for folder in folders]
+
+
+def with_code_of_here(plan: Plan, folder: Path) -> Plan:
+    """A plan that stands in a folder, with the digests of the code that is here. Raises UserError."""
+    return plan._replace(code=make(read_json(folder / "study.json"), plan.against).code)
+
+
+def discard(study: Path, runs: Mapping[str, tuple[str, ...]]) -> None:
+    """Remove records, or scores, that other code made, so that the workflow makes them again. Raises OSError."""
+    for name, other in runs.items():
+        folder = RunFolder(study / name)
+        folder.evaluation.unlink(missing_ok=True)
+        if "training" in other:
+            folder.forget()
+
+
+def accept(study: Path, threads: int = 1) -> Iterator[tuple[str, bool]]:
+    """Make one run of each model that other code made again, and accept the others where its bits are the same.
+
+    Yields a line for each model, and whether it was accepted. What is accepted has the digest of the code that is here
+    in its record, and what it was accepted for. Raises UserError and OSError.
+    """
+    for plan in plans(study):
+        other = Standing(plan, study).made_by_other_code()
+        for part in SAME:
+            by_model: dict[str, list[str]] = {}
+            for name in [name for name in other if part in other[name]]:
+                by_model.setdefault(name.rpartition("/")[0], []).append(name)
+            for model, runs in by_model.items():
+                yield _accept(study, plan, part, model, runs, threads)
+
+
+def _accept(study: Path, plan: Plan, part: str, model: str, runs: list[str], threads: int) -> tuple[str, bool]:
+    """Make a part of the first of a model's runs again, and compare it."""
+    before = _read(study, runs[0], part)
+    _, task, label = model.split("/")
+    with tempfile.TemporaryDirectory(dir=study, prefix=".again-") as aside:
+        again = (
+            _train(study, runs[0], Path(aside), threads)
+            if part == "training"
+            else evaluate(study / runs[0], plan.evaluation_of(task), threads, Path(aside, "evaluation.json"))
+        )
+    seed = runs[0].rpartition("/")[2]
+    if different := [name for name in SAME[part] if again[name] != before[name]]:
+        return f"{task}/{label}: {part} of {seed} gives other {' and '.join(different)} now; it is not accepted", False
+    reason = f"{part} of {seed}, made again on {again['device']}, gives the same bits"
+    for name in runs:
+        record = _read(study, name, part)
+        said = {"made_by": record.get("code"), "time": datetime.now(UTC).isoformat(timespec="seconds"), "for": reason}
+        accepted = [*record.get("accepted", []), said]
+        code = plan.code[f"{task}/{label}"][part]
+        write_sealed(_path(study, name, part), {**record, "code": code, "accepted": accepted})
+    return f"{task}/{label}: {reason}; {len(runs)} runs are accepted", True
+
+
+def _train(study: Path, name: str, aside: Path, threads: int) -> dict[str, Any]:
+    run = read_run(RunFolder(study / name).run)
+    return train(run, aside, threads, study / run.start_from if run.start_from else None)
+
+
+def _path(study: Path, name: str, part: str) -> Path:
+    folder = RunFolder(study / name)
+    return folder.record if part == "training" else folder.evaluation
+
+
+def _read(study: Path, name: str, part: str) -> dict[str, Any]:
+    folder = RunFolder(study / name)
+    return folder.read_record() if part == "training" else folder.read_evaluation()

@@ -1,0 +1,50 @@
+"""Which source code a result follows from, and its digest: a record of other code is not made again by itself."""
+
+from collections.abc import Iterable
+
+from asura.common.source import reached, source_digest
+from asura.models import ARCHITECTURES
+from asura.models.settings import Architecture
+from asura.tasks import Task
+from asura.tasks.in_words import Written
+from asura.tasks.text import Text
+
+FOLLOWED = ("asura.models.", "asura.tasks.", "asura.corpora.tokens")
+"""Imports that are followed: what a model computes and what a task asks, and the reader of token files."""
+
+REGISTRIES = ("asura.models", "asura.tasks", "asura.tasks.registry")
+"""They import every architecture and every task, whichever a run is of."""
+
+TRAINING = (
+    "asura.common.randomness",
+    "asura.planning.training_settings",
+    "asura.training.batches",
+    "asura.training.devices",
+    "asura.training.loop",
+    "asura.training.optimisers",
+    "asura.training.processes",
+    "asura.training.trainer",
+)
+EVALUATION = ("asura.common.randomness", "asura.evaluation.evaluate", "asura.planning.study_settings")
+OF_TASKS = ("asura.evaluation.accuracy",)
+OF_TEXTS = ("asura.evaluation.likelihood",)
+OF_BENCHMARKS = ("asura.corpora.benchmarks", "asura.evaluation.benchmark_scores", "asura.evaluation.lm_eval_model")
+
+
+def training_code(model: Architecture, task: Task) -> str:
+    """The digest of the code that the weights of a run follow from: architecture, layers, task, loop, optimisers."""
+    return source_digest([*_model_and_task(model, task), *TRAINING])
+
+
+def evaluation_code(model: Architecture, task: Task, benchmarks: Iterable[str]) -> str:
+    """The digest of the code that the scores of given weights follow from: architecture, layers, task, scoring."""
+    scoring = OF_TEXTS if isinstance(task, Text) else OF_TASKS
+    of_benchmarks = OF_BENCHMARKS if list(benchmarks) else ()
+    return source_digest([*_model_and_task(model, task), *EVALUATION, *scoring, *of_benchmarks])
+
+
+def _model_and_task(model: Architecture, task: Task) -> set[str]:
+    kinds = [type(model), ARCHITECTURES[model.architecture][1], type(task)]
+    if isinstance(task, Written):
+        kinds += [type(task.task), type(task.text)]
+    return reached({kind.__module__ for kind in kinds}, FOLLOWED, REGISTRIES)

@@ -1,0 +1,38 @@
+"""Ways of using the workflow, or of writing a study, that are refused in one line."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from asura.common.errors import UserError
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """End the process with one line if the study is wrong or its files cannot be written."""
+    try:
+        yield
+    except UserError as error:
+        sys.exit(f"asura: {error}")
+    except OSError as error:
+        sys.exit(f"asura: {error.filename}: {error.strerror}")
+
+
+def refuse_include(is_included: bool) -> None:
+    """Raises UserError where another Snakefile reads ours by `include:`, since its default target would be lost."""
+    if is_included:
+        raise UserError(
+            "include: the default target of this Snakefile would be lost; write `module asura: snakefile: …, "
+            "config: config` and `use rule * from asura`, as docs/extending.md shows"
+        )
+
+
+def refuse_folders(corpora: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises UserError where a task's corpus names a folder in place of the files in it."""
+    for task, corpus in corpora.items():
+        for path in corpus.get("paths", []):
+            if Path(path).is_dir():
+                pattern = Path(path) / "*.txt"
+                raise UserError(f"tasks.{task}.corpus.paths: {path} is a folder; name its files, for example {pattern}")
