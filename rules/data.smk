@@ -46,7 +46,7 @@ rule corpus:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 1440 * attempt,
     params:
-        settings=STUDY.data / "corpora" / "{corpus}" / "corpus.json",
+        settings=f"{STUDY.data}/corpora/{{corpus}}/corpus.json",
         packages=STUDY.data / "packages",
     message:
         "cut the corpus {wildcards.corpus} into tokens"

@@ -20,7 +20,7 @@ rule evaluate:
         iterations=STUDY.plan.evaluation["iterations"],
         examples=STUDY.plan.evaluation["examples"],
         benchmarks=STUDY.benchmark_options,
-        processes=STUDY.processes_option,
+        processes=processes_option,
         run=subpath(output[0], parent=True),
     message:
         "evaluate {wildcards.label} on {wildcards.task}, seed {wildcards.seed}"

@@ -21,8 +21,8 @@ rule train:
     params:
         run=f"{STUDY.run}/run.json",
         out=subpath(output.record, parent=True),
-        start=STUDY.start_option,
-        processes=STUDY.processes_option,
+        start=start_option,
+        processes=processes_option,
     message:
         "train {wildcards.label} on {wildcards.task}, seed {wildcards.seed}"
     shell:

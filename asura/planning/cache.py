@@ -1,13 +1,14 @@
 """Plans that have been made, kept outside of the results, so that only the first start of a study builds its models."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from asura.common.errors import UserError
-from asura.common.files import read_json, read_sealed, write_sealed, write_text
+from asura.common.files import read_json, read_sealed, write_sealed
 from asura.common.version import PACKAGE, __version__
 from asura.planning.plan import Plan, from_json, write
 
@@ -24,12 +25,14 @@ def planned(name: str, settings: Mapping[str, Any], config: Mapping[str, Any], m
 
     Raises what `make` does, and OSError.
     """
-    path = FOLDER / name / f"{_digest(settings)[:16]}.json"
+    path, code = FOLDER / name / f"{_digest_of(settings)[:16]}.json", _code()
     try:
+        is_of_this_code = read_sealed(path).get("code") == code
         read_plan(path)
     except UserError:
-        plan = make()
-        write_sealed(path, {"config": json.loads(_as_json(config)), "plan": plan.as_json()})
+        is_of_this_code = False
+    if not is_of_this_code:
+        write_sealed(path, {"config": json.loads(_as_json(config)), "plan": make().as_json(), "code": code})
         for old in sorted(path.parent.glob("*.json"), key=lambda file: file.stat().st_mtime)[:-KEPT]:
             old.unlink(missing_ok=True)
     return path
@@ -37,7 +40,10 @@ def planned(name: str, settings: Mapping[str, Any], config: Mapping[str, Any], m
 
 def read_plan(path: Path) -> Plan:
     """The plan in a file of the cache. Raises UserError."""
-    return from_json(read_sealed(path)["plan"], path)
+    try:
+        return from_json(read_sealed(path)["plan"], path)
+    except KeyError:
+        raise UserError(f"{path}: it holds no plan; delete it") from None
 
 
 def write_plan(path: Path, folder: Path, study: Path) -> None:
@@ -57,13 +63,20 @@ def is_written(path: Path, folder: Path, study: Path) -> bool:
 
 
 def renew(path: Path) -> None:
-    """Make a file newer than all that has been made from it. Raises OSError."""
-    write_text(path, path.read_text(encoding="utf-8"))
+    """Make a file of the cache newer than all that was made from it. Raises UserError, OSError.
+
+    Its content changes too: a file that only has another time is no reason for Snakemake.
+    """
+    write_sealed(path, {**read_sealed(path), "renewed": time.time_ns()})
 
 
-def _digest(settings: Mapping[str, Any]) -> str:
-    """What a plan follows from: settings, and the code that plans and that is planned with."""
-    state = sha256(f"{__version__}\n{_as_json(settings)}\n".encode())
+def _digest_of(settings: Mapping[str, Any]) -> str:
+    return sha256(f"{__version__}\n{_as_json(settings)}\n".encode()).hexdigest()
+
+
+def _code() -> str:
+    """The digest of all code of this package: it plans, and the plan has digests of the code of each model."""
+    state = sha256()
     for file in sorted(PACKAGE.rglob("*.py")):
         state.update(file.read_bytes())
     return state.hexdigest()

@@ -36,3 +36,10 @@ def refuse_folders(corpora: Mapping[str, Mapping[str, Any]]) -> None:
             if Path(path).is_dir():
                 pattern = Path(path) / "*.txt"
                 raise UserError(f"tasks.{task}.corpus.paths: {path} is a folder; name its files, for example {pattern}")
+
+
+def refuse_files(*folders: Path) -> None:
+    """Raises UserError where something else stands in the place of one of these folders."""
+    for folder in folders:
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"{folder}: it is no folder; rename it, since results are to be written there")

@@ -158,7 +158,8 @@ def remarks(study: str, plans: Iterable[Standing]) -> Iterator[str]:
     """A line each for runs that are trained again, runs by other code, and tasks on several devices or precisions."""
     states = {name: state for standing in plans for name, state in standing.runs.items()}
     if stale := [name for name, state in states.items() if state.trained == "stale"]:
-        yield f"{study}: {len(stale)} runs have other settings, texts or first weights now, and are trained again"
+        why = "have a damaged record, or one of other settings, texts or first weights; they are trained again"
+        yield f"{study}: {len(stale)} runs {why}"
     if other := [name for name, state in states.items() if state.other_code]:
         count = f"{len(other)} of {len(states)} runs"
         yield f"{study}: {count} were made by other code ({by_model(other)}); {ADVICE.format(study=study)}"

@@ -18,7 +18,7 @@ from asura.planning.cache import is_written, planned, read_plan, renew
 from asura.planning.outputs import OF_AN_ABLATION, PUBLISHED, TABLES
 from asura.planning.plan import Plan, load, make
 from asura.planning.products import Products, is_made_of
-from asura.planning.refusals import refuse_folders, refusing
+from asura.planning.refusals import refuse_files, refuse_folders, refusing
 from asura.planning.run_folder import RunFolder
 from asura.planning.shared_data import SharedData
 from asura.planning.standing import RunState, Standing, remarks
@@ -86,6 +86,7 @@ class StudyWorkflow:
     def _load_plan(self) -> Plan:
         """The plan of the study; in a job, the one that the Snakemake that submitted it has written."""
         name = str(self.config.get("name"))
+        refuse_files(self._results, self._results / name)
         if self._is_job and (self._results / name / "plan.json").is_file():
             return load(self._results / name / "plan.json")
         try:
@@ -250,16 +251,6 @@ class StudyWorkflow:
             return amount if resource == "gpu" else amount * attempt
 
         return of_attempt
-
-    # Options of commands
-
-    def start_option(self, wildcards: Any, input: Any) -> Options:
-        """Names the folder of the run that a run starts from."""
-        return ["--start-from", str(Path(input.start[0]).parent)] if input.get("start") else []
-
-    def processes_option(self, wildcards: Any, resources: Any) -> Options:
-        """Shares a run among processes where it is given more than one GPU."""
-        return ["--processes", str(resources.gpu)] if resources.gpu > 1 else []
 
     def benchmark_options(self, wildcards: Any) -> Options:
         """Name the benchmarks of a task's models, and where their documents come from."""

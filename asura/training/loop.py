@@ -223,8 +223,7 @@ class _Session:
 
     def _save(self) -> None:
         self._note_usage(self.processes)
-        metrics = torch.from_numpy(np.frombuffer(self.metrics, np.uint8).copy())
-        state = self.trainer.state() | {"metrics": metrics}
+        state = self.trainer.state() | {"metrics": torch.from_numpy(np.frombuffer(self.metrics, np.uint8).copy())}
         checkpoint = Checkpoint(self.origin.identity, self.trainer.step, self._timed(), state)
         self.processes.write(lambda: checkpoints.save(self.folder, checkpoint))
         self.saved = time.monotonic()

@@ -22,7 +22,9 @@ def digests() -> dict[tuple[str, str, str], str]:
         for name, task in TASKS.items():
             found["training", architecture, name] = training_code(settings(architecture=architecture), task)
             found["evaluation", architecture, name] = evaluation_code(settings(architecture=architecture), task, [])
-            found["benchmarks", architecture, name] = evaluation_code(settings(architecture=architecture), task, ["piqa"])
+            found["benchmarks", architecture, name] = evaluation_code(
+                settings(architecture=architecture), task, ["piqa"]
+            )
     return found
 
 

@@ -50,7 +50,7 @@ def test_a_run_is_fresh_missing_or_stale(made):
     run = json.loads(json.dumps(plan.runs[RUN])) | {"training": {"steps": 13}}
     longer = plan._replace(runs=plan.runs | {RUN: run})
     assert Standing(longer, study).state(RUN)[:2] == ("stale", "stale")
-    assert said(longer, study).startswith("tiny: 1 runs have other settings")
+    assert said(longer, study).startswith("tiny: 1 runs have a damaged record, or one of other settings")
     (study / RUN / "weights.safetensors").unlink()
     assert Standing(plan, study).state(RUN).trained == "missing"
 

@@ -11,6 +11,7 @@ from snakemake.io import is_flagged
 from asura.common.errors import UserError
 from asura.planning.ablations import ablation_files
 from asura.planning.cache import write_plan
+from asura.planning.job_options import processes_option, start_option
 from asura.planning.refusals import refuse_include, refusing
 from asura.planning.standing import RunState
 from asura.planning.study import Study
@@ -49,8 +50,8 @@ def test_time_and_memory_grow_with_each_attempt_and_gpus_do_not():
     assert [study.asked("mem_mb", 2000)(RUN, attempt) for attempt in (1, 2)] == [700, 1400]
     assert [study.asked("runtime", 60)(RUN, attempt) for attempt in (1, 3)] == [60, 180]
     assert [study.asked("gpu", 1)(RUN, attempt) for attempt in (1, 3)] == [2, 2]
-    assert study.processes_option(RUN, SimpleNamespace(gpu=2)) == ["--processes", "2"]
-    assert study.processes_option(RUN, SimpleNamespace(gpu=1)) == []
+    assert processes_option(RUN, SimpleNamespace(gpu=2)) == ["--processes", "2"]
+    assert processes_option(RUN, SimpleNamespace(gpu=1)) == []
 
 
 def test_a_run_on_text_waits_for_its_corpus_benchmarks_and_first_weights():
@@ -64,14 +65,14 @@ def test_a_run_on_text_waits_for_its_corpus_benchmarks_and_first_weights():
     started = SimpleNamespace(task="words", label="asura-n1-i2+start_from=text", seed="0")
     of_text = SimpleNamespace(task="text", label="asura-n1-i2", seed="0")
     (note,) = study.data_of_run(of_text)
-    assert note.startswith("results/tiny/data/corpora/files-") and study.data_of_run(started) == []
+    assert note.startswith("results/tiny/data/corpora/files-") and study.data_of_run(started) == [note]
     assert study.benchmark_options(of_text) == ["--benchmarks", "piqa,copa", "--benchmarks-from", "embedded"]
     assert [Path(path).stem for path in study.benchmark_documents(of_text)] == ["piqa", "copa"]
     assert study.benchmark_options(started) == []
     (start,) = study.start_of_run(started)
     assert start == "results/tiny/runs/text/asura-n1-i2/seed0/training.json"
     assert study.start_of_run(of_text) == []
-    assert study.start_option(started, SimpleNamespace(start=[start], get=lambda name: [start])) == [
+    assert start_option(started, SimpleNamespace(start=[start], get=lambda name: [start])) == [
         "--start-from",
         "results/tiny/runs/text/asura-n1-i2/seed0",
     ]

@@ -1,0 +1,14 @@
+"""Options of the commands of jobs that follow from what a job is given, whatever the study."""
+
+from pathlib import Path
+from typing import Any
+
+
+def start_option(wildcards: Any, input: Any) -> list[str]:
+    """Names the folder of the run that a run starts from."""
+    return ["--start-from", str(Path(input.start[0]).parent)] if input.get("start") else []
+
+
+def processes_option(wildcards: Any, resources: Any) -> list[str]:
+    """Shares a run among processes where it is given more than one GPU."""
+    return ["--processes", str(resources.gpu)] if resources.gpu > 1 else []
