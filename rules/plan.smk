@@ -14,12 +14,16 @@ rule plan:
     output:
         f"{STUDY.folder}/plan.json",
         f"{STUDY.folder}/study.json",
+    log:
+        f"{STUDY.folder}/logs/plan.log",
+    conda:
+        "../environment.yml"
     params:
-        study=STUDY.folder,
+        study=subpath(output[0], parent=True),
     message:
         f"write the plan of {STUDY.folder}"
     shell:
-        "python -m asura write-plan {input:q} {params.study:q}"
+        "python -m asura write-plan {input:q} {params.study:q} > {log:q} 2>&1"
 
 
 rule plan_ablation:
@@ -29,9 +33,13 @@ rule plan_ablation:
     output:
         f"{STUDY.folder}/ablations/{{ablation}}/plan.json",
         f"{STUDY.folder}/ablations/{{ablation}}/study.json",
+    log:
+        f"{STUDY.folder}/logs/plan_{{ablation}}.log",
+    conda:
+        "../environment.yml"
     params:
-        study=STUDY.folder,
+        study=subpath(output[0], ancestor=3),
     message:
         "write the plan of the ablation {wildcards.ablation}"
     shell:
-        "python -m asura write-plan {input:q} {params.study:q} --ablation {wildcards.ablation:q}"
+        "python -m asura write-plan {input:q} {params.study:q} --ablation {wildcards.ablation:q} > {log:q} 2>&1"

@@ -180,8 +180,7 @@ class StudyWorkflow:
 
     def _is_stale(self, ablation: str | None) -> bool:
         """Whether something is there that is to be made again, of the study or of an ablation."""
-        standing = self.standing(ablation)
-        if not standing.is_done:
+        if not (standing := self.standing(ablation)).is_done:
             return bool(self.shared.lacking) or any(state.is_stale for state in standing.runs.values())
         if ablation:
             folder = Path(self._place(ablation))

@@ -31,7 +31,7 @@ def test_a_model_that_starts_from_a_text_stands_only_on_what_is_written_in_its_w
 
 
 def test_each_starts_from_the_run_of_the_same_model_and_seed_which_is_planned():
-    started = {run["label"]: run["start_from"] for run in PLAN.runs.values() if run["start_from"]}
+    started = {run["label"]: run.get("start_from") for run in PLAN.runs.values() if run.get("start_from")}
     assert started["asura-n1-i2+start_from=text"] == "runs/text/asura-n1-i2/seed0"
     assert len(started) == 5
     for label, start in started.items():
@@ -42,7 +42,7 @@ def test_each_starts_from_the_run_of_the_same_model_and_seed_which_is_planned():
 
 def test_models_of_a_written_task_are_matched_on_the_text_and_iso_both_on_its_own_steps():
     assert all(abs(role["deviation"]) <= 0.02 for role in PLAN.roles)
-    (ours,) = [run for run in PLAN.runs.values() if "steps=" in run["label"] and run["start_from"]]
+    (ours,) = [run for run in PLAN.runs.values() if "steps=" in run["label"] and run.get("start_from")]
     assert PLAN.runs[ours["start_from"]]["training"]["steps"] > 500
     assert 100 < ours["training"]["steps"] < 200
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from asura.checking.verify import verify
 from tests.conftest import TEXTS, TINY
-from tests.workflow.conftest import changed_by, runs_trained, succeed, write
+from tests.workflow.conftest import call, changed_by, runs_trained, succeed, write
 
 WORDS = {"task": "phop", "hops": 1, "alphabet": 3, "length": 8, "written_as": "text", "training": {"steps": 100}}
 STUDY = TINY | {
@@ -49,6 +49,8 @@ def test_text_is_tokenised_once_and_its_runs_come_before_those_that_start_from_t
     assert (corpus / "train.npy").stat().st_mtime_ns == time
     held = list(verify(folder / "results" / "tiny"))
     assert "table and figures of the ablation pretrained_prior follow from its runs" in held
+    deleted = call(folder, "--delete-all-output", "--dry-run").stderr
+    assert "results/tiny/report.html" in deleted and " data/" not in deleted  # which other studies read too
     texts = folder / "texts.jsonl"
     before = texts.stat().st_mtime
     os.utime(texts)
