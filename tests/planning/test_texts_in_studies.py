@@ -31,7 +31,7 @@ def test_a_model_that_starts_from_a_text_stands_only_on_what_is_written_in_its_w
 
 
 def test_each_starts_from_the_run_of_the_same_model_and_seed_which_is_planned():
-    started = {run["label"]: run.get("start_from") for run in PLAN.runs.values() if run.get("start_from")}
+    started = {run["label"]: run["start_from"] for run in PLAN.runs.values() if "start_from" in run}
     assert started["asura-n1-i2+start_from=text"] == "runs/text/asura-n1-i2/seed0"
     assert len(started) == 5
     for label, start in started.items():

@@ -49,7 +49,8 @@ def test_text_is_tokenised_once_and_its_runs_come_before_those_that_start_from_t
     assert (corpus / "train.npy").stat().st_mtime_ns == time
     held = list(verify(folder / "results" / "tiny"))
     assert "table and figures of the ablation pretrained_prior follow from its runs" in held
-    deleted = call(folder, "--delete-all-output", "--dry-run").stderr
+    said = call(folder, "--delete-all-output", "--dry-run")
+    deleted = said.stdout + said.stderr
     assert "results/tiny/report.html" in deleted and " data/" not in deleted  # which other studies read too
     texts = folder / "texts.jsonl"
     before = texts.stat().st_mtime
