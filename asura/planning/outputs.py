@@ -1,9 +1,9 @@
 """The files that a study leaves in its results: names that the rules declare and that `asura.reporting` writes."""
 
-FRAMES = ("runs", "roles", "scores", "curves", "resources")
+FRAMES = ("runs", "roles", "scores", "questions", "test_errors", "curves", "resources")
 """Tidy frames, in `tidy/NAME.csv`."""
 
-TABLES = ("comparison", "runs", "metrics", "matching", "resources")
+TABLES = ("questions", "paper", "comparison", "runs", "metrics", "matching", "resources")
 """Tables of every study."""
 
 PUBLISHED = "published"
