@@ -27,11 +27,12 @@ COST = {"n": 1, "i": 2, "parameters": 100, "flops_per_token": 6e2, "training_flo
 MODELS: list[dict[str, Any]] = [
     {"label": label, "task": "NA", "architecture": label.split("-")[0]}
     | COST
-    | {"effective_depth": 2, "metric": "accuracy", "chance": 0.5, "benchmarks": [], "order": order}
+    | {"effective_depth": 2, "metric": "accuracy", "chance": 0.5, "benchmarks": [], "order": order, "seeds": [0, 1]}
     for order, label in enumerate(["asura-n1-i2", "universal-n1-i2"])
 ]
 CHANCES = {"NA": {"test": 0.5}}
 ROLE = {"task": "NA", "label": "universal-n1-i2", "control": "iso_recursion", "control_of": "asura-n1-i2"}
+QUESTION = {"task": "NA", "row": "asura-n1-i2", "reference": "universal-n1-i2", "metric": "accuracy", "margin": 0.1}
 SCORE = {"split": "test", "iterations": 2, "metric": "accuracy", "standard_error": 0.01, "examples": 640}
 ASKED = {"iterations": "trained", "examples": 640}  # neither is the default
 THIRD = 1 / 3  # has no short decimal
@@ -60,6 +61,7 @@ def plan_of(models: list[dict], seeds: list[int]) -> Plan:
         ablated={},
         code={f"NA/{model['label']}": {"training": "t", "evaluation": "e"} for model in models},
         against=None,
+        questions=[QUESTION],
     )
 
 
@@ -297,7 +299,8 @@ def test_what_made_the_runs_is_told_above_the_tables(study: Path):
 
 
 def test_a_benchmark_is_reported_as_a_task_of_its_own_beside_its_floor(tmp_path: Path):
-    models = [model | {"metric": "bits_per_byte", "chance": 8.0, "benchmarks": ["piqa", "copa"]} for model in MODELS]
+    text = {"metric": "bits_per_byte", "chance": 8.0, "benchmarks": ["piqa", "copa"], "seeds": [0]}
+    models = [model | text for model in MODELS]
     write_sealed(tmp_path / "plan.json", plan_of(models, [0])._asdict())
     for model in models:
         folder = folder_of(tmp_path, model["label"], 0)

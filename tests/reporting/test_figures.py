@@ -164,8 +164,8 @@ def test_the_grid_shows_mean_and_interval_of_every_cell_and_control(results: Res
     assert [axes.get_title() for axes in grid] == ["asura", *CONTROLS, "asura_full", *CONTROLS]
     expected = []
     for task, _, _, label in cells_and_controls(results):
-        mean, _, high = mean_and_bounds(scores[task, label].values())
-        expected.append(f"{mean:.2f}{'†' if label == DIVERGED[0] else ''}\n±{high - mean:.2f}")
+        mean, low, high = mean_and_bounds(scores[task, label].values())
+        expected.append(f"{mean:.2f}{'†' if label == DIVERGED[0] else ''}\n[{low:.2f}, {high:.2f}]")
     assert sorted(text.get_text() for axes in grid for text in axes.texts) == sorted(expected)
 
 

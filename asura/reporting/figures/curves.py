@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from asura.reporting.comparing import scale_on
 from asura.reporting.figures.legends import SEEDS, chance_handles, failure_handles, handles_of, legend
 from asura.reporting.figures.style import (
     FAILURE_MARKS,
@@ -28,7 +29,7 @@ from asura.reporting.figures.style import (
     wrapped,
 )
 from asura.reporting.frames import FAILURES, NOT_RECURSIVE, Results, members, primary_scores, splits_of
-from asura.reporting.statistics import mean_interval
+from asura.reporting.statistics import Scale, mean_interval
 
 MOST_BANDS = 4
 """Models of one panel whose intervals are drawn; those of more would hide one another."""
@@ -64,7 +65,7 @@ def iterations_at_evaluation(results: Results) -> Figure:
             for (_, label, i), model in reversed(list(models)):  # the cells over their controls
                 series = series_of[task, label]
                 drawn.add(series)
-                _line(axes, model, look[series], i, banded)
+                _line(axes, model, look[series], i, banded, scale_on(results, task, split))
             if n == min(own for other, own in rows if other == task):
                 axes.set_title(plain(split))
             axes.set_xlabel("iterations at evaluation")
@@ -77,8 +78,8 @@ def iterations_at_evaluation(results: Results) -> Figure:
     return figure
 
 
-def _line(axes: Axes, model: pd.DataFrame, style: Style, trained: int, banded: bool) -> None:
-    intervals = model.groupby("iterations")["value"].apply(mean_interval)
+def _line(axes: Axes, model: pd.DataFrame, style: Style, trained: int, banded: bool, scale: Scale) -> None:
+    intervals = model.groupby("iterations")["value"].apply(lambda values: mean_interval(values, scale))
     x, colour = intervals.index, style.colour
     axes.plot(x, [interval.mean for interval in intervals], color=colour, linewidth=1.2, gid="mean")
     low, high = [interval.low for interval in intervals], [interval.high for interval in intervals]

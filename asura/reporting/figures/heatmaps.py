@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from asura.reporting.comparing import scale_on
 from asura.reporting.figures.style import (
     NOT_SCORED,
     empty_figure,
@@ -35,7 +36,7 @@ from asura.reporting.frames import (
     primary_scores,
     score_range,
 )
-from asura.reporting.statistics import mean_interval
+from asura.reporting.statistics import MeanInterval, mean_interval
 
 COLOURS = sns.color_palette("cividis", as_cmap=True)
 BLANK = "0.92"
@@ -67,10 +68,10 @@ def grid(results: Results) -> Figure:
             texts = pd.DataFrame("", index=axis_n, columns=axis_i)
             panel = (table["task"] == task) & (table["cell_family"] == of_family) & (table["role"] == role)
             for member in table[panel].itertuples():
-                mean, _, high, _ = mean_interval(scores.get((task, member.label), []))
+                interval = mean_interval(scores.get((task, member.label), []), scale_on(results, task))
                 place = member.cell_n, member.cell_i
-                means.loc[place] = mean
-                texts.loc[place] = _annotation(mean, high, failed[task, member.label])
+                means.loc[place] = interval.mean
+                texts.loc[place] = _annotation(interval, failed[task, member.label])
             _heat_map(axes, means, texts, score_range(results, task))
             axes.set_title(plain(of_family if role == CELL else role))
             axes.set(xlabel="iterations $i$", ylabel=f"{plain(task)}\nblocks $n$")
@@ -142,10 +143,10 @@ def _heat_map(axes: Axes, means: pd.DataFrame, texts: pd.DataFrame, ends: tuple[
     axes.tick_params(axis="y", rotation=0)
 
 
-def _annotation(mean: float, high: float, failed: Mapping[str, int]) -> str:
-    interval = "" if np.isnan(high) else f"\n±{high - mean:.2f}"
+def _annotation(interval: MeanInterval, failed: Mapping[str, int]) -> str:
+    bounds = "" if np.isnan(interval.low) else f"\n[{interval.low:.2f}, {interval.high:.2f}]"
     signs = "".join(SIGNS[failure] for failure, count in failed.items() if count)
-    return f"{mean:.2f}{signs}{interval}"
+    return f"{interval.mean:.2f}{signs}{bounds}"
 
 
 def _finish(figure: Figure, axes_grid: np.ndarray, results: Results, tasks: list[str]) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from asura.reporting.comparing import scale_on
 from asura.reporting.figures.legends import SEEDS, chance_handles, failure_handles, handles_of, legend, line_handles
 from asura.reporting.figures.style import (
     LINE_STYLES,
@@ -117,7 +118,7 @@ def _score_panels(
                 points = [(m, scores[task, m.label]) for m in line.itertuples() if (task, m.label) in scores]
                 samples = [(m.x, values.to_numpy()) for m, values in points]
                 size = NUMBERED if numbered else SIZE
-                draw_means(axes, samples, look[series], line_styles.get(family, "-"), size)
+                draw_means(axes, samples, look[series], line_styles.get(family, "-"), size, scale_on(results, task))
                 for member in line.itertuples():
                     draw_failures(axes, member.x, failed[task, member.label], look[series])
                 if numbered:

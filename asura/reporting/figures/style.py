@@ -19,7 +19,7 @@ from matplotlib.transforms import offset_copy
 
 from asura.common.files import write_whole
 from asura.reporting.frames import CONTROLS, HEADLINE_SPLIT, LESS_IS_BETTER, Results, members, score_range
-from asura.reporting.statistics import mean_interval
+from asura.reporting.statistics import UNIT, Scale, mean_interval
 
 LOOK = {
     **sns.axes_style("ticks"),
@@ -146,12 +146,19 @@ def empty_figure(message: str) -> Figure:
     return figure
 
 
-def draw_means(axes: Axes, samples: list[tuple[float, np.ndarray]], style: Style, linestyle: str, size: float) -> None:
-    """Mean with its t-interval at each x, joined by a line; every seed a faint point at its left."""
+def draw_means(
+    axes: Axes,
+    samples: list[tuple[float, np.ndarray]],
+    style: Style,
+    linestyle: str,
+    size: float,
+    scale: Scale = UNIT,
+) -> None:
+    """Mean with its interval at each x, joined by a line; every seed a faint point at its left."""
     if not samples:
         return
     x = [x for x, _ in samples]
-    intervals = [mean_interval(values) for _, values in samples]
+    intervals = [mean_interval(values, scale) for _, values in samples]
     axes.plot(
         np.repeat(x, [len(values) for _, values in samples]),
         np.concatenate([values for _, values in samples]),
@@ -167,7 +174,10 @@ def draw_means(axes: Axes, samples: list[tuple[float, np.ndarray]], style: Style
     axes.errorbar(
         x,
         [interval.mean for interval in intervals],
-        [interval.high - interval.mean for interval in intervals],
+        [
+            [interval.mean - interval.low for interval in intervals],
+            [interval.high - interval.mean for interval in intervals],
+        ],
         color=style.colour,
         marker=style.marker,
         markersize=size,
