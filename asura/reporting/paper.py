@@ -4,13 +4,13 @@ import pandas as pd
 
 from asura.reporting.comparing import NO_DIFFERENCE, Comparing
 from asura.reporting.frames import CELL, STUDY_MODEL, Results, members
-from asura.reporting.statistics import INTERVAL
 
+LATEX = str.maketrans({character: f"\\{character}" for character in "&%$#_{}"})
 GROUP = "group"
 """The column of a table whose rows LaTeX sets in groups."""
 PAPER_CAPTION = (
-    f"Mean score over seeds, difference from the cell at the head of each group, paired by seed, with its {INTERVAL}, "
-    "non-embedding parameters, and training FLOPs. Arrows show which way is better."
+    "Mean score over seeds, difference from the cell at the head of each group, paired by seed, with its interval, "
+    "non-embedding parameters, and training FLOPs. An arrow shows whether more or less is better."
 )
 COLUMNS = [GROUP, "model", "metric", "score", "difference", "difference_low", "difference_high"]
 COLUMNS += ["parameters", "training_flops"]
@@ -48,12 +48,11 @@ def _float(latex: str, groups: list[str], columns: int, caption: str) -> str:
     lines, last = [], None
     for line, group in zip(rows.splitlines(), [*groups, None, None], strict=False):
         if group is not None and group != last:
-            escaped = pd.DataFrame([[group]]).to_latex(index=False, header=False, escape=True).splitlines()[2]
-            name = escaped.removesuffix(r"\\").strip()
+            name = group.translate(LATEX)
             lines += [r"\addlinespace"] * (last is not None)
             lines.append(rf"\multicolumn{{{columns}}}{{l}}{{\emph{{{name}}}}} \\")
         lines.append(line)
         last = group
     body = head + "\\midrule\n" + "\n".join(lines)
-    above = f"\\begin{{table}}\n\\centering\n\\caption{{{caption.replace('%', chr(92) + '%')}}}\n\\label{{tab:paper}}\n"
+    above = f"\\begin{{table}}\n\\centering\n\\caption{{{caption.translate(LATEX)}}}\n\\label{{tab:paper}}\n"
     return f"{above}{body}\n\\end{{table}}\n"

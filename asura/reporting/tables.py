@@ -22,7 +22,7 @@ from asura.reporting.frames import (
     primary_scores,
     remarks,
 )
-from asura.reporting.paper import GROUP, PAPER_CAPTION, as_latex, paper
+from asura.reporting.paper import GROUP, LATEX, PAPER_CAPTION, as_latex, paper
 from asura.reporting.statistics import INTERVAL
 from asura.reporting.verdicts import questions
 
@@ -246,7 +246,6 @@ HTML = [
     },
     {"selector": "td", "props": "padding: 2px 10px; white-space: nowrap"},
 ]
-LATEX = str.maketrans({character: f"\\{character}" for character in "&%$#_{}"})
 
 
 def write_tables(results: Results, folder: Path, note: str | None = None) -> None:

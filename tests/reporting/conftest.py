@@ -154,7 +154,12 @@ def build_results(
                             | {"chance": CHANCE, "standard_error": OF_TEST, "examples": 4096}
                         )
     every_role = [role | {"task": task} for task in tasks for role in roles]
+    asked = [{"task": role["task"], "label": role["control_of"], "reference": role["label"]} for role in every_role[:2]]
+    questions = [
+        each | {"metric": "accuracy", "margin": margin} for each, margin in zip(asked, (None, 0.1), strict=True)
+    ]
     frames = {"runs": runs, "roles": every_role, "scores": scores, "curves": curves, "resources": resources}
+    frames["questions"] = questions
     return Results(**{name: tidy(name, frames.get(name, [])) for name in COLUMNS})
 
 

@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save_file
 
 from asura.common.errors import UserError
 from asura.common.files import checksum, read_sealed, write_sealed
@@ -17,6 +19,7 @@ from asura.planning.products import MODULES
 from asura.planning.run_folder import digest
 from asura.planning.runs import Run
 from asura.reporting.collect import collect, progress, read_results, write_results
+from asura.reporting.comparing import Comparing
 from asura.reporting.figures import FIGURES
 from asura.reporting.frames import COLUMNS, Results, headline_by_model, remarks
 from asura.reporting.tables import TABLES
@@ -133,6 +136,28 @@ def test_scores_curves_and_resources_are_those_of_the_files(study: Path):
         ("evaluate", 0, 0.9, 300.25, 11.75),
     ]
     assert len(results.resources) == 8
+
+
+def test_questions_and_errors_over_test_examples_are_collected(study: Path):
+    assert collect(study).test_errors.empty  # where no outcomes were kept
+    right = {("asura-n1-i2", 0): [1, 0, 1, 1], ("asura-n1-i2", 1): [1, 1, 1, 0], ("universal-n1-i2", 0): [1, 0, 0, 1]}
+    for (label, seed), score in right.items():
+        tensors = {"test.score": np.array(score, np.float32), "test.weight": np.ones(4, np.float32)}
+        save_file(tensors, folder_of(study, label, seed) / "outcomes.safetensors")
+    results = collect(study)
+    (question,) = results.questions.to_dict("records")
+    assert question == {**{k: v for k, v in QUESTION.items() if k != "row"}, "label": QUESTION["row"]}
+    found = results.test_errors.fillna({"reference": ""}).set_index(["label", "reference"])["standard_error"]
+
+    def error(values: list[float]) -> float:
+        return float(np.std(values, ddof=1) / 2)
+
+    # the means of asura over two seeds are 1, .5, 1, .5, which minus 1, 0, 0, 1 is 0, .5, 1, -.5
+    assert found["asura-n1-i2", ""] == pytest.approx(error([1, 0.5, 1, 0.5]))
+    assert found["universal-n1-i2", ""] == pytest.approx(error([1, 0, 0, 1]))
+    of_difference = pytest.approx(error([0, 0.5, 1, -0.5]))
+    assert found["universal-n1-i2", "asura-n1-i2"] == of_difference
+    assert Comparing(results).test_error("NA", "universal-n1-i2", "asura-n1-i2") == of_difference
 
 
 def test_what_is_written_reads_back_as_it_was(study: Path, results: Results, empty: Results, tmp_path: Path):
