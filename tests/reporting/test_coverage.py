@@ -59,8 +59,8 @@ def coverage_of_a_difference(first: Draw, second: Draw, difference: float, scale
     random = np.random.default_rng(seeds)
     covered = 0
     for _ in range(200):
-        series = [pd.Series(on_one_test_set(random, draw(random, seeds), scale)) for draw in (first, second)]
-        found = paired_difference(*series, scale, OF_TEST * math.sqrt(2))
+        row, reference = (pd.Series(on_one_test_set(random, draw(random, seeds), scale)) for draw in (first, second))
+        found = paired_difference(row, reference, scale, OF_TEST * math.sqrt(2))
         covered += found.low <= difference <= found.high
     return covered / 200
 
@@ -75,7 +75,8 @@ def test_the_worst_coverage_of_a_mean_is_the_one_that_tables_print():
 def test_differences_are_covered_as_well(seeds: int):
     for rates in [(0.05, 0.05), (0.05, 0.5), (0.1, 0.2), (0.5, 0.5)]:
         difference = MEANS[rates[0]] - MEANS[rates[1]]
-        found = coverage_of_a_difference(*map(solves_or_fails, rates), difference, FAILING, seeds)
+        first, second = map(solves_or_fails, rates)
+        found = coverage_of_a_difference(first, second, difference, FAILING, seeds)
         assert found >= COVERAGE
     found = coverage_of_a_difference(scatters(2.5, 0.01), scatters(2.48, 0.02), 0.02, BITS, seeds)
     assert found >= COVERAGE - 0.02  # of 200 studies
