@@ -39,8 +39,13 @@ def smallest_margin(pairs: int, floor: float) -> float:
 
 
 def limits(plan: Plan) -> list[str]:
-    """A line for each question of a plan: what its seeds can show, or that they cannot show anything."""
-    return [_limit(plan, k) for k in range(len(plan.questions))]
+    """A line for each question of a plan: what its seeds can show, or that they cannot show anything.
+
+    A line before these counts the models of which one seed is trained.
+    """
+    single = sum(len(model["seeds"]) == 1 for model in plan.models)
+    said = [f"{single} of {len(plan.models)} models have one seed, and therefore no interval."] if single else []
+    return said + [_limit(plan, k) for k in range(len(plan.questions))]
 
 
 def _limit(plan: Plan, k: int) -> str:

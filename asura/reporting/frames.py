@@ -160,7 +160,7 @@ def failures_by_model(results: Results) -> dict[tuple[str, str], dict[str, int]]
 
 
 def remarks(results: Results) -> str | None:
-    """What a reader must know of how runs were made, by other code or in several ways; None if there is nothing."""
+    """What a reader must know of the runs: made by other code or in several ways, or one seed; None if nothing."""
     runs = results.runs
     said = []
     if other := int((runs["code"] == OTHER_CODE).sum()):
@@ -169,6 +169,9 @@ def remarks(results: Results) -> str | None:
         ways = sorted((group["device"] + " in " + group["precision"]).unique())
         if len(ways) > 1:
             said.append(f"Runs of {task} were trained on {' and on '.join(ways)}.")
+    seeds = runs.groupby(["task", "label"])["seed"].nunique()
+    if single := int((seeds == 1).sum()):
+        said.append(f"{single} of {len(seeds)} models have one seed, and therefore no interval.")
     return " ".join(said) or None
 
 

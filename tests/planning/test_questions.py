@@ -129,6 +129,14 @@ def test_the_smallest_effect_is_shown_by_a_paired_t_test_in_four_of_five_samples
     assert np.mean(ttest_1samp(samples, 0).pvalue < 0.025) == pytest.approx(0.8, abs=0.02)
 
 
+def test_a_plan_says_that_models_with_one_seed_have_no_interval():
+    models = {"asura": {"n": 1, "i": 2, "seeds": [1]}, "vanilla": {"n": 1}}
+    assert limits(make({**STUDY, "models": models, "controls": []})) == [
+        "1 of 2 models have one seed, and therefore no interval."
+    ]
+    assert limits(make(STUDY)) == []
+
+
 def test_a_plan_says_what_the_seeds_of_each_question_can_show():
     models = {"asura": {"n": 1, "i": 2, "seeds": list(range(10))}, "vanilla": {"n": 1, "seeds": list(range(5, 20))}}
     few, enough = asking(QUESTION), asking(QUESTION, models=models)  # one seed in common, and five

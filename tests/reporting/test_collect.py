@@ -323,6 +323,12 @@ def test_what_made_the_runs_is_told_above_the_tables(study: Path):
     assert "Runs of NA were trained on cpu in bfloat16 and on cpu in float32." in said
 
 
+def test_one_seed_is_said_to_have_no_interval(study: Path):
+    results = collect(study)
+    one = results.runs[(results.runs["label"] != "asura-n1-i2") | (results.runs["seed"] == 0)]
+    assert remarks(results._replace(runs=one)) == "1 of 2 models have one seed, and therefore no interval."
+
+
 def test_a_benchmark_is_reported_as_a_task_of_its_own_beside_its_floor(tmp_path: Path):
     text = {"metric": "bits_per_byte", "chance": 8.0, "benchmarks": ["piqa", "copa"], "seeds": [0]}
     models = [model | text for model in MODELS]
