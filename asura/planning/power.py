@@ -59,7 +59,7 @@ def _limit(plan: Plan, k: int) -> str:
     about = f"Question {k + 1}{' (primary)' if k == 0 else ''}: {asked}: "
     said = about + _shown(pairs, tests)
     if question["margin"] and pairs > 1 and not benchmark and row["metric"] != "bits_per_byte":
-        floor = row["chance"] if question["metric"] == row["metric"] else 0.0
+        floor = row["chance"] or 0.0 if question["metric"] == row["metric"] else 0.0
         least = smallest_margin(pairs, floor)
         can = "can" if least < question["margin"] else "cannot"
         said += (

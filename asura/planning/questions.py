@@ -9,13 +9,17 @@ from asura.corpora.benchmarks import BENCHMARKS
 from asura.planning.study_settings import Question
 
 Rows = Sequence[Mapping[str, Any]]
+Metrics = Mapping[str, Sequence[str]]
 
 
-def asked_of(questions: Sequence[Question], models: Rows, roles: Rows) -> list[Question]:
-    """The questions with labels for controls, and with the task and the metric of each. Raises UserError."""
+def asked_of(questions: Sequence[Question], models: Rows, roles: Rows, metrics: Metrics) -> list[Question]:
+    """The questions with labels for controls, and with the task and the metric of each; `metrics` are those of tasks.
+
+    Raises UserError.
+    """
     found: list[Question] = []
     for k, question in enumerate(questions):
-        asked = _asked(question, f"questions.{k}", models, roles)
+        asked = _asked(question, f"questions.{k}", models, roles, metrics)
         for earlier in found:
             if asked.model_copy(update={"margin": None}) == earlier.model_copy(update={"margin": None}):
                 raise UserError(f"questions.{k}: it asks the same as an earlier question; ask each once")
@@ -23,7 +27,7 @@ def asked_of(questions: Sequence[Question], models: Rows, roles: Rows) -> list[Q
     return found
 
 
-def _asked(question: Question, where: str, models: Rows, roles: Rows) -> Question:
+def _asked(question: Question, where: str, models: Rows, roles: Rows, metrics: Metrics) -> Question:
     task = _task(question.task, where, models)
     of_task = [model for model in models if model["task"] == task.split("/")[0]]
     labels = [model["label"] for model in of_task]
@@ -36,10 +40,11 @@ def _asked(question: Question, where: str, models: Rows, roles: Rows) -> Questio
         raise UserError(f"{where}.reference: found {reference!r}, which is the row too; name another model")
     if question.margin is not None and question.metric is None:
         raise UserError(f"{where}.margin: found {question.margin} without a metric; name the metric that it is in")
-    metrics = _metrics(task, of_task[0]["metric"])
-    metric = question.metric or metrics[0]
-    if metric not in metrics:
-        raise UserError(f"{where}.metric: {task} has no such metric{nearest(metric, metrics)}")
+    name, *benchmark = task.split("/")
+    allowed = BENCHMARKS[benchmark[0]].metrics if benchmark else metrics[name]
+    metric = question.metric or (BENCHMARKS[benchmark[0]].headline if benchmark else of_task[0]["metric"])
+    if metric not in allowed:
+        raise UserError(f"{where}.metric: {task} has no such metric{nearest(metric, allowed)}")
     return question.model_copy(update={"task": task, "row": row, "reference": reference, "metric": metric})
 
 
@@ -64,11 +69,3 @@ def _label(name: str, other: str, where: str, labels: Collection[str], controls:
         cells = sorted(cell for control, cell in controls if control == name)
         raise UserError(f"{where}: {other!r} has no control {name}; these models have it: {', '.join(cells)}")
     raise UserError(f"{where}: no such model in the study{nearest(name, [*labels, *of_cells])}")
-
-
-def _metrics(task: str, primary: str) -> list[str]:
-    """The metrics of a task that may be asked for, its primary one first."""
-    if "/" in task:
-        return list(BENCHMARKS[task.split("/")[1]].metrics)
-    others = ["accuracy"] if primary == "bits_per_byte" else ["accuracy", "exact_match"]
-    return [primary, *(metric for metric in others if metric != primary)]

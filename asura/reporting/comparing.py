@@ -69,13 +69,18 @@ class Comparing:
     def scale(self, task: str, metric: str | None = None) -> Scale:
         """The range of a metric on a task."""
         asked = self.metric(task, metric)
-        return scale_of(asked, self.primary[task], task, self._chance.get((task, asked), math.nan))
+        return scale_of(asked, self.primary[task], task, self.chance(task, asked))
+
+    def chance(self, task: str, metric: str) -> float:
+        """Chance in a metric; where it is not known, 0, and of a measure of a model nothing."""
+        chance = self._chance.get((task, metric), math.nan)
+        return 0.0 if pd.isna(chance) and metric in UP_TO_ONE else chance
 
     def scores(self, task: str, label: str, metric: str | None = None, failures: bool = False) -> pd.Series:
         """Scores by seed; with `failures`, those of failed runs too, at chance; of a measure there is none."""
         asked = self.metric(task, metric)
         own = self._scores.get((task, label, asked), pd.Series(dtype=float))
-        chance = self._chance.get((task, asked), 0.0 if asked in UP_TO_ONE else math.nan)
+        chance = self.chance(task, asked)
         failed = [seed for seed in self._failed.get((task, label), []) if seed not in own.index]
         if not failures or not failed or math.isnan(chance):
             return own

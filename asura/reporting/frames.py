@@ -51,6 +51,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "iterations": "int64",  # at evaluation
         "metric": "str",
         "chance": "float64",  # of that metric on that split; where it is the primary one, or a benchmark's floor
+        "shortcut": "float64",  # the same of the best rule that does not solve the task
+        "rule": "str",  # which rule that is
         "value": "float64",
         "standard_error": "float64",
         "examples": "int64",
@@ -73,6 +75,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "tokens": "int64",
         "loss": "float64",
         "accuracy": "float64",
+        "validation_loss": "float64",  # where training measures it
+        "validation_accuracy": "float64",
+        "validation_exact_match": "float64",
     },
     "resources": {
         "rule": "str",

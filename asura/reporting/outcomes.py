@@ -18,13 +18,12 @@ from asura.reporting.frames import HEADLINE_SPLIT
 Model = tuple[str, str]
 """A task and a label."""
 
-OUTCOMES = "outcomes.safetensors"
-"""In the folder of a run: for each split, `NAME.score` and `NAME.weight`, one number for each example."""
 
+def read_effects(path: Path) -> np.ndarray | None:
+    """What each test example does to the score of a run, from its outcomes; None without any. Raises UserError.
 
-def read_effects(run: Path, metric: str) -> np.ndarray | None:
-    """What each test example does to the score of a run; None where outcomes were not kept. Raises UserError."""
-    path = run / OUTCOMES
+    The score is the sum of `test.score` over that of `test.weight`, which have one number for each example.
+    """
     if not path.is_file():
         return None
     from safetensors import SafetensorError
@@ -35,8 +34,6 @@ def read_effects(run: Path, metric: str) -> np.ndarray | None:
         score, weight = (tensors[f"{HEADLINE_SPLIT}.{name}"].astype(float) for name in ("score", "weight"))
     except (OSError, KeyError, SafetensorError) as error:
         raise UserError(f"{path}: it cannot be read ({error}); delete evaluation.json to evaluate again") from None
-    if metric == "exact_match":
-        score, weight = ((score == weight) & (weight > 0)).astype(float), (weight > 0).astype(float)
     return effects(score, weight)
 
 

@@ -14,19 +14,19 @@ from asura.reporting.outcomes import effects, read_effects, standard_error
 def write(folder: Path, score: list[float], weight: list[float]) -> Path:
     tensors = {"test.score": np.array(score, np.float32), "test.weight": np.array(weight, np.float32)}
     save_file(tensors, folder / "outcomes.safetensors")
-    return folder
+    return folder / "outcomes.safetensors"
 
 
 def test_of_equal_weights_it_is_the_standard_error_of_a_mean(tmp_path: Path):
-    found = read_effects(write(tmp_path, [2, 4, 3, 3], [4, 4, 4, 4]), "accuracy")
+    found = read_effects(write(tmp_path, [2, 4, 3, 3], [4, 4, 4, 4]))
     # .5, 1, .75, .75: deviations -.25, .25, 0, 0, variance .125 / 3
     assert found is not None and found.tolist() == pytest.approx([-0.25, 0.25, 0, 0])
     assert standard_error(found) == pytest.approx(math.sqrt(0.125 / 3 / 4))
 
 
-def test_exact_match_counts_examples_that_are_wholly_right_among_those_asked(tmp_path: Path):
-    found = read_effects(write(tmp_path, [4, 3, 2, 0], [4, 4, 2, 0]), "exact_match")
-    # two of three asked: (1, 0, 1, 0) - 2/3 (1, 1, 1, 0), over the mean weight 3/4
+def test_an_example_that_was_asked_nothing_has_no_effect(tmp_path: Path):
+    found = read_effects(write(tmp_path, [1, 0, 1, 0], [1, 1, 1, 0]))
+    # (1, 0, 1, 0) - 2/3 (1, 1, 1, 0), over the mean weight 3/4
     assert found is not None and found.tolist() == pytest.approx([4 / 9, -8 / 9, 4 / 9, 0])
 
 
@@ -42,7 +42,7 @@ def test_of_a_ratio_it_is_how_much_the_ratio_varies_between_test_sets():
 
 
 def test_without_outcomes_there_is_nothing_and_damaged_ones_are_named(tmp_path: Path):
-    assert read_effects(tmp_path, "accuracy") is None
+    assert read_effects(tmp_path / "outcomes.safetensors") is None
     (tmp_path / "outcomes.safetensors").write_bytes(b"no tensors")
     with pytest.raises(UserError, match=r"outcomes\.safetensors: it cannot be read"):
-        read_effects(tmp_path, "accuracy")
+        read_effects(tmp_path / "outcomes.safetensors")
