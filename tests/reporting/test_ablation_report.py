@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from asura.reporting.ablation_report import ablation_figure, ablation_table, write_ablation
-from asura.reporting.frames import family, headline
+from asura.reporting.frames import COST, family, headline
 from asura.reporting.tables import for_people
 
 
@@ -24,7 +24,7 @@ def test_each_model_is_compared_with_its_own(results):
         assert table["score"].iloc[place] == pytest.approx(own.mean())
         assert table["pairs"].iloc[place] == len(both)
     assert pd.isna(table["difference"].iloc[0]) and table["pairs"].iloc[0] == 0
-    assert {"parameters", "flops_per_token", "training_flops", "tokens", "effective_depth"} <= set(table)
+    assert {*COST} <= set(table)
     assert for_people(table)["against"].iloc[0] == "–"
 
 
