@@ -89,13 +89,12 @@ def _controls(plan: Plan) -> Table:
 def unequal(control: Mapping[str, Any], cell: Mapping[str, Any]) -> Iterator[str]:
     """What a control has more or less of than its cell, each with how many times as much: `depth 0.25×`.
 
-    FLOPs of inference are named only where their ratio is another than that of training.
+    FLOPs of inference are named where their ratio is another than that of training, even if they are equal.
     """
     ratios = {name: control[key] / cell[key] for name, key in COSTS.items()}
-    if abs(ratios["inference FLOPs"] / ratios["FLOPs"] - 1) <= TOLERANCE:
-        del ratios["inference FLOPs"]
     for name, ratio in ratios.items():
-        if abs(ratio - 1) > TOLERANCE:
+        expected = ratios["FLOPs"] if name == "inference FLOPs" else 1
+        if abs(ratio / expected - 1) > TOLERANCE:
             yield f"{name} {ratio:.2f}×"
 
 
