@@ -25,7 +25,7 @@ from asura.planning.control_settings import ControlEntry
 from asura.planning.study import Study
 from asura.planning.study_settings import ModelEntry, TaskEntry
 from asura.planning.training_settings import Training
-from asura.tasks import TASKS
+from asura.tasks import TASKS, Task
 
 Schema = dict[str, Any]
 
@@ -39,6 +39,7 @@ BASES: tuple[type[BaseModel], ...] = (
     Corpus,
     Architecture,
     Recursive,
+    Task,
     *TASKS.values(),
     *MODELS.values(),
 )
@@ -231,7 +232,8 @@ def _task(kind: str) -> Schema:
         "models": {"anyOf": [_ref("Models"), {"type": "null"}]},
     }
     common = added | {key: _described(TaskEntry, key, part) for key, part in parts.items()}
-    return _mapping({**schema["properties"], **common}, description=schema["description"])
+    own = {key: value for key, value in schema["properties"].items() if key not in Task.model_fields}
+    return _mapping({**own, **common}, description=schema["description"])
 
 
 def _task_of_any_kind() -> Schema:
