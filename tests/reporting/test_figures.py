@@ -172,7 +172,7 @@ def test_the_grid_shows_mean_and_interval_of_every_cell_and_control(results: Res
 def test_scores_of_other_iterations_at_evaluation_stand_at_them(results: Results, drawn: dict[str, Figure]):
     means = results.scores.groupby(["split", "label", "iterations"])["value"].mean()["test"]
     grid = panels(drawn["train_against_evaluation_iterations"])
-    titles = [f"{family}, $n = {n}$" for family in ("asura", "universal", "asura_full") for n in (1, 2)]
+    titles = [f"{family}, $n = {n}$" for family in ("asura", "bare", "asura_full") for n in (1, 2)]
     assert [axes.get_title() for axes in grid] == titles
     for n, axes in zip((1, 2), grid, strict=False):
         expected = [f"{mean:.2f}" for i in (2, 4) for mean in means[f"asura-n{n}-i{i}"]]
@@ -187,7 +187,7 @@ def test_curves_over_iterations_at_evaluation(results: Results, drawn: dict[str,
     assert list(legend_colours(figure)) == ["asura", "asura_full", "iso_recursion", "chance", "one seed"]
     means = results.scores.groupby(["split", "label", "iterations"])["value"].mean()
     for axes, split in zip(figure.axes, splits, strict=False):
-        labels = [f"{family}-n1-i{i}" for family in ("asura", "universal") for i in (2, 4)] + ["asura_full-n1-i4"]
+        labels = [f"{family}-n1-i{i}" for family in ("asura", "bare") for i in (2, 4)] + ["asura_full-n1-i4"]
         assert len(lines(axes, "mean")) == len(labels)
         assert all(is_drawn(axes, means[split, label]) for label in labels)
         assert len(heights(axes, "seeds")) == 3 * (4 + 4 + 8 + 8 + 8)
@@ -208,7 +208,7 @@ def test_learning_curves_are_means_of_the_finished_seeds(results: Results, drawn
 
 
 def test_each_failure_has_its_own_mark(build: Callable):
-    failing = {"diverged": [("asura-n1-i2", 1)], "out_of_memory": [("asura-n1-i2", 0), ("universal-n1-i2", 0)]}
+    failing = {"diverged": [("asura-n1-i2", 1)], "out_of_memory": [("asura-n1-i2", 0), ("bare-n1-i2", 0)]}
     study = build([("asura", 1, 2)], **failing)
     for name in [*SCORES, "learning_curves"]:
         figure = FIGURES[name](study)

@@ -68,6 +68,7 @@ _FIXED = {
     "iso_param": Style(_COLOURS[1], "s"),
     "iso_flop": Style(_COLOURS[2], "^"),
     "iso_both": Style(_COLOURS[3], "v"),
+    "iso_param_depth": Style(_COLOURS[6], ">"),
     "iso_recursion": Style(_COLOURS[4], "p"),
 }
 _SPARE_COLOURS = [_COLOURS[place] for place in (5, 7, 8, 6, 1, 2, 3, 4)]  # the last are free where no control is drawn
