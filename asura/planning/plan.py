@@ -15,7 +15,7 @@ from asura.corpora.folders import corpus_folder
 from asura.planning.study_settings import Evaluation
 
 if TYPE_CHECKING:  # which imports torch
-    from asura.planning.study import Variant
+    from asura.planning.study import NamedTask, Study, Variant
     from asura.tasks import Task
 
 BY_PLACE = ("first", "previous")
@@ -134,7 +134,7 @@ def make(config: Mapping[str, Any], against: str | None = None) -> Plan:
         for task in tasks
         if ranked_by(task.task, study.evaluation.metric) == task.task.metric
     }
-    metrics = {task.name: task.task.metrics for task in tasks}
+    metrics = {task.name: (*task.task.metrics, *_of_curves(task, study)) for task in tasks}
     evaluation = study.evaluation.model_dump(mode="json")
     ablated = study.ablated.resources.model_dump(exclude_none=True)
     return Plan(
@@ -158,6 +158,12 @@ def _add_seeds(seeds: dict[tuple[str, str], tuple[int, ...]], variant: "Variant"
     """Train a variant with these seeds too."""
     key = variant.task.name, variant.label
     seeds[key] = tuple(dict.fromkeys([*seeds.get(key, ()), *more]))
+
+
+def _of_curves(task: "NamedTask", study: "Study") -> tuple[str, ...]:
+    """What validation curves give to compare, where the training on a task measures them."""
+    measured = task.training.get("validation_examples", study.training.get("validation_examples"))
+    return ("steps_to_solve",) if measured and task.task.solved is not None else ()
 
 
 def ranked_by(task: "Task", metric: str | None) -> str:

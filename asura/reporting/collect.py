@@ -13,7 +13,16 @@ from asura.common.files import write_whole
 from asura.corpora.benchmarks import BENCHMARKS
 from asura.planning.plan import Plan, load
 from asura.planning.run_folder import RunFolder, is_evaluation_of, is_record_of
-from asura.reporting.frames import COLUMNS, HEADLINE_SPLIT, HERE, LESS_IS_BETTER, OTHER_CODE, Results, tidy
+from asura.reporting.frames import (
+    COLUMNS,
+    HEADLINE_SPLIT,
+    HERE,
+    LESS_IS_BETTER,
+    OTHER_CODE,
+    STEPS_TO_SOLVE,
+    Results,
+    tidy,
+)
 from asura.reporting.outcomes import errors_over_examples, read_effects
 
 USED: dict[str, Callable[[Iterable[float]], float]] = {"cpu_seconds": sum, "max_rss_mb": max, "max_device_mb": max}
@@ -52,7 +61,9 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
             rows["scores"] += [_score(key, row, score, evaluation, plan, floors) for score in evaluation["rows"]]
         rows["runs"] += _on_benchmarks(row | outcome, row["benchmarks"])
         if not partial or folder.metrics.is_file():
-            rows["curves"] += [key | metrics for metrics in folder.read_metrics()]
+            curve = folder.read_metrics()
+            rows["curves"] += [key | metrics for metrics in curve]
+            rows["scores"] += _steps_to_solve(key, row, run, curve) if outcome["status"] == "finished" else []
     for row in rows["runs"]:
         if benchmark := row.get("benchmark"):
             row["metric"] = BENCHMARKS[benchmark].headline
@@ -79,6 +90,18 @@ def _score(
     best = min if row["metric"] in LESS_IS_BETTER else max
     rule = best(rules, key=lambda name: rules[name], default=None)
     return key | score | {"chance": chance, "shortcut": rules.get(rule), "rule": rule}
+
+
+def _steps_to_solve(
+    key: dict[str, Any], row: Mapping[str, Any], run: Mapping[str, Any], curve: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The first step whose validation score is at least the threshold, or all steps; nothing where none is measured."""
+    measured = [(line["step"], line[name]) for line in curve if (name := f"validation_{row['metric']}") in line]
+    if not measured or row.get("solved") is None:
+        return []
+    steps = next((step for step, score in measured if (score or 0) >= row["solved"]), run["training"]["steps"])
+    score = {"split": HEADLINE_SPLIT, "iterations": row["i"], "metric": STEPS_TO_SOLVE, "value": steps}
+    return [key | score | {"examples": run["training"]["validation_examples"]}]
 
 
 def _on_benchmarks(row: dict[str, Any], benchmarks: list[str]) -> list[dict[str, Any]]:

@@ -59,6 +59,9 @@ class Comparing:
         self._test_errors: dict[Any, float] = known["standard_error"].to_dict()
         self._chance: dict[Any, float] = scores.groupby(["task", "metric"])["chance"].first().to_dict()
         self._chance |= {(task, self.primary[task]): chance for task, chance in runs["chance"].items()}
+        self._shortcut: dict[Any, float] = (
+            scores.dropna(subset="shortcut").groupby("task")["shortcut"].first().to_dict()
+        )
         failed = results.runs[results.runs["status"].isin(FAILURES)]
         self._failed = {of: group["seed"].tolist() for of, group in failed.groupby(key[:2])}
 
@@ -113,11 +116,18 @@ class Comparing:
         failed = {*self._failed.get((task, label), [])}
         shown = [FAILED if seed in failed else _short(every[seed]) for seed in sorted({*every.index, *failed})]
         row: dict[str, Any] = {"metric": self.metric(task), **self.mean(task, label)}
+        row |= self._above_shortcut(task, row["score"])
         row |= {"with_failures": float(every.mean()), "seeds": own.size, "by_seed": " ".join(shown) or None}
         threshold = self.threshold[task]
         better = own <= threshold if self.metric(task) in LESS_IS_BETTER else own >= threshold
         tried = 0 if pd.isna(threshold) else len(shown)
         return row | with_interval("solved", solved_share(int(better.sum()), tried))
+
+    def _above_shortcut(self, task: str, score: float) -> dict[str, float]:
+        """The score of the best rule that does not solve the task, and how far a score is from it to the best one."""
+        shortcut = self._shortcut.get(task, math.nan)
+        best = 0.0 if self.primary[task] in LESS_IS_BETTER else 1.0
+        return {"shortcut": shortcut, "skill": (score - shortcut) / (best - shortcut)}
 
     def difference(
         self, task: str, row: str, reference: str, metric: str | None = None, failures: bool = False

@@ -19,7 +19,8 @@ CONTROLS = [
 NOT_RECURSIVE = "vanilla"
 HEADLINE_SPLIT = "test"
 HERE, OTHER_CODE = "here", "other"  # what made a run: the code that is here now, or not
-LESS_IS_BETTER = ("bits_per_byte", "perplexity")  # of all other metrics the most is 1
+STEPS_TO_SOLVE = "steps_to_solve"  # until the validation score reaches the threshold; all of them where it never does
+LESS_IS_BETTER = ("bits_per_byte", "perplexity", STEPS_TO_SOLVE)  # of all other metrics the most is 1
 FAILURES = ("diverged", "out of memory")  # what a run may end as, other than finished
 HIGH = 0.6  # a score from which on an axis reaches to 1
 

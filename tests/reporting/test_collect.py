@@ -313,6 +313,28 @@ def test_every_module_of_reporting_is_a_reason_to_draw_again():
     )
 
 
+def test_steps_to_solve_are_those_of_the_validation_curve(tmp_path: Path):
+    models = [model | {"solved": 0.9, "seeds": [0]} for model in MODELS]
+    plan = plan_of(models, [0])
+    for run in plan.runs.values():
+        run["training"] |= {"validation_examples": 7}
+    write_sealed(tmp_path / "plan.json", plan.as_json())
+    for model, scores in {"asura-n1-i2": [0.5, 0.95, 0.8], "bare-n1-i2": [0.5, 0.6, None]}.items():
+        folder = folder_of(tmp_path, model, 0)
+        write_run(folder, 0.8)
+        lines = [{"step": 10 * k, "validation_accuracy": score} for k, score in enumerate(scores, 1)]
+        (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        record = read_sealed(folder / "training.json")
+        identity = digest(plan.runs[f"runs/NA/{model}/seed0"])
+        write_sealed(
+            folder / "training.json", record | {"metrics": checksum(folder / "metrics.jsonl"), "run": identity}
+        )
+    found = collect(tmp_path).scores
+    found = found[found["metric"] == "steps_to_solve"]
+    steps = next(iter(plan.runs.values()))["training"]["steps"]
+    assert rows_of(found, "label", "value", "examples") == [("asura-n1-i2", 20, 7), ("bare-n1-i2", steps, 7)]
+
+
 def test_what_made_the_runs_is_told_above_the_tables(study: Path):
     assert remarks(collect(study)) is None
     path = folder_of(study, "asura-n1-i2", 0) / "training.json"
