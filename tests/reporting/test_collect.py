@@ -322,7 +322,7 @@ def test_steps_to_solve_are_those_of_the_validation_curve(tmp_path: Path):
     for model, scores in {"asura-n1-i2": [0.5, 0.95, 0.8], "bare-n1-i2": [0.5, 0.6, None]}.items():
         folder = folder_of(tmp_path, model, 0)
         write_run(folder, 0.8)
-        lines = [{"step": 10 * k, "validation_accuracy": score} for k, score in enumerate(scores, 1)]
+        lines = [{"step": 10 * k, "tokens": k, "validation_accuracy": score} for k, score in enumerate(scores, 1)]
         (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         record = read_sealed(folder / "training.json")
         identity = digest(plan.runs[f"runs/NA/{model}/seed0"])
