@@ -39,6 +39,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "code": "str",  # what made it: `here`, the code that is here now, or `other`
         "device": "str",
         "precision": "str",
+        "commit": "str",  # of the last session of its training
     },
     # A control that serves several cells has a row for each; deviation is a signed fraction of the target.
     "roles": {"task": "str", "label": "str", "control": "str", "control_of": "str", "deviation": "float64"},

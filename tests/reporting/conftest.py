@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from asura.reporting.frames import COLUMNS, Results, tidy
 
+COMMIT = "0a1b2c"
 STEPS, BATCH, LENGTH, CHANCE = 600, 32, 32, 0.25
 BLOCK, FORWARD_BACKWARD = 49_152, 6
 SPLITS = {"test": 0.0, "hops_4": 0.12, "length_64": 0.2}
@@ -126,7 +127,7 @@ def build_results(
                     | {"status": "finished", "step": 350 if fails else steps}
                     | ({"status": "diverged"} if (label, seed) in diverged else {})
                     | ({"status": "out of memory"} if (label, seed) in out_of_memory else {})
-                    | {"metric": "accuracy", "chance": CHANCE, "order": order}
+                    | {"metric": "accuracy", "chance": CHANCE, "order": order, "commit": COMMIT}
                 )
                 final = min(1.0, settings["score"] + random.normal(0, 0.012))
                 for step in range(50, (350 if fails else steps) + 1, 50):
