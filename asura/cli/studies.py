@@ -1,8 +1,9 @@
 """Commands about a study as a whole: what it would run, what its tasks look like, and whether its results are sound."""
 
 import json
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,6 +33,30 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
         print_plan(planned, measured_speed(Run.model_validate(next(iter(planned.runs.values())))))
         if names := ", ".join(listed_ablations(config)):
             typer.echo(f"Its ablations are not counted ({names}); `snakemake -n` counts their runs.")
+        _print_splits(config)
+
+
+def _print_splits(config: dict[str, Any]) -> None:
+    """Of each split of the tasks that need no corpus: chance, the best shortcut, and what training has too."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from asura.evaluation.splits import summary
+    from asura.planning.plan import ranked_by
+    from asura.planning.study import Study
+
+    study = Study.model_validate(config)
+    table = Table("task", "split", "metric", "chance", "best shortcut", "score", "inputs of training", box=None)
+    for named in study.named_tasks():
+        if named.task.reads is None:
+            metric = ranked_by(named.task, study.evaluation.metric)
+            for name in named.task.splits:
+                found = summary(named.task, name, metric, study.evaluation.examples)
+                chance = "–" if found.chance is None else f"{found.chance:.3f}"
+                row = (named.name, name, metric, chance, found.rule, f"{found.shortcut:.3f}", f"{found.shared:.1%}")
+                table.add_row(*row)
+    if table.rows:
+        Console(width=None if os.isatty(1) else 200).print("", table)
 
 
 def write_plan(

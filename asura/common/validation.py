@@ -119,7 +119,8 @@ def _explain(error: ValidationError, kind: type[BaseModel], data: Any, where: st
 
 
 def _no_such_key(found: str, parents: list[Any], elsewhere: Elsewhere) -> str:
-    own = [name for model in parents if _is_model(model) for name in model.model_fields]
+    fields = [item for model in parents if _is_model(model) for item in model.model_fields.items()]
+    own = [name for name, field in fields if field.repr]  # what the program itself sets is not shown
     allowed = [*own, *(place for place in elsewhere if "." not in place)]
     for place, names in elsewhere.items():
         name = found if found in names else USUAL_NAMES.get(found)

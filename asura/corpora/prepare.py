@@ -21,7 +21,7 @@ from asura.corpora.sources import is_of_its_sources, sources_of
 from asura.corpora.tokenizers import end_of_text, gpt2, load, train_bpe
 from asura.corpora.tokens import ArrayWriter
 
-SPLITS = ("train", "test")
+SPLITS = ("train", "validation", "test")
 AT_ONCE = 1 << 21
 """Characters of the documents that are encoded together."""
 
@@ -32,13 +32,14 @@ LEARNT_FROM = 1 << 26
 def prepare_corpus(corpus: AnyCorpus, packages: Path, folder: Path) -> dict[str, Any]:
     """Write tokenizer and token files to a folder, or leave them alone where they are whole; returns the manifest.
 
-    A document's split follows from its text, so that no text stands on both sides. Raises UserError where there is
-    nothing to read, or nothing on one side.
+    A document's split follows from its text, so that no text is in two of them. Raises UserError where there is
+    nothing to read, or nothing for a split.
     """
     made_of = corpus.stated()
     if (folder / "manifest.json").is_file():
         manifest = read_json(folder / "manifest.json")
-        if manifest.get("made_of") == made_of and is_of_its_sources(manifest, made_of):
+        is_of_now = manifest.get("made_of") == made_of and set(SPLITS) <= manifest.get("arrays", {}).keys()
+        if is_of_now and is_of_its_sources(manifest, made_of):
             return manifest
     fixed = corpus.model_copy(update={"revision": commit_of(corpus)}) if isinstance(corpus, Hub) else corpus
     sources = sources_of(fixed, packages)
@@ -59,7 +60,7 @@ def prepare_corpus(corpus: AnyCorpus, packages: Path, folder: Path) -> dict[str,
 def write_tokens(
     corpus: AnyCorpus, texts: Iterator[str], tokenizer: Tokenizer, folder: Path
 ) -> dict[str, dict[str, Any]]:
-    """Write tokens and index of both splits; returns what the manifest says of each file. Raises UserError, OSError."""
+    """Write tokens and index of all splits; returns what the manifest says of each file. Raises UserError, OSError."""
     dtype = np.uint16 if corpus.tokens <= 1 << 16 else np.uint32
     with ExitStack() as stack:
         arrays = {split: stack.enter_context(ArrayWriter(folder / f"{split}.npy", dtype)) for split in SPLITS}
@@ -76,13 +77,14 @@ def write_tokens(
     return {array.path.stem: array.note for array in (*arrays.values(), *index.values())}
 
 
-def is_held_out(text: str, share: float) -> bool:
-    """Whether a document is in the test split, of which this share of all documents is."""
-    return int.from_bytes(sha256(text.encode()).digest()[:8]) < share * 2**64
+def split_of(text: str, share: float) -> str:
+    """The split of a document; `validation` and `test` have this share of all documents each."""
+    place = int.from_bytes(sha256(f"split\n{text}".encode()).digest()[:8]) / 2**64
+    return "test" if place < share else "validation" if place < 2 * share else "train"
 
 
 def _remedy(corpus: AnyCorpus) -> str:
-    """What gives a corpus documents in both splits."""
+    """What gives a corpus documents in all splits."""
     if isinstance(corpus, Files) and corpus.separator is None and any(".txt" in path for path in corpus.paths):
         return "a .txt file is one document; set `separator` to cut it, or give more files"
     return "give more documents, or another held_out"
@@ -91,10 +93,10 @@ def _remedy(corpus: AnyCorpus) -> str:
 def _tokenizer(corpus: AnyCorpus, packages: Path) -> Tokenizer:
     if corpus.tokenizer == "gpt2":
         return gpt2(packages)
-    texts = (text for text in documents(corpus, packages) if not is_held_out(text, corpus.held_out))
+    texts = (text for text in documents(corpus, packages) if split_of(text, corpus.held_out) == "train")
     first = next(texts, None)
     if first is None:
-        raise UserError("corpus: it has no documents to train on")
+        raise UserError(f"corpus: no document is in the train split; {_remedy(corpus)}")
     return train_bpe(next(together(chain([first], texts), LEARNT_FROM)), corpus.vocabulary)
 
 
@@ -121,6 +123,6 @@ def _write(
 ) -> None:
     before = end_of_text(tokenizer)
     for text, encoding in zip(texts, tokenizer.encode_batch_fast(texts, add_special_tokens=False), strict=True):
-        split = "test" if is_held_out(text, corpus.held_out) else "train"
+        split = split_of(text, corpus.held_out)
         arrays[split].write([before, *encoding.ids])
         index[split].write([arrays[split].rows, len(text.encode())])

@@ -22,8 +22,9 @@ class Corpus(Settings):
     """`bpe` trains a byte-level BPE on the training documents. `gpt2` is the tokenizer of GPT-2."""
     vocabulary: int = Field(4096, ge=257, le=2**20)
     """Number of tokens of a trained BPE. Ignored for `gpt2`, whose vocabulary is padded to 50,304 tokens."""
-    held_out: float = Field(0.02, gt=0, lt=1)
-    """Fraction of the documents that is kept for evaluation. A hash of each document decides."""
+    held_out: float = Field(0.02, gt=0, lt=0.5)
+    """Fraction of the documents that is kept for `test`. As many are kept for `validation`. A hash of each document
+    decides."""
 
     @property
     def tokens(self) -> int:

@@ -1,6 +1,6 @@
 """Accuracy of a model on a task, at every number of iterations in one pass over them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -25,19 +25,48 @@ class Score(NamedTuple):
     examples: int
 
 
-def task_rows(
-    model: Model, task: Task, iterations: int, examples: int, device: torch.device, processes: Alone = ALONE
-) -> Iterator[dict[str, Any]]:
-    """One row for each split, number of iterations (1 to `iterations`) and metric or measure of the model."""
+class Scores(NamedTuple):
+    """What an evaluation finds.
+
+    rows: one for each split, number of iterations and metric or measure of the model.
+    shortcuts: scores in the primary metric of rules that do not solve the task, by split and rule.
+    outcomes: by split, `score` and `weight` of each example at the trained number of iterations; the primary metric is
+        the sum of the scores over that of the weights.
+    """
+
+    rows: list[dict[str, Any]]
+    shortcuts: dict[str, dict[str, float]]
+    outcomes: dict[str, Tensor]
+
+
+def task_scores(
+    model: Model,
+    task: Task,
+    metric: str,
+    iterations: int,
+    examples: int,
+    device: torch.device,
+    processes: Alone = ALONE,
+) -> Scores:
+    """Score a model on every split of a task, at each number of iterations from 1 to `iterations`."""
+    found = Scores([], {}, {})
     for name, split in task.splits.items():
-        tokens, targets = split.draw(examples, generator("evaluation", name))
+        tokens, targets = split.draw(examples, generator("examples", name))
         correct, measures = answers(model, tokens, targets, iterations, device, processes)
         asked = (targets != IGNORE).sum(1)
         for t, right in enumerate(correct, start=1):
             scores = [accuracy(right, asked), exact_match(right, asked)]
             scores += [mean(measure, values[t - 1]) for measure, values in measures.items()]
-            for score in scores:
-                yield {"split": name, "iterations": t, **score._asdict()}
+            found.rows.extend({"split": name, "iterations": t, **score._asdict()} for score in scores)
+        scored_by = SCORED_BY[metric]
+        found.shortcuts[name] = {
+            rule: scored_by(((answer == targets) & (targets != IGNORE)).sum(1), asked).value
+            for rule, answer in split.shortcuts(tokens).items()
+        }
+        right = correct[min(model.settings.i, len(correct)) - 1]
+        score, weight = (right, asked) if metric == "accuracy" else ((right == asked) & (asked > 0), asked > 0)
+        found.outcomes.update({f"{name}.score": score.float(), f"{name}.weight": weight.float()})
+    return found
 
 
 def answers(
@@ -113,3 +142,7 @@ def ratio(name: str, part: Tensor, whole: Tensor) -> Score:
 def exact_match(correct: Tensor, asked: Tensor) -> Score:
     """Share of the examples of which every asked position is answered rightly; both arguments are (examples,)."""
     return accuracy(((correct == asked) & (asked > 0)).long(), (asked > 0).long())._replace(metric="exact_match")
+
+
+SCORED_BY: dict[str, Callable[[Tensor, Tensor], Score]] = {"accuracy": accuracy, "exact_match": exact_match}
+"""How right answers are scored, by the name of the metric."""

@@ -1,28 +1,28 @@
 """Evaluating the folder of a run: from weights to evaluation.json."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from asura.common.errors import UserError
-from asura.common.files import read_json, remove_leftovers, write_sealed
+from asura.common.files import checksum, read_json, remove_leftovers, write_sealed
 from asura.common.validation import checked
 from asura.corpora.folders import data_folder, manifest_checksum
-from asura.evaluation.accuracy import task_rows
-from asura.evaluation.likelihood import text_rows
+from asura.evaluation.accuracy import Scores, task_scores
+from asura.evaluation.likelihood import text_scores
 from asura.models import build
 from asura.models.model import Model
 from asura.planning.code import evaluation_code
-from asura.planning.plan import load
+from asura.planning.plan import load, ranked_by
 from asura.planning.run_folder import RunFolder, is_evaluation_of
 from asura.planning.runs import Run, read_run
 from asura.planning.study_settings import Evaluation
 from asura.tasks.text import Text
 from asura.training.devices import describe, precision, prepare
 from asura.training.processes import Alone, joined
-from asura.training.tensors import load_tensors
+from asura.training.tensors import load_tensors, save_tensors
 from asura.training.usage import Meter
 
 TIMES = {"trained": 1, "up_to_twice": 2, "up_to_four_times": 4}
@@ -45,14 +45,14 @@ def evaluation_in_study(path: Path) -> Evaluation | None:
 def evaluate(path: Path, evaluation: Evaluation, threads: int = 1, out: Path | None = None) -> dict[str, Any]:
     """Evaluate a trained run, or leave it alone if that has been done; one that failed has no rows.
 
-    The scores are written to `out`, by default the evaluation.json of the run.
+    The scores are written to `out`, by default the evaluation.json of the run, and the outcomes of examples beside it.
 
     Raises UserError where the folder holds no trained run, or one of other settings, or its weights are damaged, and
     OSError where nothing can be written.
     """
     folder = RunFolder(path)
     if out is not None:
-        folder.evaluation = out
+        folder.evaluation, folder.outcomes = out, out.with_suffix(".safetensors")
     run = read_run(folder.run)
     record = folder.read_record_of(run)
     if evaluation.benchmarks and not isinstance(run.task, Text):
@@ -67,47 +67,55 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1, out: Path | N
     with joined() as processes:
         device = prepare(threads)
         meter = Meter(device)
-        rows = list(_rows(folder, run, evaluation, device, processes)) if record["status"] == "finished" else []
+        is_finished = record["status"] == "finished"
+        found = _scores(folder, run, evaluation, device, processes) if is_finished else Scores([], {}, {})
         used = {"seconds": meter.seconds(), **meter.used(processes)}
         result = {
             "made_of": {"weights": record["weights"], **evaluation.stated()},
             "code": evaluation_code(run.model, run.task, evaluation.benchmarks),
             "device": describe(device),
             "precision": precision(run.training, device) if evaluation.benchmarks else "float32",
-            "rows": rows,
+            "rows": found.rows,
+            "shortcuts": found.shortcuts,
             "floors": _floors(run, evaluation),
             **used,
         }
-        processes.write(lambda: write_sealed(folder.evaluation, result))
+        processes.write(lambda: _write(folder, result, found.outcomes))
     return folder.read_evaluation()
 
 
-def _rows(
-    folder: RunFolder, run: Run, evaluation: Evaluation, device: torch.device, processes: Alone
-) -> Iterator[dict[str, Any]]:
+def _scores(folder: RunFolder, run: Run, evaluation: Evaluation, device: torch.device, processes: Alone) -> Scores:
     model = load_model(folder, run, device)
     iterations = run.model.i * (TIMES[evaluation.iterations] if run.model.iterates() else 1)
     if not isinstance(run.task, Text):
-        yield from task_rows(model, run.task, iterations, evaluation.examples, device, processes)
-        return
-    yield from text_rows(model, run.task, iterations, evaluation.examples, device, processes)
+        metric = ranked_by(run.task, evaluation.metric)
+        return task_scores(model, run.task, metric, iterations, evaluation.examples, device, processes)
+    found = text_scores(model, run.task, iterations, evaluation.examples, device, processes)
     if evaluation.benchmarks:
         from asura.corpora.tokenizers import load
         from asura.evaluation.benchmark_scores import benchmark_rows  # lm-eval takes seconds to import
 
         tokenizer = load(folder.tokenizer, run.task.vocabulary)
-        yield from benchmark_rows(
-            model,
-            tokenizer,
-            evaluation.benchmarks,
-            data_folder() / "benchmarks",
-            iterations,
-            run.task.length,
-            device,
-            evaluation.benchmarks_from,
-            run.training,
-            processes,
+        found.rows.extend(
+            benchmark_rows(
+                model,
+                tokenizer,
+                evaluation.benchmarks,
+                data_folder() / "benchmarks",
+                iterations,
+                run.task.length,
+                device,
+                evaluation.benchmarks_from,
+                run.training,
+                processes,
+            )
         )
+    return found
+
+
+def _write(folder: RunFolder, result: dict[str, Any], outcomes: dict[str, Tensor]) -> None:
+    save_tensors(folder.outcomes, outcomes, {})
+    write_sealed(folder.evaluation, {**result, "outcomes": checksum(folder.outcomes)})
 
 
 def _floors(run: Run, evaluation: Evaluation) -> dict[str, dict[str, float]]:

@@ -1,15 +1,15 @@
 """How well a model predicts text: bits per byte of whole documents, at every number of iterations in one pass."""
 
 import math
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from asura.common.randomness import generator
-from asura.evaluation.accuracy import mean, ratio, scored
+from asura.evaluation.accuracy import Scores, mean, ratio, scored
 from asura.models.model import Model
 from asura.tasks import IGNORE
 from asura.tasks.base import Batch
@@ -26,26 +26,43 @@ class Cut(NamedTuple):
     document: Tensor
     size: Tensor
 
+    def bits(self, nats: Tensor) -> Tensor:
+        """Bits of each document, of the nats of each window."""
+        zeros = torch.zeros(len(self.size), dtype=torch.float64)
+        return zeros.index_add_(0, self.document, nats / math.log(2))
 
-def text_rows(
+
+def text_scores(
     model: Model, text: Text, iterations: int, examples: int, device: torch.device, processes: Alone = ALONE
-) -> Iterator[dict[str, Any]]:
-    """One row for each number of iterations (1 to `iterations`) and metric or measure of the model.
+) -> Scores:
+    """Score a model on every split of a text, at each number of iterations from 1 to `iterations`.
 
     Documents are those held out, in an order of their own, whole, until there are `examples` windows. A window is
     predicted from its own tokens, the first from the last of the window before.
     """
-    cut = cut_documents(text.splits["test"], examples)
-    at_once = LOGITS_AT_ONCE // (model.head.out_features * text.length)
-    found = scored(model, cut.windows, ("nats", "right"), _score, at_once, iterations, device, processes)
-    nats, right = found.pop("nats"), found.pop("right")
-    asked = (cut.windows.targets != IGNORE).sum(1)
-    for t in range(nats.shape[0]):
-        bits = torch.zeros(len(cut.size), dtype=torch.float64).index_add_(0, cut.document, nats[t] / math.log(2))
-        scores = [ratio("bits_per_byte", bits, cut.size), ratio("accuracy", right[t], asked)]
-        scores += [mean(name, values[t]) for name, values in found.items()]
-        for score in scores:
-            yield {"split": "test", "iterations": t + 1, **score._asdict()}
+    result = Scores([], {}, {})
+    frequencies = unigram(text)
+    for split, documents in text.splits.items():
+        cut = cut_documents(documents, examples)
+        at_once = LOGITS_AT_ONCE // (model.head.out_features * text.length)
+        found = scored(model, cut.windows, ("nats", "right"), _score, at_once, iterations, device, processes)
+        nats, right = found.pop("nats"), found.pop("right")
+        asked = (cut.windows.targets != IGNORE).sum(1)
+        for t in range(nats.shape[0]):
+            scores = [ratio("bits_per_byte", cut.bits(nats[t]), cut.size), ratio("accuracy", right[t], asked)]
+            scores += [mean(name, values[t]) for name, values in found.items()]
+            result.rows.extend({"split": split, "iterations": t + 1, **score._asdict()} for score in scores)
+        of_unigram = cut.bits((-frequencies[cut.windows.targets.clamp(min=0)] * (cut.windows.targets != IGNORE)).sum(1))
+        result.shortcuts[split] = {"token frequencies": ratio("bits_per_byte", of_unigram, cut.size).value}
+        bits = cut.bits(nats[min(model.settings.i, len(nats)) - 1])
+        result.outcomes.update({f"{split}.score": bits.float(), f"{split}.weight": cut.size.float()})
+    return result
+
+
+def unigram(text: Text) -> Tensor:
+    """The log probability of each token by its frequency in the training documents, one more counted of each: (V,)."""
+    counts = torch.from_numpy(np.bincount(text.tokens.tokens, minlength=text.vocabulary)).double() + 1
+    return (counts / counts.sum()).log()
 
 
 def cut_documents(text: Text, most: int) -> Cut:
@@ -56,7 +73,7 @@ def cut_documents(text: Text, most: int) -> Cut:
     targets: list[Tensor] = []
     document: list[int] = []
     size: list[int] = []
-    for place in torch.randperm(len(index), generator=generator("evaluation", "documents")).tolist():
+    for place in torch.randperm(len(index), generator=generator("examples", "documents")).tolist():
         if len(tokens) >= most:
             break
         own = torch.from_numpy(stream[starts[place] : index[place, 0]].astype("int64"))

@@ -24,6 +24,7 @@ TRAINING = (
     "asura.training.optimisers",
     "asura.training.processes",
     "asura.training.trainer",
+    "asura.training.validation",
 )
 EVALUATION = ("asura.common.randomness", "asura.evaluation.evaluate", "asura.planning.study_settings")
 OF_TASKS = ("asura.evaluation.accuracy",)

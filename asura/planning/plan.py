@@ -16,6 +16,7 @@ from asura.planning.study_settings import Evaluation
 
 if TYPE_CHECKING:  # which imports torch
     from asura.planning.study import Variant
+    from asura.tasks import Task
 
 BY_PLACE = ("first", "previous")
 """What the models of an ablation may be compared with, other than by a setting."""
@@ -26,7 +27,7 @@ class Plan(NamedTuple):
 
     models: one row for each model on a task, with what it costs; in an ablation, with the model it is compared with.
     corpora: settings of the corpus that a task reads, by the task's name.
-    chances: chance in a task's primary metric on each of its splits, by the task's name.
+    chances: chance in a task's primary metric on each of its splits, by the task's name; of tasks of which it is known.
     roles: one row for each control of each cell: task, label, control, control_of, deviation (as a fraction).
     runs: the content of each run.json by its folder, below the study's results.
     resources: what the jobs of each model ask of a cluster, by task/label; a control asks what its first cell does.
@@ -116,9 +117,13 @@ def make(config: Mapping[str, Any], against: str | None = None) -> Plan:
         trained_by, scored_by = training_code(model, asked), evaluation_code(model, asked, benchmarks)
         code[key] = {"training": trained_by, "evaluation": scored_by}
         row = {"benchmarks": benchmarks, "order": order, "against": compared.get((variant.task.name, variant.label))}
-        models.append(_model(variant, of_seeds[0].tokens) | row)
+        models.append(_model(variant, of_seeds[0].tokens, study.evaluation.metric) | row)
     corpora = {task.name: task.task.reads.stated() for task in tasks if task.task.reads}
-    chances = {task.name: {name: split.chance for name, split in task.task.splits.items()} for task in tasks}
+    chances = {
+        task.name: {name: split.chance for name, split in task.task.splits.items()}
+        for task in tasks
+        if ranked_by(task.task, study.evaluation.metric) == task.task.metric
+    }
     evaluation = study.evaluation.model_dump(mode="json")
     ablated = study.ablated.resources.model_dump(exclude_none=True)
     return Plan(
@@ -137,8 +142,13 @@ def make(config: Mapping[str, Any], against: str | None = None) -> Plan:
     )
 
 
-def _model(variant: "Variant", tokens: int) -> dict[str, Any]:
-    """What a model is and what it costs, trained on so many tokens."""
+def ranked_by(task: "Task", metric: str | None) -> str:
+    """The metric that ranks models on a task, where a study asks for one."""
+    return metric if metric in task.metrics else task.metric
+
+
+def _model(variant: "Variant", tokens: int, metric: str | None) -> dict[str, Any]:
+    """What a model is and what it costs, trained on so many tokens, and how it is scored."""
     from asura.planning.matching import cost_of, embedding_parameters
 
     task, model = variant.task.task, variant.model
@@ -155,8 +165,9 @@ def _model(variant: "Variant", tokens: int) -> dict[str, Any]:
         "training_flops": flops / task.sequence_length * tokens,
         "tokens": tokens,
         "effective_depth": model.effective_depth,
-        "metric": task.metric,
-        "chance": task.splits["test"].chance,
+        "metric": (ranked := ranked_by(task, metric)),
+        "chance": task.splits["test"].chance if ranked == task.metric else None,
+        "solved": task.solved,
     }
 
 

@@ -76,9 +76,15 @@ TASKS_INTRODUCTION = """
 Every task generates its examples from a seed, except `text`, which reads a corpus. A study names a task by its kind, as
 in `phop: {hops: 3}`, or by any other name with the key `task`. `asura sample FILE TASK` prints examples.
 
-The split `test` has the distribution of training. Each other split differs from it in one respect. Chance is the score
-of the best guess that does not read the input, with the default settings. `accuracy` counts asked positions,
-`exact_match` counts whole examples, and in `bits_per_byte` lower is better.
+The splits `validation` and `test` have the distribution of training, and no input in common with it or with each
+other. Make every choice on `validation`. Each other split differs from `test` in one respect. Where a task has few
+distinct inputs, a hash of the input decides whether it belongs to training (3/4), `validation` or `test` (1/8 each).
+Where it has many, `asura plan` prints the share of inputs that training has too.
+
+Chance is the score of the best guess that does not read the input, with the default settings. A *shortcut* is a rule
+that scores without solving the task, such as copying the last token. `asura plan` prints the best one for each split,
+and evaluation scores all of them on the examples that models see. `accuracy` counts asked positions, `exact_match`
+counts whole examples, and in `bits_per_byte` lower is better.
 """.strip()
 
 
@@ -154,7 +160,7 @@ def _task(name: str, kind: type[Task]) -> list[str]:
         _paragraphs(kind),
         f"Metric: `{task.metric}`. Chance: {chance}.",
         *shown,
-        _table(_rows(kind)),
+        _table(_own_rows(kind, Task)),
         *(_corpora() if name == "text" else []),
     ]
 

@@ -33,6 +33,7 @@ class RunFolder:
         self.weights = path / "weights.safetensors"
         self.record = path / "training.json"  # only of a run that has ended
         self.evaluation = path / "evaluation.json"
+        self.outcomes = path / "outcomes.safetensors"  # of each example, at the trained number of iterations
         self.tokenizer = path / "tokenizer.json"  # only of a run on text
 
     def forget(self) -> None:

@@ -24,7 +24,7 @@ from asura.planning.ablations import About
 from asura.planning.study import Study
 from asura.planning.study_settings import ModelEntry, TaskEntry
 from asura.planning.training_settings import Training
-from asura.tasks import TASKS
+from asura.tasks import TASKS, Task
 
 Schema = dict[str, Any]
 
@@ -37,6 +37,7 @@ BASES: tuple[type[BaseModel], ...] = (
     Corpus,
     Architecture,
     Recursive,
+    Task,
     *TASKS.values(),
     *MODELS.values(),
 )
@@ -223,7 +224,8 @@ def _task(kind: str) -> Schema:
         "models": {"anyOf": [_ref("Models"), {"type": "null"}]},
     }
     common = added | {key: _described(TaskEntry, key, part) for key, part in parts.items()}
-    return _mapping({**schema["properties"], **common}, description=schema["description"])
+    own = {key: value for key, value in schema["properties"].items() if key not in Task.model_fields}
+    return _mapping({**own, **common}, description=schema["description"])
 
 
 def _task_of_any_kind() -> Schema:

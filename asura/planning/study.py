@@ -177,6 +177,9 @@ class Study(Settings):
         for key in added.model:
             if key not in MODEL_SETTINGS:
                 raise UserError(f"{where}.model.{key}: no such key{nearest(key, MODEL_SETTINGS)}")
+        for key in Task.model_fields:
+            if key in settings:
+                raise UserError(f"{where}.{key}: the splits of a task set it; leave it out")
         task = checked(TASKS[kind], settings, where, BESIDE_TASK)
         if written_as is not None:
             kind, task = "written", Written(kind=kind, task=task, text=self._text(written_as, f"{where}.written_as"))

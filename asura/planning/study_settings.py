@@ -23,6 +23,8 @@ class Evaluation(Settings):
     examples: int = Field(2560, ge=1, le=LARGEST)
     """Examples of each split; of a text, windows. With 2,500 examples the standard error of an accuracy is at most 1
     %."""
+    metric: Literal["accuracy", "exact_match"] | None = None
+    """The score that ranks models on tasks other than texts; null for that of each task."""
     benchmarks: tuple[Benchmark, ...] = Field((), json_schema_extra=EACH_ONCE)
     """Benchmarks on which models of text are evaluated, in addition to the held-out documents."""
     benchmarks_from: Literal["embedded", "hub"] = "embedded"

@@ -53,6 +53,9 @@ class Training(Settings):
     """How several GPUs share one run: `ddp` copies the model to each, `fsdp` shards it (FSDP2)."""
     log_steps: int = Field(20, ge=1)
     """Steps between two lines of `metrics.jsonl`."""
+    validation_examples: int = Field(0, ge=0, le=LARGEST)
+    """Examples of the validation split on which each line of `metrics.jsonl` has loss and accuracy; 0 for none. They do
+    not change what is trained."""
     checkpoint_minutes: float = Field(5.0, gt=0)
     """Minutes between two checkpoints."""
     checkpoint_steps: int | None = Field(None, ge=1)

@@ -12,7 +12,7 @@ from asura.common.files import write_whole
 from asura.corpora.benchmarks import BENCHMARKS
 from asura.planning.plan import Plan, load
 from asura.planning.run_folder import RunFolder, is_evaluation_of, is_record_of
-from asura.reporting.frames import COLUMNS, HEADLINE_SPLIT, HERE, OTHER_CODE, Results, tidy
+from asura.reporting.frames import COLUMNS, HEADLINE_SPLIT, HERE, LESS_IS_BETTER, OTHER_CODE, Results, tidy
 
 USED: dict[str, Callable[[Iterable[float]], float]] = {"cpu_seconds": sum, "max_rss_mb": max, "max_device_mb": max}
 """What a session of a training and an evaluation record, and how sessions add up. Records of 0.1.0 do not have it."""
@@ -43,12 +43,7 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
             outcome |= _made_by(record, evaluation, plan.code[f"{row['task']}/{row['label']}"])
             rows["resources"] += [key | _training_used(record), key | _evaluation_used(evaluation)]
             floors |= evaluation["floors"]
-            for score in evaluation["rows"]:
-                if benchmark := score.get("benchmark"):
-                    chance = floors.get(benchmark, {}).get(score["metric"])
-                else:
-                    chance = plan.chances[row["task"]][score["split"]] if score["metric"] == row["metric"] else None
-                rows["scores"].append(_reported(key, benchmark) | score | {"chance": chance})
+            rows["scores"] += [_score(key, row, score, evaluation, plan, floors) for score in evaluation["rows"]]
         rows["runs"] += _on_benchmarks(row | outcome, row["benchmarks"])
         if not partial or folder.metrics.is_file():
             rows["curves"] += [key | metrics for metrics in folder.read_metrics()]
@@ -57,6 +52,26 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
             row["metric"] = BENCHMARKS[benchmark].headline
             row["chance"] = floors.get(benchmark, {}).get(row["metric"])
     return Results(**{name: tidy(name, rows[name]) for name in COLUMNS})
+
+
+def _score(
+    key: dict[str, Any],
+    row: Mapping[str, Any],
+    score: dict[str, Any],
+    evaluation: Mapping[str, Any],
+    plan: Plan,
+    floors: Mapping[str, Mapping[str, float]],
+) -> dict[str, Any]:
+    """A score of a run, beside chance and the best rule on the same split, where it is in the primary metric."""
+    if benchmark := score.get("benchmark"):
+        return _reported(key, benchmark) | score | {"chance": floors.get(benchmark, {}).get(score["metric"])}
+    if score["metric"] != row["metric"]:
+        return key | score
+    chance = plan.chances.get(row["task"], {}).get(score["split"])
+    rules = evaluation["shortcuts"].get(score["split"], {})
+    best = min if row["metric"] in LESS_IS_BETTER else max
+    rule = best(rules, key=lambda name: rules[name], default=None)
+    return key | score | {"chance": chance, "shortcut": rules.get(rule), "rule": rule}
 
 
 def _on_benchmarks(row: dict[str, Any], benchmarks: list[str]) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "step": "int64",  # steps done; of a run that failed, the step it failed at, and 0 where it could not begin
         "metric": "str",  # the task's primary metric
         "chance": "float64",  # of that metric on the test split
+        "solved": "float64",  # the score from which on a run has solved the task
         "order": "int64",  # of the models in the study
         "against": "str",  # in an ablation, the model that this one is compared with
         "code": "str",  # what made it: `here`, the code that is here now, or `other`
@@ -51,6 +52,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "iterations": "int64",  # at evaluation
         "metric": "str",
         "chance": "float64",  # of that metric on that split; where it is the primary one, or a benchmark's floor
+        "shortcut": "float64",  # the same of the best rule that does not solve the task
+        "rule": "str",  # which rule that is
         "value": "float64",
         "standard_error": "float64",
         "examples": "int64",
@@ -63,6 +66,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "tokens": "int64",
         "loss": "float64",
         "accuracy": "float64",
+        "validation_loss": "float64",  # where training measures it
+        "validation_accuracy": "float64",
+        "validation_exact_match": "float64",
     },
     "resources": {
         "rule": "str",

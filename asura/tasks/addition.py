@@ -1,5 +1,6 @@
 """n-ary addition: add several numbers, digit by digit."""
 
+import math
 from typing import Annotated, ClassVar, Self
 
 import torch
@@ -74,15 +75,19 @@ class Addition(Task):
         return 10.0**-self.digits
 
     @property
-    def splits(self) -> dict[str, Self]:
+    def input_bits(self) -> float:
+        """Those of the fewest operands."""
+        return min(self.operands) * self.digits * math.log2(10)
+
+    @property
+    def harder_splits(self) -> dict[str, Self]:
         """See the class."""
         return {
-            "test": self,
             "most_operands": self.model_copy(update={"operands": (max(self.operands),)}),
             "more_operands": self.model_copy(update={"operands": (self.extrapolate_to,)}),
         }
 
-    def draw(self, count: int, generator: Generator) -> Batch:
+    def generate(self, count: int, generator: Generator) -> Batch:
         """Draw tokens and targets, both (count, sequence_length), the targets one position ahead."""
         most = max(self.operands)
         drawn = torch.randint(len(self.operands), (count, 1), generator=generator)

@@ -28,7 +28,7 @@ class Composition(Task):
     out. The paper has 2,000 entities, 200 relations and ratios from 3.6 to 18. Its unseen facts are a sample of those
     here.
 
-    Splits: `test`, two-hop facts that are not in training, composed of facts that are not held out;
+    Splits: `test` and `validation`, two-hop facts that are not in training, composed of facts that are not held out;
     `out_of_distribution`, two-hop facts composed of two held-out facts; `trained_facts`, the facts of training.
     """
 
@@ -44,7 +44,7 @@ class Composition(Task):
     """Number of two-hop facts in training per atomic fact that is not held out (φ in the paper)."""
     knowledge_seed: int = Field(0, ge=0, le=LARGEST)
     """Seed of the facts."""
-    facts: Literal["training", "unseen", "out_of_distribution"] = "training"
+    facts: Literal["training", "validation", "test", "out_of_distribution"] = "training"
     """Which facts are drawn. The splits set this; a study leaves the default."""
 
     @model_validator(mode="after")
@@ -56,7 +56,7 @@ class Composition(Task):
                 f"entities × relations and entities × out_degree² must be at most {MOST_FACTS}, found {size}"
             )
         facts = self._knowledge
-        if not len(facts["unseen"]):
+        if not len(facts["validation"]):
             raise ValueError(f"ratio {self.ratio} leaves no two-hop fact unseen; make it smaller, or out_degree larger")
         if not len(facts["out_of_distribution"]):
             raise ValueError(
@@ -85,7 +85,8 @@ class Composition(Task):
     def splits(self) -> dict[str, Self]:
         """See the class."""
         return {
-            "test": self.model_copy(update={"facts": "unseen"}),
+            "validation": self.model_copy(update={"facts": "validation"}),
+            "test": self.model_copy(update={"facts": "test"}),
             "out_of_distribution": self.model_copy(update={"facts": "out_of_distribution"}),
             "trained_facts": self,
         }
@@ -103,6 +104,13 @@ class Composition(Task):
         targets = torch.full((count, 3), IGNORE)
         targets[:, -1] = drawn[:, -1]
         return Batch(drawn[:, :-1].contiguous(), targets)
+
+    def shortcuts(self, tokens: Tensor) -> dict[str, Tensor]:
+        """Rules of every task, and the commonest tail of the last relation among the facts of training."""
+        trained = self._knowledge["training"]
+        tails = torch.zeros(self.vocabulary, self.vocabulary, dtype=torch.int64)
+        tails.index_put_((trained[:, 2], trained[:, 3]), torch.tensor(1), accumulate=True)
+        return super().shortcuts(tokens) | {"last relation alone": tails.argmax(1)[tokens]}
 
     def show(self, tokens: Tensor, targets: Tensor) -> str:
         """The fact: `e7 r3 -> e52`, or `e7 r3 r21 -> e16`."""
@@ -130,8 +138,10 @@ def _knowledge(
     composed = two_hop[~held[first] & ~held[second]]
     composed = composed[torch.randperm(len(composed), generator=source)]
     trained = round(ratio * int((~held).sum()))
+    unseen = composed[trained:]
     return {
         "training": torch.cat([atomic, composed[:trained]]),
-        "unseen": composed[trained:],
+        "validation": unseen[: len(unseen) // 2],
+        "test": unseen[len(unseen) // 2 :],
         "out_of_distribution": two_hop[held[first] & held[second]],
     }

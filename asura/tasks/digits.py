@@ -1,7 +1,7 @@
 """Handwritten digits: say which digit an image of 8 × 8 pixels shows."""
 
 from functools import cache
-from typing import Literal, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import torch
 from pydantic import Field
@@ -24,19 +24,17 @@ class Digits(Task):
     """Handwritten digits (Alpaydin and Kaynak, 1998, doi 10.24432/C50P49): the 1,797 images of scikit-learn.
 
     The input is the 64 pixels of an image, row by row. The digit is asked at the last pixel. A fifth of the images is
-    held out, the same in every study. Images are drawn with replacement. The standard error of a score is therefore
-    that of the 359 held-out images, and says nothing about other images.
+    held out for `test` and a tenth for `validation`, the same in every study. Images are drawn with replacement. The
+    standard error of a score is therefore that of the 359 images of `test`, and says nothing about other images.
 
-    Splits: `test`, held-out images; `noisy`, these with uniform noise of up to `noise_to` on every pixel; `shifted`,
-    these rolled by one pixel up, down, left or right.
+    Splits: `validation` and `test`, held-out images; `noisy`, those of `test` with uniform noise of up to `noise_to` on
+    every pixel; `shifted`, those of `test` rolled by one pixel up, down, left or right.
     """
 
     levels: int = Field(17, ge=2, le=BRIGHTEST + 1)
     """Number of grey levels. The 17 levels of the images are rounded down to these."""
     noise_to: int = Field(4, ge=1, le=BRIGHTEST)
     """Largest noise on a pixel in the split `noisy`, in units of the 17 levels."""
-    images: Literal["training", "held_out"] = "training"
-    """Which images are drawn. The splits set this; a study leaves the default."""
     noise: int = Field(0, ge=0, le=BRIGHTEST)
     """Largest noise on a pixel, in units of the 17 levels."""
     shift: int = Field(0, ge=0, lt=SIDE)
@@ -55,22 +53,20 @@ class Digits(Task):
     @property
     def chance(self) -> float:
         """The share of the commonest digit among the images."""
-        digits = _images(self.images).digits
+        digits = _images(self.part).digits
         return digits.bincount().max().item() / len(digits)
 
     @property
-    def splits(self) -> dict[str, Self]:
+    def harder_splits(self) -> dict[str, Self]:
         """See the class."""
-        test = self.model_copy(update={"images": "held_out"})
         return {
-            "test": test,
-            "noisy": test.model_copy(update={"noise": self.noise_to}),
-            "shifted": test.model_copy(update={"shift": 1}),
+            "noisy": self.model_copy(update={"noise": self.noise_to}),
+            "shifted": self.model_copy(update={"shift": 1}),
         }
 
     def draw(self, count: int, generator: Generator) -> Batch:
         """Draw pixels and the digit at the last of them, both (count, 64)."""
-        images = _images(self.images)
+        images = _images(self.part)
         drawn = torch.randint(len(images.digits), (count, 1, 1), generator=generator)
         directions = self.shift * torch.tensor([[-1, 0], [1, 0], [0, -1], [0, 1]])
         down, right = directions[torch.randint(4, (count, 1), generator=generator)].unbind(2)
@@ -91,12 +87,13 @@ class Digits(Task):
 
 @cache
 def _images(which: str) -> Images:
-    """The images of training, or those held out."""
+    """The images of a part."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
     order = torch.randperm(len(data.target), generator=generator_of("digits", "held out"))
-    held_out = len(order) // 5
-    chosen = order[-held_out:] if which == "held_out" else order[:-held_out]
+    test, validation = len(order) // 5, len(order) // 10
+    first, second = len(order) - test - validation, len(order) - test
+    chosen = {"training": order[:first], "validation": order[first:second], "test": order[second:]}[which]
     pixels, digits = torch.from_numpy(data.images).long(), torch.from_numpy(data.target).long()
     return Images(pixels[chosen], digits[chosen])

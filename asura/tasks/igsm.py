@@ -1,5 +1,6 @@
 """Symbolic i-GSM: evaluate a shuffled list of assignments, modulo a prime."""
 
+import math
 from math import isqrt
 from typing import Self
 
@@ -64,15 +65,21 @@ class IGSM(Task):
 
     @property
     def chance(self) -> float:
-        """1 / modulus: the answer is a linear form in uniform numbers that `draw` keeps from being zero."""
+        """1 / modulus: the answer is a linear form in uniform numbers that `generate` keeps from being zero."""
         return 1 / self.modulus
 
     @property
-    def splits(self) -> dict[str, Self]:
-        """See the class."""
-        return {"test": self, "deeper": self.model_copy(update={"depth": self.extrapolate_to})}
+    def input_bits(self) -> float:
+        """At least those of the numbers and of the order of the statements."""
+        statements = self.per_layer * (self.depth + 1)
+        return 2 * self.per_layer * math.log2(self.modulus) + math.lgamma(statements + 1) / math.log(2)
 
-    def draw(self, count: int, generator: Generator) -> Batch:
+    @property
+    def harder_splits(self) -> dict[str, Self]:
+        """See the class."""
+        return {"deeper": self.model_copy(update={"depth": self.extrapolate_to})}
+
+    def generate(self, count: int, generator: Generator) -> Batch:
         """Draw tokens and targets, both (count, sequence_length)."""
 
         def uniform(high: int, *shape: int) -> Tensor:

@@ -40,6 +40,11 @@ class Written(Task):
         return self.task.metric
 
     @property
+    def solved(self) -> float | None:
+        """As the task is."""
+        return self.task.solved
+
+    @property
     def reads_its_answers(self) -> bool:
         """As the task does."""
         return self.task.reads_its_answers
@@ -71,9 +76,21 @@ class Written(Task):
 
     def draw(self, count: int, generator: Generator) -> Batch:
         """What the task draws, in words."""
-        words = _words(self.text.corpus.folder / "tokenizer.json", self.vocabulary, self.task.vocabulary)
-        tokens, targets = self.task.draw(count, generator)
+        words, (tokens, targets) = self._words, self.task.draw(count, generator)
         return Batch(words[tokens], torch.where(targets == IGNORE, IGNORE, words[targets.clamp(min=0)]))
+
+    @property
+    def _words(self) -> Tensor:
+        """The word of each symbol of the task."""
+        return _words(self.text.corpus.folder / "tokenizer.json", self.vocabulary, self.task.vocabulary)
+
+    def shortcuts(self, tokens: Tensor) -> dict[str, Tensor]:
+        """Those of the task, in words."""
+        words = self._words
+        symbols = torch.zeros(self.vocabulary, dtype=torch.int64)
+        symbols[words] = torch.arange(len(words))
+        answers = self.task.shortcuts(symbols[tokens])
+        return {name: words[answer.clamp(0, len(words) - 1)] for name, answer in answers.items()}
 
     def show(self, tokens: Tensor, targets: Tensor) -> str:
         """The words, then those asked for."""

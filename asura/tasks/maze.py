@@ -1,5 +1,6 @@
 """Mazes: mark the path from start to goal."""
 
+import math
 from typing import ClassVar, Self
 
 import torch
@@ -61,11 +62,19 @@ class Maze(Task):
         return 0.75 * 2 / (rooms * (rooms - 1))
 
     @property
-    def splits(self) -> dict[str, Self]:
-        """See the class."""
-        return {"test": self, "larger": self.model_copy(update={"size": self.extrapolate_to})}
+    def input_bits(self) -> float:
+        """Those of a spanning tree, by Kirchhoff's theorem for a square grid, and of two rooms."""
+        waves = 2 * (1 - (torch.arange(self.size, dtype=torch.float64) * math.pi / self.size).cos())
+        eigenvalues = (waves[:, None] + waves).flatten()[1:]
+        trees = eigenvalues.log2().sum().item() - 2 * math.log2(self.size)
+        return trees + math.log2(self.size**2 * (self.size**2 - 1))
 
-    def draw(self, count: int, generator: Generator) -> Batch:
+    @property
+    def harder_splits(self) -> dict[str, Self]:
+        """See the class."""
+        return {"larger": self.model_copy(update={"size": self.extrapolate_to})}
+
+    def generate(self, count: int, generator: Generator) -> Batch:
         """Draw grids and paths, both (count, sequence_length)."""
         size, rooms = self.size, self.size**2
         start = torch.randint(rooms, (count, 1), generator=generator)
@@ -85,6 +94,13 @@ class Maze(Task):
         walls = torch.full((count, self.sequence_length), WALL)
         tokens = walls.scatter(1, free, FREE).scatter(1, place[start], START).scatter(1, place[goal], GOAL)
         return Batch(tokens, torch.zeros_like(walls).scatter(1, free, path.repeat(1, 2)))
+
+    def shortcuts(self, tokens: Tensor) -> dict[str, Tensor]:
+        """Rules of every task; all free squares; start and goal alone."""
+        return super().shortcuts(tokens) | {
+            "all free squares": (tokens != WALL).long(),
+            "start and goal": (tokens >= START).long(),
+        }
 
     def show(self, tokens: Tensor, targets: Tensor) -> str:
         """The rows, without walls around them: `S** / ##* / ..G`, `#` being a wall and `*` the path."""

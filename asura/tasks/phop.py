@@ -1,5 +1,6 @@
 """p-hop induction: follow the last occurrence of the current token, p times."""
 
+import math
 from typing import Literal, Self
 
 import torch
@@ -47,15 +48,19 @@ class PHop(Task):
         return 1 / self.alphabet
 
     @property
-    def splits(self) -> dict[str, Self]:
+    def input_bits(self) -> float:
+        """Those of a sequence of independent tokens."""
+        return self.length * math.log2(self.alphabet)
+
+    @property
+    def harder_splits(self) -> dict[str, Self]:
         """See the class."""
         return {
-            "test": self,
             "more_hops": self.model_copy(update={"hops": self.hops + 1}),
             "longer": self.model_copy(update={"length": 2 * self.length}),
         }
 
-    def draw(self, count: int, generator: Generator) -> Batch:
+    def generate(self, count: int, generator: Generator) -> Batch:
         """Draw tokens and targets, both (count, length)."""
         tokens = torch.randint(self.alphabet, (count, self.length), generator=generator)
         return Batch(tokens, self.answers(tokens))
@@ -75,6 +80,12 @@ class PHop(Task):
         if self.supervision == "last":
             targets[:, :-1] = IGNORE
         return targets
+
+    def shortcuts(self, tokens: Tensor) -> dict[str, Tensor]:
+        """Rules of every task, and fewer hops."""
+        fewer = {hops: self.model_copy(update={"hops": hops, "supervision": "dense"}) for hops in range(1, self.hops)}
+        answers = {f"{hops} hop{'s' if hops > 1 else ''}": task.answers(tokens) for hops, task in fewer.items()}
+        return super().shortcuts(tokens) | answers
 
     def show(self, tokens: Tensor, targets: Tensor) -> str:
         """Tokens, then answers, `_` where nothing is asked; of one hop, `1 0 1 1 -> _ _ 0 1`."""

@@ -16,7 +16,7 @@ from asura.tasks.base import IGNORE, Batch, Metric, Task
 CHARACTERS = "".join(map(chr, range(ord(" "), ord("~") + 1))) + "\n"
 SEPARATOR, END, PAD = range(len(CHARACTERS), len(CHARACTERS) + 3)
 
-SEEDS = {"training": 0, "test": LARGEST, "harder": 2 * LARGEST}
+SEEDS = {"training": 0, "test": LARGEST, "harder": 2 * LARGEST, "validation": 3 * LARGEST}
 """The seed of item 0: item k has the seed of item 0 plus k, so these are no closer than there may be items."""
 
 UNREPEATABLE = (
@@ -42,7 +42,8 @@ class ReasoningGym(Task):
     `length` should leave room for the split `harder`. Items are drawn with replacement. The task needs `pip install
     -e ".[reasoning]"`.
 
-    Splits: `test`, and `harder` if the setting `harder` is given. Questions of training are not in either.
+    Splits: `validation`, `test`, and `harder` if the setting `harder` is given. Questions of training are in none of
+    them, and those of `validation` are not in `test`.
     """
 
     metric: ClassVar[Metric] = "exact_match"
@@ -61,7 +62,7 @@ class ReasoningGym(Task):
     """Number of items generated for each other split. Items of training are then removed from them."""
     length: int = Field(128, ge=2, le=LARGEST)
     """Largest number of characters of a question and its answer together."""
-    items: Literal["training", "test", "harder"] = "training"
+    items: Literal["training", "validation", "test", "harder"] = "training"
     """Which items are drawn. The splits set this; a study leaves the default."""
 
     @field_validator("generator")
@@ -101,7 +102,7 @@ class ReasoningGym(Task):
     @property
     def splits(self) -> dict[str, Self]:
         """See the class."""
-        names = ["test", "harder"] if self.harder else ["test"]
+        names = ["validation", "test", *(["harder"] if self.harder else [])]
         return {name: self.model_copy(update={"items": name}) for name in names}
 
     def draw(self, count: int, generator: Generator) -> Batch:
@@ -127,7 +128,9 @@ def _pool(settings: str) -> Pool:
     answers = _answers(settings)
     if task.items != "training":
         trained = _answers(task.model_copy(update={"items": "training"}).model_dump_json())
-        answers = {question: answer for question, answer in answers.items() if question not in trained}
+        seen = _answers(task.model_copy(update={"items": "validation"}).model_dump_json())
+        others = [trained, seen] if task.items == "test" else [trained]
+        answers = {question: answer for question, answer in answers.items() if all(question not in o for o in others)}
         if not answers:
             raise UserError(
                 f"reasoning_gym: training has all {len(trained)} questions of {task.generator} that {task.items} asks; "

@@ -1,5 +1,6 @@
 """Sudoku: fill the blank squares of a grid."""
 
+import math
 from functools import cache
 from typing import Literal, Self
 
@@ -68,11 +69,16 @@ class Sudoku(Task):
         return 1 / self.box**2
 
     @property
-    def splits(self) -> dict[str, Self]:
-        """See the class."""
-        return {"test": self, "harder": self.model_copy(update={"blanks": self.extrapolate_to})}
+    def input_bits(self) -> float:
+        """Boxes of 2 have few solutions, and so few puzzles."""
+        return math.inf if self.box > 2 else math.log2(288) + self.box**4
 
-    def draw(self, count: int, generator: Generator) -> Batch:
+    @property
+    def harder_splits(self) -> dict[str, Self]:
+        """See the class."""
+        return {"harder": self.model_copy(update={"blanks": self.extrapolate_to})}
+
+    def generate(self, count: int, generator: Generator) -> Batch:
         """Draw puzzles and the digits of their blank squares, both (count, box^4)."""
         solution = self._solutions(count, generator)
         blank = self._blanks(solution, torch.rand(solution.shape, generator=generator).argsort(1))
@@ -110,6 +116,13 @@ class Sudoku(Task):
             blank[example, square] = given_away
             seen[example, :, digit] -= peers[square] * given_away[:, None]
         return blank
+
+    def shortcuts(self, tokens: Tensor) -> dict[str, Tensor]:
+        """Rules of every task, and the smallest digit that no clue in the row, column or box rules out."""
+        units = _units(self.box)
+        around = tokens[:, units.flatten(1)]  # (count, squares, 3 digits)
+        ruled_out = (around[..., None] == torch.arange(1, self.box**2 + 1)).any(2)
+        return super().shortcuts(tokens) | {"smallest digit left": 1 + (~ruled_out).long().argmax(2)}
 
     def show(self, tokens: Tensor, targets: Tensor) -> str:
         """Rows of the puzzle, then of the solution: `1.3. .... -> 1234 3412`."""

@@ -1,5 +1,6 @@
 """Compositional table lookup: apply a sequence of memorised functions, one after another."""
 
+import math
 from functools import lru_cache
 from typing import Literal, Self
 
@@ -20,6 +21,9 @@ class TableLookup(Task):
     settings, are the same in every example, and must be memorised. The answer, asked at the last position, is the
     symbol after all tables have been applied in turn. The number of tables is uniform over `shallowest` … `depth`.
     Shorter examples are padded on the left.
+
+    A hash of the input decides whether it is one of training, validation or test. Inputs with one table are all of
+    training, since nothing else teaches what the table says.
 
     Splits: `test`; `deeper`, from `depth` + 1 to `extrapolate_to` tables.
     """
@@ -65,15 +69,21 @@ class TableLookup(Task):
         return 1 / self.symbols
 
     @property
-    def splits(self) -> dict[str, Self]:
+    def input_bits(self) -> float:
+        """Those of a symbol and the most tables."""
+        return self.bits + self.depth * math.log2(self.tables)
+
+    @property
+    def harder_splits(self) -> dict[str, Self]:
         """See the class."""
         shallowest = min(self.depth + 1, self.extrapolate_to)
-        return {
-            "test": self,
-            "deeper": self.model_copy(update={"shallowest": shallowest, "depth": self.extrapolate_to}),
-        }
+        return {"deeper": self.model_copy(update={"shallowest": shallowest, "depth": self.extrapolate_to})}
 
-    def draw(self, count: int, generator: Generator) -> Batch:
+    def is_always_trained(self, tokens: Tensor) -> Tensor:
+        """A symbol and one table, from which alone the table can be learnt."""
+        return (tokens < self.vocabulary - 1).sum(1) <= 2
+
+    def generate(self, count: int, generator: Generator) -> Batch:
         """Draw tokens and targets, both (count, sequence_length)."""
         depths = torch.randint(self.shallowest, self.depth + 1, (count, 1), generator=generator)
         symbol = torch.randint(self.symbols, (count, 1), generator=generator)
@@ -94,6 +104,20 @@ class TableLookup(Task):
         targets = torch.full_like(tokens, IGNORE)
         targets[:, -1:] = value
         return Batch(tokens, targets)
+
+    def shortcuts(self, tokens: Tensor) -> dict[str, Tensor]:
+        """Rules of every task; one table, the last that is applied; and all tables but that one."""
+        sequence = tokens if self.order == "forward" else tokens.flip(1)
+        sequence = sequence.gather(1, (sequence != self.vocabulary - 1).long().argsort(stable=True, dim=1))
+        tables = _tables(self.symbols, self.tables, self.table_seed)
+        first = (sequence < self.symbols).long().argmax(1, keepdim=True)
+        value = before = symbol = sequence.gather(1, first)
+        for at in range(1, sequence.shape[1]):
+            table = (sequence[:, at : at + 1] - self.symbols).clamp(0, self.tables - 1)
+            before = torch.where(at > first, value, before)
+            value = torch.where(at > first, tables[table, value], value)
+        answers = {"last table alone": tables[table, symbol], "without the last table": before}
+        return super().shortcuts(tokens) | {name: answer.expand_as(tokens) for name, answer in answers.items()}
 
     def show(self, tokens: Tensor, targets: Tensor) -> str:
         """The symbol, the tables, and the answer: `101 t3 t0 -> 010`, or backward, `t0 t3 101 -> 010`."""

@@ -1,7 +1,7 @@
 """Language modelling: the next token of real text."""
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ class Text(Task):
     that of uniformly random bytes. The workflow prepares the corpus; until then, reading its documents raises
     UserError.
 
-    Splits: `test`, the held-out documents.
+    Splits: `validation` and `test`, documents that are held out.
     """
 
     metric: ClassVar[Metric] = "bits_per_byte"
@@ -35,8 +35,6 @@ class Text(Task):
     """Source of the documents, and how they are split into tokens."""
     length: int = Field(128, ge=2, le=LARGEST)
     """Length of a window in tokens."""
-    documents: Literal["train", "test"] = "train"
-    """Which documents are read. The splits set this; a study leaves the default."""
 
     @property
     def reads(self) -> AnyCorpus:
@@ -54,19 +52,24 @@ class Text(Task):
         return self.length
 
     @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Bits per byte alone."""
+        return ("bits_per_byte",)
+
+    @property
+    def solved(self) -> None:
+        """A text is never solved."""
+        return None
+
+    @property
     def chance(self) -> float:
         """Eight bits of a byte."""
         return 8.0
 
     @property
-    def splits(self) -> dict[str, Self]:
-        """See the class."""
-        return {"test": self.model_copy(update={"documents": "test"})}
-
-    @property
     def tokens(self) -> Tokens:
         """The token files of these documents, mapped into memory, checked once."""
-        return _checked(self.corpus.folder, self.documents)
+        return _checked(self.corpus.folder, "train" if self.part == "training" else self.part)
 
     @property
     def tokenizer(self) -> "Tokenizer":

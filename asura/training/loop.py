@@ -290,8 +290,8 @@ def _append(log: BinaryIO, line: bytes) -> None:
 
 def _line(metrics: Metrics) -> bytes:
     """A line of JSON of the metrics, measures among them; it has no NaN and no infinity, and says null."""
-    flat = {**metrics._asdict(), **metrics.measures}
-    del flat["measures"]
+    flat = {**metrics._asdict(), **metrics.measures, **metrics.validation}
+    del flat["measures"], flat["validation"]
     plain = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in flat.items()}
     return json.dumps(plain).encode() + b"\n"
 

@@ -17,12 +17,14 @@ from asura.training.batches import batches
 from asura.training.devices import autocast
 from asura.training.optimisers import optimisers, rate_factor
 from asura.training.processes import ALONE, Alone
+from asura.training.validation import Validation
 
 
 class Metrics(NamedTuple):
     """Means since the last line of metrics, at `step` steps done.
 
-    `diverged_at` is the first step whose loss, or the norm of whose gradient, is no number.
+    `diverged_at` is the first step whose loss, or the norm of whose gradient, is no number. `validation` is empty where
+    the run asks for none.
     """
 
     step: int
@@ -33,6 +35,7 @@ class Metrics(NamedTuple):
     learning_rate: float
     diverged_at: int | None
     measures: dict[str, float]
+    validation: dict[str, float]
 
 
 class Trainer:
@@ -46,6 +49,7 @@ class Trainer:
         self._loss = processes.loss_of(self.model, run.training)
         self._optimisers = optimisers(self.model, run.training)
         self._batches = batches(run.task, run.training.batch, run.seed)
+        self._validation = Validation(run, device) if run.training.validation_examples else None
         # Of each step since the last metrics: loss, correct, asked, gradient norm, measures of the model.
         self._window: list[Tensor] = []
 
@@ -111,6 +115,7 @@ class Trainer:
             learning_rate=training.learning_rate * rate_factor(training, self.step - 1),
             diverged_at=self.step - len(window) + 1 + int(lost[0]) if len(lost) else None,
             measures=dict(zip(self.model.measured, window[:, 4:].mean(0).tolist(), strict=True)),
+            validation=self._validation.measure(self.model) if self._validation else {},
         )
 
     def forget(self) -> None:

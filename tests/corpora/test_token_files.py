@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asura.common.errors import UserError
-from asura.corpora.prepare import is_held_out, prepare_corpus
+from asura.corpora.prepare import prepare_corpus, split_of
 from asura.corpora.settings import END_OF_TEXT, Files
 from asura.corpora.tokenizers import load
 from asura.corpora.tokens import ArrayWriter, read_tokens
@@ -38,16 +38,17 @@ def texts_of(folder, split):
 
 def test_every_document_is_on_one_side_and_comes_back_byte_for_byte(corpus):
     _, folder = corpus
-    train, test = list(texts_of(folder, "train")), list(texts_of(folder, "test"))
-    assert sorted(train + test) == sorted(TEXTS)
-    assert test == [text for text in TEXTS if is_held_out(text, 0.2)]
+    found = {split: list(texts_of(folder, split)) for split in ("train", "validation", "test")}
+    assert sorted(chain.from_iterable(found.values())) == sorted(TEXTS)
+    assert all(found[split] == [text for text in TEXTS if split_of(text, 0.2) == split] for split in found)
 
 
 def test_the_same_text_is_on_the_same_side_whatever_stands_around_it():
-    first = [is_held_out(text, 0.2) for text in TEXTS]
-    assert first == [is_held_out(text, 0.2) for text in TEXTS]
-    assert 20 < sum(first) < 60
-    assert all(is_held_out(text, 0.5) for text in TEXTS if is_held_out(text, 0.2))  # a larger share holds the smaller
+    first = [split_of(text, 0.2) for text in TEXTS]
+    assert first == [split_of(text, 0.2) for text in TEXTS]
+    assert all(20 < first.count(split) < 60 for split in ("validation", "test"))
+    held_out = [text for text, split in zip(TEXTS, first, strict=True) if split == "test"]
+    assert all(split_of(text, 0.4) == "test" for text in held_out)  # a larger share holds the smaller
 
 
 def test_tokens_are_kept_in_two_bytes_where_they_fit_and_in_four_where_they_do_not(corpus, tmp_path):
@@ -70,12 +71,12 @@ def test_an_end_of_text_token_within_a_text_is_text(tmp_path):
     settings = Files(source="files", paths=[str(tmp_path / "texts.jsonl")], vocabulary=258, held_out=0.2)
     prepare_corpus(settings, tmp_path, tmp_path / "made")
     ends = 0
-    for split in ("train", "test"):
+    for split in ("train", "validation", "test"):
         tokens, documents = read_tokens(tmp_path / "made", split)
         ends += int((tokens == 257).sum())
         assert set(np.diff(documents[:, 1])) <= {-1, 0, 1}
     assert ends == len(texts)
-    back = chain.from_iterable(texts_of(tmp_path / "made", split) for split in ("train", "test"))
+    back = chain.from_iterable(texts_of(tmp_path / "made", split) for split in ("train", "validation", "test"))
     assert sorted(back) == sorted(texts)
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from asura.common.randomness import generator
-from asura.evaluation.accuracy import accuracy, answers, exact_match, mean, task_rows
+from asura.evaluation.accuracy import accuracy, answers, exact_match, mean, task_scores
 from asura.models import build
 from asura.tasks.base import IGNORE
 from asura.tasks.phop import PHop
@@ -53,21 +53,20 @@ def test_one_pass_over_the_iterations_equals_one_pass_for_each():
 
 
 def test_rows_are_of_every_split_iteration_and_metric_on_the_same_examples():
-    rows = list(task_rows(MODEL, TASK, 3, 100, CPU))
+    rows = task_scores(MODEL, TASK, "accuracy", 3, 100, CPU).rows
     keys = [(row["split"], row["iterations"], row["metric"]) for row in rows]
     metrics = ("accuracy", "exact_match")
     assert keys == [(split, t, metric) for split in TASK.splits for t in (1, 2, 3) for metric in metrics]
-    assert rows == list(task_rows(MODEL, TASK, 3, 100, CPU))
+    assert rows == task_scores(MODEL, TASK, "accuracy", 3, 100, CPU).rows
 
 
 def test_the_row_of_each_iteration_is_of_the_state_after_it():
     settings = {"architecture": "universal", "n": 1, "i": 2, "width": 8, "heads": 2, "halting": "act"}
     model = build(settings, TASK.vocabulary, seed=1).eval()
-    found = {
-        (row["split"], row["iterations"], row["metric"]): row["value"] for row in task_rows(model, TASK, 3, 100, CPU)
-    }
+    rows = task_scores(model, TASK, "accuracy", 3, 100, CPU).rows
+    found = {(row["split"], row["iterations"], row["metric"]): row["value"] for row in rows}
     for name, split in TASK.splits.items():
-        tokens, targets = split.draw(100, generator("evaluation", name))
+        tokens, targets = split.draw(100, generator("examples", name))
         for t, state in enumerate(model.trajectory(tokens, 3), start=1):
             right = (model.logits(model.read(state)).argmax(-1) == targets)[targets != IGNORE]
             assert found[name, t, "accuracy"] == pytest.approx(right.double().mean().item())
@@ -83,9 +82,30 @@ def test_the_default_number_of_examples_gives_a_standard_error_below_one_percent
 
 def test_measures_of_a_model_have_rows_beside_its_scores():
     model = build({"architecture": "universal", "n": 1, "i": 2, "width": 8, "heads": 2, "halting": "act"}, 3).eval()
-    rows = [row for row in task_rows(model, TASK, 3, 300, CPU) if row["metric"] == "halting_iterations"]
+    scores = task_scores(model, TASK, "accuracy", 3, 300, CPU)
+    rows = [row for row in scores.rows if row["metric"] == "halting_iterations"]
     assert [(row["split"], row["iterations"]) for row in rows] == [(s, t) for s in TASK.splits for t in (1, 2, 3)]
     assert all(1 <= row["value"] <= row["iterations"] and row["examples"] == 300 for row in rows)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "exact_match"])
+def test_outcomes_of_examples_give_the_score_at_the_trained_iterations(metric: str):
+    found = task_scores(MODEL, TASK, metric, 4, 100, CPU)
+    for split in TASK.splits:
+        score, weight = found.outcomes[f"{split}.score"], found.outcomes[f"{split}.weight"]
+        assert len(score) == len(weight) == 100
+        (row,) = (r for r in found.rows if (r["split"], r["iterations"], r["metric"]) == (split, 2, metric))
+        assert (score.sum() / weight.sum()).item() == pytest.approx(row["value"])
+
+
+def test_shortcuts_are_scored_on_the_examples_of_the_model():
+    found = task_scores(MODEL, PHop(hops=2, alphabet=3, length=12), "accuracy", 1, 200, CPU).shortcuts
+    tokens, targets = PHop(hops=2, alphabet=3, length=12).splits["test"].draw(200, generator("examples", "test"))
+    asked = targets != IGNORE
+    assert found["test"]["copy"] == pytest.approx((tokens == targets)[asked].double().mean().item())
+    one_hop = PHop(hops=1, alphabet=3, length=12).answers(tokens)
+    assert found["test"]["1 hop"] == pytest.approx((one_hop == targets)[asked].double().mean().item())
+    assert set(found) == {"validation", "test", "more_hops", "longer"}
 
 
 def test_the_mean_of_a_measure_worked_out_by_hand():

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from asura.corpora.folders import corpus_folder
 from asura.corpora.tokens import read_tokens
-from asura.evaluation.likelihood import cut_documents, text_rows
+from asura.evaluation.likelihood import cut_documents, text_scores, unigram
 from asura.models import build
 from asura.tasks import IGNORE
 from asura.tasks.text import Text
@@ -36,7 +36,10 @@ def slow_bits_per_byte(model, corpus, iterations):
 def test_bits_per_byte_at_every_number_of_iterations_against_a_plain_loop(text, corpus):
     model = build({"architecture": "asura", "n": 1, "i": 2, "width": 16, "heads": 2}, 320, seed=1).eval()
     with torch.no_grad():
-        rows = [row for row in text_rows(model, text, 3, 10**6, CPU) if row["metric"] == "bits_per_byte"]
+        found = text_scores(model, text, 3, 10**6, CPU)
+        rows = [row for row in found.rows if (row["metric"], row["split"]) == ("bits_per_byte", "test")]
+        bits, size = found.outcomes["test.score"].sum(), found.outcomes["test.weight"].sum()
+        assert (bits / size).item() == pytest.approx(rows[1]["value"], rel=1e-5)  # at the trained iterations
         assert [row["iterations"] for row in rows] == [1, 2, 3]
         for row in rows:
             assert row["value"] == pytest.approx(slow_bits_per_byte(model, corpus, row["iterations"]), rel=1e-5)
@@ -48,8 +51,21 @@ def test_a_uniform_model_needs_the_bits_of_its_vocabulary_for_each_token(text, c
     torch.nn.init.zeros_(model.head.weight)
     tokens, documents = read_tokens(corpus_folder(corpus), "test")
     asked = len(tokens) - len(documents)  # all but the first of each document
-    row = next(iter(text_rows(model, text, 1, 10**6, CPU)))
+    row = next(row for row in text_scores(model, text, 1, 10**6, CPU).rows if row["split"] == "test")
     assert row["value"] == pytest.approx(math.log2(320) * asked / documents[:, 1].sum(), rel=1e-5)
+
+
+def test_the_shortcut_of_a_text_is_the_frequency_of_its_tokens(text, corpus):
+    model = build({"architecture": "vanilla", "n": 1, "width": 16, "heads": 2}, 320).eval()
+    trained = read_tokens(corpus_folder(corpus), "train").tokens
+    counts = [1 + int((trained == token).sum()) for token in range(320)]
+    assert unigram(text).exp().tolist() == pytest.approx([count / sum(counts) for count in counts])
+    tokens, documents = read_tokens(corpus_folder(corpus), "test")
+    starts = [0, *documents[:-1, 0].tolist()]
+    asked = [token for k, token in enumerate(tokens.tolist()) if k not in starts]
+    bits = sum(-math.log2(counts[token] / sum(counts)) for token in asked)
+    found = text_scores(model, text, 1, 10**6, CPU).shortcuts["test"]["token frequencies"]
+    assert found == pytest.approx(bits / documents[:, 1].sum())
 
 
 def test_documents_are_whole_and_no_more_than_asked_for(text):

@@ -110,7 +110,7 @@ def test_the_card_has_the_scores_at_the_trained_iterations_of_these_weights(fold
     chance = {name: f"{task.chance:.4g}" for name, task in tiny_run().task.splits.items()}
     assert [line[-1] for line in found[1:]] == [chance[r["split"]] if r["metric"] == "accuracy" else "" for r in rows]
     values = [[row["split"], "2", row["metric"], f"{row['value']:.4g}"] for row in rows]
-    assert [line[:4] for line in found[1:]] == values and len(rows) == 3 * 2
+    assert [line[:4] for line in found[1:]] == values and len(rows) == 4 * 2
     stale = folder.read_evaluation()
     write_sealed(folder.evaluation, stale | {"made_of": stale["made_of"] | {"weights": "others"}})
     export(folder.path, tmp_path / "x")

@@ -75,6 +75,7 @@ def write_run(folder: Path, value: float, status: str = "finished") -> None:
     record |= {"run": digest(run), "sessions": [USED], "code": "t", "device": "cpu", "precision": "float32"}
     rows = [SCORE | {"value": value}] if status == "finished" else []
     evaluation: dict[str, Any] = {"made_of": {"weights": "abc", **ASKED}, "rows": rows, "floors": {}, "code": "e"}
+    evaluation["shortcuts"] = {"test": {"copy": 0.25, "1 hop": 0.5}}
     evaluation |= {"seconds": 0.9, **USED}
     write_sealed(folder / "evaluation.json", evaluation)
     losses = {10: value / 10, 20: None}  # as of a loss that is no number
@@ -311,7 +312,7 @@ def test_a_benchmark_is_reported_as_a_task_of_its_own_beside_its_floor(tmp_path:
         ]
         floors = {"piqa": {"accuracy": 0.53, "normalised_accuracy": 0.48}, "copa": {"accuracy": 0.59}}
         made_of = {"weights": "abc", "benchmarks": ["piqa", "copa"], **ASKED}
-        evaluation = {"made_of": made_of, "rows": rows, "floors": floors}
+        evaluation = {"made_of": made_of, "rows": rows, "floors": floors, "shortcuts": {}}
         write_sealed(folder / "evaluation.json", evaluation)
     results = collect(tmp_path)
     tasks = results.runs.drop_duplicates("task")

@@ -65,6 +65,7 @@ def test_chance_bounds_the_best_guess_of_longer_sums():
 def test_splits():
     splits = Addition().splits
     assert {name: task.operands for name, task in splits.items()} == {
+        "validation": (2, 4, 8),
         "test": (2, 4, 8),
         "most_operands": (8,),
         "more_operands": (16,),

@@ -24,10 +24,11 @@ class Knowledge:
     """All facts, by drawing until every one has been seen."""
 
     def __init__(self, task: Composition) -> None:
-        self.unseen, self.out_of_distribution, training = (
+        self.validation, self.test, self.out_of_distribution, training = (
             set(facts(task.splits[name], 30 * task.entities * task.out_degree**2))
-            for name in ("test", "out_of_distribution", "trained_facts")
+            for name in ("validation", "test", "out_of_distribution", "trained_facts")
         )
+        self.unseen = self.validation | self.test
         self.atomic = {fact for fact in training if len(fact) == 3}
         self.trained = training - self.atomic
         tails = {(head, relation): tail for head, relation, tail in self.atomic}
@@ -68,7 +69,8 @@ def test_facts_are_composed_of_the_right_ones(task: Composition):
     composed = {hop for fact in known.trained | known.unseen for hop in known.hops[fact]}
     held_out = {hop for fact in known.out_of_distribution for hop in known.hops[fact]}
     assert not composed & held_out
-    assert not known.trained & known.unseen
+    assert not known.trained & known.unseen and not known.validation & known.test
+    assert 0 <= len(known.test) - len(known.validation) <= 1
     count = len(known.atomic)
     assert len(held_out) <= round(task.held_out * count) <= count - len(composed)
     assert len(known.trained) == round(task.ratio * (count - round(task.held_out * count)))

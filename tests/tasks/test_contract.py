@@ -6,7 +6,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from asura.common.errors import UserError
+from asura.evaluation.accuracy import SCORED_BY
 from asura.tasks import IGNORE, TASKS, Task
+from asura.tasks.base import hashed
+from asura.tasks.prefix_sums import PrefixSums
 from tests.conftest import HERE
 
 COUNT = 200
@@ -15,7 +19,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "phop": {},
     "addition": {"operands": (2,), "digits": 1},
     "igsm": {"depth": 2, "per_layer": 2},
-    "prefix_sums": {"length": 3},
+    "prefix_sums": {"length": 5},
     "composition": {"entities": 6, "relations": 4, "out_degree": 4, "held_out": 0.3, "ratio": 1},
     "table_lookup": {"depth": 3},
     "listops": {"depth": 3},
@@ -78,17 +82,66 @@ def test_an_example_is_shown_in_one_line(task: Task, split: Task):
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_test_is_the_training_distribution_unless_the_task_holds_out(name: str):
+def test_validation_and_test_are_of_the_training_distribution_unless_the_task_holds_out(name: str):
     task = TASKS[name]()
-    assert (task.splits["test"] == task) is (name not in HOLD_OUT)
-    assert all(split != task for other, split in task.splits.items() if other not in ("test", "trained_facts"))
+    validation, test, *others = task.splits.values()
+    assert list(task.splits)[:2] == ["validation", "test"]
+    assert validation != test != task != validation
+    if name not in HOLD_OUT:
+        assert validation.model_copy(update={"part": "test"}) == test == task.model_copy(update={"part": "test"})
+    assert all(split not in (validation, test) for split in others)
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_parts_have_no_input_in_common(name: str):
+    """By construction where inputs are few; where they are many, so many that two parts hardly ever meet."""
+    task = TASKS[name](**SMALL.get(name, {}))
+    parts = {"training": task, "validation": task.splits["validation"], "test": task.splits["test"]}
+    inputs = {
+        part: {tuple(row) for row in split.draw(3000, generator(seed)).tokens.tolist()}
+        for seed, (part, split) in enumerate(parts.items())
+    }
+    assert not inputs["training"] & inputs["validation"]
+    assert not inputs["training"] & inputs["test"] and not inputs["validation"] & inputs["test"]
+
+
+@pytest.mark.parametrize(("task", "split"), SPLITS)
+def test_no_shortcut_solves_a_task(task: Task, split: Task):
+    tokens, targets = split.draw(2000, generator())
+    asked = targets != IGNORE
+    found = {}
+    for rule, answers in split.shortcuts(tokens).items():
+        assert answers.shape == targets.shape
+        right = ((answers == targets) & asked).sum(1)
+        found[rule] = SCORED_BY[task.metric](right, asked.sum(1)).value
+    assert {"copy", "previous token", "commonest answer"} <= set(found)
+    assert 0 <= max(found.values()) < 0.9
+    if split.splits["test"] == split:
+        assert found["commonest answer"] > task.chance - 0.05
+
+
+def test_a_part_without_inputs_is_refused():
+    with pytest.raises(UserError, match="PrefixSums: too few distinct inputs to hold some out for test"):
+        PrefixSums(length=1).splits["test"].draw(3, generator())
+
+
+def test_a_hash_of_inputs_is_uniform_and_says_nothing_of_a_token():
+    tokens = torch.randint(4, (20000, 12), generator=generator())
+    place = hashed(tokens)
+    assert torch.equal(place, hashed(tokens.clone())) and place.min() >= 0 and place.max() < 1
+    shares = torch.histc(place, 10, 0, 1) / len(place)
+    assert (shares - 0.1).abs().max() < 5 * (0.09 / len(place)) ** 0.5
+    for position in (0, 11):
+        of_token = torch.stack([place[tokens[:, position] == token].mean() for token in range(4)])
+        assert (of_token - 0.5).abs().max() < 5 * (1 / 12 / 5000) ** 0.5
 
 
 @pytest.mark.parametrize("name", HERE)
 def test_chance_is_the_score_of_the_best_constant_guess(name: str):
     count = 20000
     task = TASKS[name](**SMALL.get(name, {}))
-    targets = task.draw(count, generator()).targets
+    holds_out = name in HOLD_OUT
+    targets = (task.draw if holds_out else task.generate)(count, generator()).targets
     if task.metric == "accuracy":
         guesses = targets[targets != IGNORE].unique(return_counts=True)[1]
     else:

@@ -47,13 +47,14 @@ def test_only_the_last_pixel_asks():
     assert (targets[:, :-1] == IGNORE).all() and (targets[:, -1] != IGNORE).all()
 
 
-def test_a_fifth_of_the_images_is_held_out_and_always_the_same():
+def test_a_fifth_of_the_images_is_for_test_a_tenth_for_validation_and_always_the_same():
     places = {}
-    for name, task in {"training": Digits(), "test": Digits().splits["test"]}.items():
+    for name, task in {"training": Digits(), **Digits().splits}.items():
         tokens = task.draw(16000, torch.Generator().manual_seed(0)).tokens.unique(dim=0)
         places[name] = {place for image in tokens.view(-1, 8, 8).numpy() for place in found(image)}
-    assert not places["training"] & places["test"]
-    assert len(places["training"]) in (1437, 1438)  # some 0.02 of them are not drawn
+    assert not places["training"] & places["test"] and not places["validation"] & places["test"]
+    assert not places["training"] & places["validation"] and len(places["validation"]) == 179
+    assert len(places["training"]) in (1258, 1259)  # some 0.01 of them are not drawn
     assert len(places["test"]) == 359
     # Another order would let a model be evaluated on images it was trained on.
     assert sorted(places["test"])[:8] == [2, 13, 27, 31, 34, 46, 54, 57]
@@ -101,7 +102,7 @@ def test_chance_is_the_share_of_the_commonest_digit_of_the_images_drawn():
     for kind in (task, task.splits["test"]):
         digits = kind.draw(20000, torch.Generator().manual_seed(0)).targets[:, -1]
         assert digits.bincount().max() / 20000 == pytest.approx(kind.chance, abs=0.012)
-    assert task.chance * 1438 == pytest.approx(154)
+    assert task.chance * 1259 == pytest.approx(137)
     assert task.splits["test"].chance * 359 == pytest.approx(45)
     (model,) = make(TINY | {"tasks": {"digits": {}}}).models
     assert model["chance"] == task.splits["test"].chance  # that of the images a model is scored on
@@ -109,9 +110,10 @@ def test_chance_is_the_share_of_the_commonest_digit_of_the_images_drawn():
 
 def test_splits():
     splits = Digits(levels=4, noise_to=6).splits
-    assert splits["test"] == Digits(levels=4, noise_to=6, images="held_out")
-    assert splits["noisy"] == Digits(levels=4, noise_to=6, images="held_out", noise=6)
-    assert splits["shifted"] == Digits(levels=4, noise_to=6, images="held_out", shift=1)
+    assert splits["validation"] == Digits(levels=4, noise_to=6, part="validation")
+    assert splits["test"] == Digits(levels=4, noise_to=6, part="test")
+    assert splits["noisy"] == Digits(levels=4, noise_to=6, part="test", noise=6)
+    assert splits["shifted"] == Digits(levels=4, noise_to=6, part="test", shift=1)
 
 
 def test_show():
@@ -128,7 +130,7 @@ def test_show():
         ({"levels": 18}, "less than or equal to 17"),
         ({"noise_to": 0}, "noise_to"),
         ({"shift": 8}, "less than 8"),
-        ({"images": "all"}, "'training' or 'held_out'"),
+        ({"part": "all"}, "'training', 'validation' or 'test'"),
     ],
 )
 def test_bad_settings_are_refused(bad: dict, message: str):

@@ -51,7 +51,7 @@ def test_the_answer_is_that_of_the_text(settings: IGSM, seed: int):
 @pytest.mark.parametrize("task", [IGSM(), IGSM(depth=1, per_layer=1), IGSM(modulus=3, depth=2, per_layer=2)])
 def test_answers_are_uniform(task: IGSM):
     count = 20000
-    answers = task.draw(count, torch.Generator().manual_seed(0)).targets[:, -1]
+    answers = task.generate(count, torch.Generator().manual_seed(0)).targets[:, -1]
     frequencies = torch.bincount(answers, minlength=task.modulus) / count
     error = (task.chance * (1 - task.chance) / count) ** 0.5
     assert (frequencies - task.chance).abs().max() < 5 * error
@@ -71,7 +71,7 @@ def test_statements_names_and_operators_are_shuffled():
 
 def test_splits():
     splits = IGSM(depth=2).splits
-    assert {name: task.depth for name, task in splits.items()} == {"test": 2, "deeper": 4}
+    assert {name: task.depth for name, task in splits.items()} == {"validation": 2, "test": 2, "deeper": 4}
     assert IGSM(depth=2, extrapolate_to=7).splits["deeper"].depth == 7
 
 

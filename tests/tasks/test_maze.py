@@ -55,7 +55,7 @@ def test_every_row_is_as_wide_as_the_largest_maze_and_filled_with_walls(settings
 @pytest.mark.parametrize(("size", "trees"), [(2, 4), (3, 192)])
 def test_every_tree_is_equally_likely(size: int, trees: int):
     count = 20000
-    tokens = Maze(size=size, extrapolate_to=size).draw(count, torch.Generator().manual_seed(0)).tokens
+    tokens = Maze(size=size, extrapolate_to=size).generate(count, torch.Generator().manual_seed(0)).tokens
     found = (tokens == WALL).unique(dim=0, return_counts=True)[1]
     assert len(found) == trees
     expected = count / trees
@@ -86,8 +86,12 @@ def test_paths_are_of_many_lengths():
 
 def test_splits():
     splits = Maze(size=4).splits
-    assert {name: task.size for name, task in splits.items()} == {"test": 4, "larger": 6}
-    assert {name: task.sequence_length for name, task in splits.items()} == {"test": 8 * 12, "larger": 12 * 12}
+    assert {name: task.size for name, task in splits.items()} == {"validation": 4, "test": 4, "larger": 6}
+    assert {name: task.sequence_length for name, task in splits.items()} == {
+        "validation": 8 * 12,
+        "test": 8 * 12,
+        "larger": 12 * 12,
+    }
     assert Maze(size=4, extrapolate_to=9).splits["larger"].size == 9
 
 

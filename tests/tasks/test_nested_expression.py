@@ -124,7 +124,11 @@ def test_chance_agrees_with_all_expressions_counted(kind: type[Nested]):
 @KINDS
 def test_splits(kind: type[Nested]):
     splits = kind(depth=2).splits
-    assert {name: (task.shallowest, task.depth) for name, task in splits.items()} == {"test": (1, 2), "deeper": (3, 5)}
+    assert {name: (task.shallowest, task.depth) for name, task in splits.items()} == {
+        "validation": (1, 2),
+        "test": (1, 2),
+        "deeper": (3, 5),
+    }
     assert kind(depth=2, extrapolate_to=4).splits["deeper"].depth == 4
 
 

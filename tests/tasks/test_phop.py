@@ -70,9 +70,9 @@ def test_tokens_are_uniform_over_the_alphabet():
 
 def test_splits():
     splits = PHop(hops=2, length=10, supervision="last").splits
-    assert list(splits) == ["test", "more_hops", "longer"]
-    assert splits["more_hops"] == PHop(hops=3, length=10, supervision="last")
-    assert splits["longer"] == PHop(hops=2, length=20, supervision="last")
+    assert list(splits) == ["validation", "test", "more_hops", "longer"]
+    assert splits["more_hops"] == PHop(hops=3, length=10, supervision="last", part="test")
+    assert splits["longer"] == PHop(hops=2, length=20, supervision="last", part="test")
 
 
 def test_show():

@@ -19,7 +19,12 @@ def test_answers_are_the_running_exclusive_or(length: int, seed: int):
 
 def test_splits():
     splits = PrefixSums(length=5).splits
-    assert {name: task.length for name, task in splits.items()} == {"test": 5, "longer": 10, "longest": 20}
+    assert {name: task.length for name, task in splits.items()} == {
+        "validation": 5,
+        "test": 5,
+        "longer": 10,
+        "longest": 20,
+    }
 
 
 def test_show():

@@ -17,7 +17,7 @@ def _no_package(monkeypatch):
 
 def test_what_a_study_says_is_read_without_the_package():
     task = ReasoningGym(harder={"max_terms": 9})
-    assert (task.vocabulary, task.sequence_length, list(task.splits)) == (99, 129, ["test", "harder"])
+    assert (task.vocabulary, task.sequence_length, list(task.splits)) == (99, 129, ["validation", "test", "harder"])
 
 
 def test_a_missing_package_is_named():

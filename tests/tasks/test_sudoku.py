@@ -126,8 +126,12 @@ def test_where_no_further_square_can_be_blanked_fewer_are():
 
 
 def test_splits():
-    assert {name: task.blanks for name, task in Sudoku().splits.items()} == {"test": 8, "harder": 10}
-    assert {name: task.blanks for name, task in Sudoku(box=3).splits.items()} == {"test": 36, "harder": 44}
+    assert {name: task.blanks for name, task in Sudoku().splits.items()} == {"validation": 8, "test": 8, "harder": 10}
+    assert {name: task.blanks for name, task in Sudoku(box=3).splits.items()} == {
+        "validation": 36,
+        "test": 36,
+        "harder": 44,
+    }
     assert Sudoku(box=3, blanks=30, extrapolate_to=50).splits["harder"].blanks == 50
 
 

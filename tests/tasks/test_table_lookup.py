@@ -12,9 +12,9 @@ from asura.tasks.table_lookup import TableLookup
 
 settings = st.builds(
     TableLookup,
-    bits=st.integers(1, 4),
-    tables=st.integers(1, 6),
-    depth=st.integers(1, 7),
+    bits=st.integers(2, 4),
+    tables=st.integers(3, 6),
+    depth=st.integers(2, 7),
     order=st.sampled_from(["forward", "backward"]),
     table_seed=st.integers(0, 100),
 )
@@ -23,6 +23,11 @@ settings = st.builds(
 def draw(task: TableLookup, count: int, seed: int = 0) -> Iterator[tuple[str, list[str], str]]:
     """Symbol, tables in the order of their application, and answer, as each example's text has them."""
     return read(task, torch.stack(task.draw(count, torch.Generator().manual_seed(seed)), 1))
+
+
+def generate(task: TableLookup, count: int) -> Iterator[tuple[str, list[str], str]]:
+    """The same of examples of any part."""
+    return read(task, torch.stack(task.generate(count, torch.Generator().manual_seed(0)), 1))
 
 
 def read(task: TableLookup, examples: Tensor) -> Iterator[tuple[str, list[str], str]]:
@@ -49,7 +54,7 @@ def test_the_answer_is_that_of_the_tables(settings: TableLookup, seed: int):
     assert len(tables) == settings.tables
     symbols = {f"{symbol:0{settings.bits}b}" for symbol in range(2**settings.bits)}
     assert all(set(table) == set(table.values()) == symbols for table in tables.values())
-    for task in settings.splits.values():
+    for task in [settings, *settings.splits.values()]:
         for symbol, names, answer in draw(task, 3, seed):
             assert task.shallowest <= len(names) <= task.depth
             for name in names:
@@ -72,14 +77,15 @@ def test_padding_comes_first_and_the_last_position_is_asked(task: TableLookup, s
 
 def test_backward_is_forward_from_right_to_left():
     forward, backward = TableLookup(), TableLookup(order="backward")
-    assert list(draw(forward, 50)) == list(draw(backward, 50))
-    assert not torch.equal(*(task.draw(50, torch.Generator().manual_seed(0)).tokens for task in (forward, backward)))
+    assert list(generate(forward, 50)) == list(generate(backward, 50))
+    tokens = (task.generate(50, torch.Generator().manual_seed(0)).tokens for task in (forward, backward))
+    assert not torch.equal(*tokens)
 
 
 def test_symbols_tables_depths_and_answers_are_uniform():
     task = TableLookup(bits=2, tables=3, depth=4)
     count = 6000
-    symbols, tables, answers = zip(*draw(task, count), strict=True)
+    symbols, tables, answers = zip(*generate(task, count), strict=True)
     firsts = [names[0] for names in tables]
     depths = [len(names) for names in tables]
     for found, kinds in ((symbols, 4), (firsts, 3), (depths, 4), (answers, 4)):
@@ -89,6 +95,27 @@ def test_symbols_tables_depths_and_answers_are_uniform():
         assert all(abs(found.count(one) / count - share) < 5 * error for one in set(found))
 
 
+def test_one_table_is_always_trained_and_never_held_out():
+    task = TableLookup(bits=2, tables=3, depth=2)
+    trained = {(symbol, *names) for symbol, names, _ in draw(task, 2000)}
+    assert sum(len(names) == 2 for names in trained) == 4 * 3
+    for name in ("validation", "test"):
+        assert all(len(names) == 2 for _, names, _ in draw(task.splits[name], 200))
+
+
+def test_rules_are_those_of_the_tables():
+    for order in ("forward", "backward"):
+        task = TableLookup(bits=2, tables=3, depth=3, order=order)
+        tables = tables_of(task)
+        batch = task.generate(50, torch.Generator().manual_seed(0))
+        rules = task.shortcuts(batch.tokens)
+        for k, (symbol, names, _) in enumerate(read(task, torch.stack(batch, 1))):
+            assert f"{rules['last table alone'][k, -1]:02b}" == tables[names[-1]][symbol]
+            for name in names[:-1]:
+                symbol = tables[name][symbol]
+            assert f"{rules['without the last table'][k, -1]:02b}" == symbol
+
+
 def test_the_seed_chooses_the_tables():
     assert tables_of(TableLookup()) == tables_of(TableLookup(depth=2, order="backward"))
     assert tables_of(TableLookup()) != tables_of(TableLookup(table_seed=1))
@@ -96,7 +123,11 @@ def test_the_seed_chooses_the_tables():
 
 def test_splits():
     splits = TableLookup().splits
-    assert {name: (task.shallowest, task.depth) for name, task in splits.items()} == {"test": (1, 5), "deeper": (6, 10)}
+    assert {name: (task.shallowest, task.depth) for name, task in splits.items()} == {
+        "validation": (1, 5),
+        "test": (1, 5),
+        "deeper": (6, 10),
+    }
     assert TableLookup(depth=2, extrapolate_to=3).splits["deeper"].shallowest == 3
 
 

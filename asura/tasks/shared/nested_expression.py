@@ -1,5 +1,6 @@
 """Nested expressions of digits and operators, written as text: what `listops` and `arithmetic` share."""
 
+import math
 from functools import lru_cache
 from itertools import pairwise
 from typing import ClassVar, NamedTuple, Self
@@ -75,13 +76,16 @@ class Nested(Task):
         return _chance(self)
 
     @property
-    def splits(self) -> dict[str, Self]:
+    def input_bits(self) -> float:
+        """At least those of the digits and operators of the shallowest expression."""
+        operators = sum(self._level_sizes[: self.shallowest])
+        return operators * math.log2(len(self.operators)) + (operators + 1) * math.log2(10)
+
+    @property
+    def harder_splits(self) -> dict[str, Self]:
         """See the class."""
         shallowest = min(self.depth + 1, self.extrapolate_to)
-        return {
-            "test": self,
-            "deeper": self.model_copy(update={"shallowest": shallowest, "depth": self.extrapolate_to}),
-        }
+        return {"deeper": self.model_copy(update={"shallowest": shallowest, "depth": self.extrapolate_to})}
 
     @property
     def _level_sizes(self) -> list[int]:
@@ -95,7 +99,7 @@ class Nested(Task):
         """The results of operators (…), of those of the values (…, arguments) that are used."""
         raise NotImplementedError
 
-    def draw(self, count: int, generator: Generator) -> Batch:
+    def generate(self, count: int, generator: Generator) -> Batch:
         """Draw tokens and targets, both (count, sequence_length)."""
         depths = torch.randint(self.shallowest, self.depth + 1, (count, 1), generator=generator)
         levels = self._grow(count, generator)
@@ -146,6 +150,17 @@ class Nested(Task):
             levels.append(_Level(uniform(0, len(self.operators), here), digits, used, order.topk(below).indices))
         return levels
 
+    def shortcuts(self, tokens: Tensor) -> dict[str, Tensor]:
+        """Rules of every task; the first and the last digit, the largest and the smallest."""
+        is_digit = tokens < CLOSE
+        places = torch.arange(tokens.shape[1])
+        first = places.where(is_digit, tokens.shape[1]).amin(1, keepdim=True)
+        last = places.where(is_digit, -1).amax(1, keepdim=True)
+        answers = {"first digit": tokens.gather(1, first), "last digit": tokens.gather(1, last)}
+        answers["largest digit"] = tokens.where(is_digit, -1).amax(1, keepdim=True)
+        answers["smallest digit"] = tokens.where(is_digit, CLOSE).amin(1, keepdim=True)
+        return super().shortcuts(tokens) | {name: answer.expand_as(tokens) for name, answer in answers.items()}
+
     def show(self, tokens: Tensor, targets: Tensor) -> str:
         """The expression and its value: `[MAX 2 9 [MIN 4 7 ] 0 ] -> 9`, or `( ( 3 + 4 ) * 2 ) -> 4`."""
         words = self.words
@@ -167,5 +182,5 @@ class _Level(NamedTuple):
 @lru_cache(maxsize=64)
 def _chance(task: Nested) -> float:
     source = randomness.generator("chance")
-    values = torch.cat([task.draw(2**10, source).targets[:, -1] for _ in range(2**6)])
+    values = torch.cat([task.generate(2**10, source).targets[:, -1] for _ in range(2**6)])
     return values.bincount().max().item() / len(values)

@@ -1,0 +1,43 @@
+"""What a split asks of a model: chance, the best rule that does not solve it, and inputs that training has too."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from asura.common.randomness import generator
+from asura.evaluation.accuracy import SCORED_BY
+from asura.tasks import IGNORE, Task
+
+TRAINED = 10_240
+"""Examples of training with which the inputs of a split are compared."""
+
+
+class SplitSummary(NamedTuple):
+    """chance: None where it is that of another metric. shared: share of the inputs that training has too."""
+
+    chance: float | None
+    rule: str
+    shortcut: float
+    shared: float
+
+
+def summary(task: Task, name: str, metric: str, examples: int) -> SplitSummary:
+    """What can be said of a split before a model is trained, from the examples that models are scored on.
+
+    Raises UserError where a task has too few inputs.
+    """
+    split = task.splits[name]
+    tokens, targets = split.draw(examples, generator("examples", name))
+    asked = targets != IGNORE
+    scores = {
+        rule: SCORED_BY[metric](((answers == targets) & asked).sum(1), asked.sum(1)).value
+        for rule, answers in split.shortcuts(tokens).items()
+    }
+    rule = max(scores, key=lambda name: scores[name])
+    trained = _rows(task.draw(TRAINED, generator("examples", "training")).tokens)
+    shared = sum(row in trained for row in map(tuple, tokens.tolist())) / examples
+    return SplitSummary(split.chance if metric == task.metric else None, rule, scores[rule], shared)
+
+
+def _rows(tokens: Tensor) -> set[tuple[int, ...]]:
+    return set(map(tuple, tokens.tolist()))
