@@ -58,8 +58,8 @@ def test_the_same_data_give_the_same_bytes_which_say_what_they_are_of(name: str,
         first, second = (tmp_path / folder / f"{name}.{form}" for folder in ("a", "b"))
         assert first.read_bytes() == second.read_bytes() != b""
     stem = tmp_path / "a" / name
-    assert Image.open(f"{stem}.png").text["Description"] == f"commits of the runs: {COMMIT}"
-    assert Image.open(f"{stem}.png").text["Title"].endswith("study mine")
+    said = Image.open(f"{stem}.png").info
+    assert said["Description"] == f"commits of the runs: {COMMIT}" and said["Title"].endswith("study mine")
     for form in ("svg", "pdf"):
         content = Path(f"{stem}.{form}").read_bytes()
         assert b"study mine" in content and COMMIT.encode() in content

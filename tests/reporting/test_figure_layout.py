@@ -54,7 +54,9 @@ def test_every_study_can_be_drawn_in_a_column_without_empty_panels_or_small_prin
             figure = FIGURES[name](results, task).figure
             figure.draw_without_rendering()
             assert figure.get_figwidth() <= 5.5 and figure.get_figheight() <= 12
-            sizes = {text.get_fontsize() for text in figure.findobj(Text) if text.get_text() and text.get_visible()}
+            sizes = {
+                float(text.get_fontsize()) for text in figure.findobj(Text) if text.get_text() and text.get_visible()
+            }
             assert min(sizes) >= 7 and max(sizes) <= 9, name
             if study == "nothing" or (study == "all diverged" and name != "learning_curves"):
                 assert not figure.axes and re.match("No .* (score|curve)", figure.texts[0].get_text())

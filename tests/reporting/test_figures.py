@@ -181,6 +181,26 @@ def test_learning_curves_show_every_seed_and_the_mean_of_the_finished_ones(resul
         assert ends == ([350 * BATCH * LENGTH] if cell == DIVERGED[0] else [])
 
 
+def test_the_best_shortcut_of_a_split_is_drawn_and_named(build: Callable):
+    results = build([("asura", 1, 2), ("asura", 1, 4)], seeds=(0,), diverged=())
+    levels = results.scores["split"].map({"test": 0.41, "hops_4": 0.5, "length_64": 0.6})
+    results = results._replace(scores=results.scores.assign(shortcut=levels, rule="one_hop"))
+    figure = FIGURES["iterations_at_evaluation"](results, "phop").figure
+    assert "best shortcut (one hop)" in entries(figure)
+    drawn = [{y for line in axes.lines for y in line.get_ydata() if len(line.get_ydata()) == 2} for axes in figure.axes]
+    assert all(level in ys for level, ys in zip((0.41, 0.5, 0.6), drawn, strict=True))
+
+
+def test_learning_curves_show_the_validation_split_where_it_was_measured(build: Callable):
+    results = build([("asura", 1, 2)], seeds=(0,), diverged=())
+    measured = results.curves["accuracy"].where(results.curves["step"] % 100 == 0) - 0.1
+    results = results._replace(curves=results.curves.assign(validation_accuracy=measured))
+    figure, numbers = FIGURES["learning_curves"](results, "phop")
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "validation accuracy"]
+    shown = numbers[(numbers["quantity"] == "validation_accuracy") & (numbers["shows"] == "seed")]
+    assert sorted(shown["value"]) == pytest.approx(sorted(measured.dropna()))
+
+
 def test_each_failure_has_its_own_mark(build: Callable):
     failing = {"diverged": [("asura-n1-i2", 1)], "out_of_memory": [("asura-n1-i2", 0), ("universal-n1-i2", 0)]}
     study = build([("asura", 1, 2)], **failing)

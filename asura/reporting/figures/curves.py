@@ -17,7 +17,6 @@ from asura.reporting.figures.style import (
     failure_handles,
     handles_of,
     legend,
-    level_handles,
     log_axis,
     nothing,
     panels,
@@ -27,9 +26,10 @@ from asura.reporting.figures.style import (
     styled,
 )
 from asura.reporting.frames import FAILURES, NOT_RECURSIVE, Results, members, primary_scores, splits_of
-from asura.reporting.names import metric_name, model_name, series_name, split_name, task_name
+from asura.reporting.names import metric_name, model_name, series_name, spaced, split_name, task_name
 
-QUANTITIES = ("loss", "accuracy")
+QUANTITIES = ("loss", "accuracy", "validation_accuracy")
+"""What is measured during training; where it is measured on the validation split, accuracy on the batch is left out."""
 
 
 @styled
@@ -86,7 +86,7 @@ def iterations_at_evaluation(results: Results, *tasks: str) -> Drawn:
             axes.tick_params(labelleft=True)
     say_what_is_left_out(drawn.figure, len(models), len(every_model), "models")
     handles = [series_handle(f"{series_name(name)}, i = {i}", style, line) for (name, i), (style, line) in look.items()]
-    legend(drawn.figure, [*handles, SEED_LINE, *level_handles(results, tasks[0])])
+    legend(drawn.figure, [*handles, SEED_LINE, *marks.level_handles(results, tasks[0])])
     return Drawn(drawn.figure, numbers.rename(columns={"label": "model"}))
 
 
@@ -106,6 +106,8 @@ def learning_curves(results: Results, task: str) -> Drawn:
     quantities = [quantity for quantity in QUANTITIES if curves[quantity].notna().any()]
     if not quantities:
         return nothing("No learning curve has been recorded.")
+    if "validation_accuracy" in quantities:
+        quantities.remove("accuracy")
     run, look = results.runs[results.runs["task"] == task].iloc[0], styles(results)
     key = ["task", "label", "seed"]
     curves = marks.with_folders(curves.merge(results.runs[[*key, "status"]], on=key))
@@ -127,12 +129,13 @@ def learning_curves(results: Results, task: str) -> Drawn:
                 draw_lines(axes, model, "tokens", look[series], "-")
                 _draw_end(axes, model, look[series])
             log_axis(axes, curves["tokens"], max(2, 8 // drawn.columns))
-            if quantity == run["metric"]:
+            if quantity.removeprefix("validation_") == run["metric"]:
                 marks.draw_levels(axes, results, task)
-    drawn.name("training tokens", *quantities)
+    drawn.name("training tokens", *map(spaced, quantities))
     say_what_is_left_out(drawn.figure, len(cells), len(every_cell), "models")
     shown = {name: style for name, style in look.items() if name in set(table["series"])}
-    levels = level_handles(results, task) if run["metric"] in quantities else []
+    is_scored = any(quantity.removeprefix("validation_") == run["metric"] for quantity in quantities)
+    levels = marks.level_handles(results, task) if is_scored else []
     legend(drawn.figure, [*handles_of(shown), SEED_LINE, *levels, *failure_handles(numbers)])
     return Drawn(drawn.figure, numbers.rename(columns={"label": "model"}))
 

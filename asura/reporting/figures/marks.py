@@ -6,13 +6,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.transforms import offset_copy
 
 from asura.reporting.figures.palette import INK, Line, Style, readable_on
 from asura.reporting.figures.style import FAILURE_MARKS, padded, plain
-from asura.reporting.frames import FAILURES, HEADLINE_SPLIT, Results, score_range
+from asura.reporting.frames import FAILURES, HEADLINE_SPLIT, LESS_IS_BETTER, Results, score_range
+from asura.reporting.names import spaced
 from asura.reporting.statistics import MeanInterval, mean_interval
+
+LEVELS: dict[str, Line] = {"chance": ":", "shortcut": (0, (6, 2))}
+"""Line styles of what needs no solving of the task."""
 
 SIZE = 5.0  # points, of a marker
 NUMBERED = 9.5  # points, of a marker that holds a number
@@ -95,17 +101,30 @@ def numbered_marker(axes: Axes, x: float, y: float, text: str, style: Style) -> 
 
 
 def draw_levels(axes: Axes, results: Results, task: str, split: str = HEADLINE_SPLIT) -> None:
-    """The level that guessing reaches."""
-    axes.axhline(chance_on(results, task, split), color=INK, linestyle=":", linewidth=0.9, zorder=0)
+    """What guessing reaches, and the best rule that does not solve the task."""
+    for level, line in LEVELS.items():
+        if not np.isnan(value := level_on(results, task, split, level)):
+            axes.axhline(value, color=INK, linestyle=line, linewidth=0.9, zorder=0)
 
 
-def chance_on(results: Results, task: str, split: str) -> float:
-    """Chance in a task's primary metric on a split."""
+def level_handles(results: Results, task: str) -> list[Artist]:
+    """The legend entries of the levels; where less is better they are off the axis."""
+    scores = results.scores[results.scores["task"] == task]
+    metric = results.runs.loc[results.runs["task"] == task, "metric"].iloc[0]
+    shown = [level for level in LEVELS if not np.isnan(level_on(results, task, HEADLINE_SPLIT, level))]
+    rules = scores.loc[(scores["split"] == HEADLINE_SPLIT) & (scores["metric"] == metric), "rule"].dropna()
+    names = {"chance": "chance", "shortcut": f"best shortcut ({spaced(rules.iloc[0])})" if len(rules) else ""}
+    handles: list[Artist] = [Line2D([], [], color=INK, linestyle=LEVELS[level], label=names[level]) for level in shown]
+    return [] if metric in LESS_IS_BETTER else handles
+
+
+def level_on(results: Results, task: str, split: str, level: str) -> float:
+    """Chance, or the best shortcut, in a task's primary metric on a split; nan where it is not known."""
     run = results.runs[results.runs["task"] == task].iloc[0]
     scores = results.scores
     here = scores[(scores["task"] == task) & (scores["split"] == split) & (scores["metric"] == run["metric"])]
-    chance: float = here["chance"].iloc[0] if len(here) else run["chance"]
-    return chance
+    found: float = here[level].iloc[0] if len(here) else np.nan
+    return found
 
 
 def score_axis(axes: Axes, results: Results, task: str) -> None:

@@ -18,7 +18,6 @@ from asura.reporting.figures.style import (
     failure_handles,
     handles_of,
     legend,
-    level_handles,
     log_axis,
     nothing,
     panels,
@@ -151,5 +150,5 @@ def _draw(
         Line2D([], [], color=INK, linestyle=lines[name], label=f"{series_name(name)} and controls") for name in several
     ]
     handles = [*handles_of(shown), *(kinds if len(kinds) > 1 else []), INTERVAL_BAR, SEED]
-    legend(drawn.figure, [*handles, *level_handles(results, task), *failure_handles(numbers)])
+    legend(drawn.figure, [*handles, *marks.level_handles(results, task), *failure_handles(numbers)])
     return Drawn(drawn.figure, numbers.drop(columns=["family", "mark"]))

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
 from asura.reporting.figures.palette import INK, Line, Style
-from asura.reporting.frames import FAILURES, LESS_IS_BETTER, Results
+from asura.reporting.frames import FAILURES
 from asura.reporting.names import series_name
 
 WIDTH = 5.5  # inches, of the text of a paper in one column
@@ -150,12 +150,6 @@ def padded(ends: tuple[float, float]) -> tuple[float, float]:
 SEED = Line2D([], [], color=INK, linestyle="none", marker="o", markersize=2.5, label="one seed")
 SEED_LINE = Line2D([], [], color=INK, linewidth=0.5, label="one seed")
 INTERVAL_BAR = Line2D([], [], color=INK, linestyle="none", marker="|", markersize=8, label="mean with interval")
-
-
-def level_handles(results: Results, task: str) -> list[Artist]:
-    """The legend entry of chance, which is off the axis where less is better."""
-    metric = results.runs.loc[results.runs["task"] == task, "metric"].iloc[0]
-    return [] if metric in LESS_IS_BETTER else [Line2D([], [], color=INK, linestyle=":", label="chance")]
 
 
 def failure_handles(numbers: pd.DataFrame) -> list[Artist]:
