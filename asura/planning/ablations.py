@@ -33,7 +33,7 @@ def planned_ablation(config: Mapping[str, Any], ablation: str, models: Mapping[s
     Its runs stand among the study's, so that what the study has trained is not trained again. Raises UserError and
     OSError.
     """
-    shared = {key: value for key, value in config.items() if key != "ablations"}
+    shared = {key: value for key, value in config.items() if key not in ("ablations", "questions")}
     tasks = {name: {k: v for k, v in entry.items() if k != "models"} for name, entry in config["tasks"].items()}
     with in_file(f"ablation {ablation}"):
         given = mapping_at(models, "models")

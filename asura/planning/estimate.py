@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from asura.planning.plan import Plan
+from asura.planning.power import limits
 
 LARGE = 1e17
 """Training FLOPs from which on a study is for GPUs."""
@@ -47,10 +48,12 @@ def print_plan(plan: Plan, speed: Speed) -> None:
     console = Console(width=None if os.isatty(1) else 200)
     console.print(table)
     console.print(_summary(plan, speed), highlight=False)
+    for line in limits(plan):
+        console.print(line, highlight=False)
 
 
 def _summary(plan: Plan, speed: Speed) -> str:
-    flops = sum(model["training_flops"] for model in plan.models) * len(plan.seeds)
+    flops = sum(model["training_flops"] * len(model["seeds"]) for model in plan.models)
     hours = flops / speed.flops / 3600
     cores = os.cpu_count() or 1
     where = f"on one {speed.device}"
@@ -60,9 +63,14 @@ def _summary(plan: Plan, speed: Speed) -> str:
     if flops > LARGE:
         on_gpu = f"; {flops / GPU_SPEED / 3600:,.0f} GPU-hours at 40 % of an H100's dense bfloat16 peak, 989 TFLOP/s"
     return (
-        f"\n{len(plan.models)} models × {len(plan.seeds)} seeds = {len(plan.runs)} runs, {flops:.3g} training FLOPs: "
+        f"\n{len(plan.models)} models{_times_seeds(plan)}{len(plan.runs)} runs, {flops:.3g} training FLOPs: "
         f"about {_duration(hours)} of training {where} (a probe reached {speed.flops:.2g} FLOP/s){on_gpu}"
     )
+
+
+def _times_seeds(plan: Plan) -> str:
+    counts = sorted({len(model["seeds"]) for model in plan.models})
+    return f" × {counts[0]} seeds = " if len(counts) == 1 else f" with {counts[0]} to {counts[-1]} seeds each: "
 
 
 def _duration(hours: float) -> str:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-FRAMES = ("runs", "roles", "scores", "curves", "resources")
+FRAMES = ("runs", "roles", "scores", "questions", "test_errors", "curves", "resources")
 """Tidy frames, in `tidy/NAME.csv`."""
 
-TABLES = ("comparison", "runs", "metrics", "matching", "resources")
+TABLES = ("questions", "paper", "comparison", "runs", "metrics", "matching", "resources")
 """Tables of every study."""
 
 PUBLISHED = "published"

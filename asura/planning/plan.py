@@ -25,6 +25,7 @@ BY_PLACE = ("first", "previous")
 class Plan(NamedTuple):
     """Plain data, as it stands in plan.json.
 
+    seeds: those of the study; a row of `models` has those of the model.
     models: one row for each model on a task, with what it costs; in an ablation, with the model it is compared with.
     corpora: settings of the corpus that a task reads, by the task's name.
     chances: chance in a task's primary metric on each of its splits, by the task's name; of tasks of which it is known.
@@ -35,6 +36,7 @@ class Plan(NamedTuple):
     code: digests of the source code that a model's runs follow from, by task/label: `training` and `evaluation`.
     against: of an ablation, what each model is compared with: `first`, the first; `previous`, the one before it; or a
         setting, and then the first of those that differ in nothing else.
+    questions: one row for each question of the study: task, row, reference, metric, margin (None without one).
     """
 
     study: str
@@ -49,6 +51,7 @@ class Plan(NamedTuple):
     ablated: dict[str, int]
     code: dict[str, dict[str, str]]
     against: str | None
+    questions: list[dict[str, Any]]
 
     def resources_of(self, task: str, label: str) -> dict[str, int]:
         """What the jobs of a model ask of a cluster where the study says so; one that is not its own is ablated."""
@@ -70,8 +73,8 @@ class Plan(NamedTuple):
         """One row for each run; a control of several cells names them all, and its largest deviation."""
         for model in self.models:
             roles = [r for r in self.roles if (r["task"], r["label"]) == (model["task"], model["label"])]
-            for seed in self.seeds:
-                yield model | {
+            for seed in model["seeds"]:
+                yield {key: value for key, value in model.items() if key != "seeds"} | {
                     "seed": seed,
                     "control": " ".join(dict.fromkeys(role["control"] for role in roles)) or None,
                     "control_of": " ".join(dict.fromkeys(role["control_of"] for role in roles)) or None,
@@ -85,38 +88,45 @@ def make(config: Mapping[str, Any], against: str | None = None) -> Plan:
     from asura.planning.code import evaluation_code, training_code
     from asura.planning.matching import controls
     from asura.planning.places import BESIDE_STUDY
+    from asura.planning.questions import asked_of
     from asura.planning.study import Study
 
     study = checked(Study, dict(config), "", BESIDE_STUDY)
     variants: dict[tuple[str, str], Variant] = {}
+    seeds: dict[tuple[str, str], tuple[int, ...]] = {}
     roles = []
     tasks = study.named_tasks()
     for task in tasks:
         cells = study.variants(task)
         variants |= {(task.name, cell.label): cell for cell in cells}
         for cell in cells:
+            _add_seeds(seeds, cell, cell.seeds)
+        for cell in cells:
             for control, variant, deviation in controls(study, cell):
                 variants.setdefault((task.name, variant.label), variant)
+                _add_seeds(seeds, variant, cell.seeds)
                 role = {"task": task.name, "label": variant.label, "control": control}
                 roles.append(role | {"control_of": cell.label, "deviation": deviation})
 
-    for start in [variant.start for variant in variants.values() if variant.start]:
-        variants.setdefault((start.task.name, start.label), start)
+    for place, variant in list(variants.items()):
+        if start := variant.start:
+            variants.setdefault((start.task.name, start.label), start)
+            _add_seeds(seeds, start, seeds[place])
 
     models: list[dict[str, Any]] = []
     runs: dict[str, dict[str, Any]] = {}
     resources: dict[str, dict[str, Any]] = {}
     code: dict[str, dict[str, str]] = {}
     compared = _compared(variants, against) if against else {}
-    for order, variant in enumerate(variants.values()):
-        of_seeds = [variant.run(seed) for seed in study.seeds]
+    for order, (place, variant) in enumerate(variants.items()):
+        of_seeds = [variant.run(seed) for seed in seeds[place]]
         runs |= {run.folder: run.stated() for run in of_seeds}
-        key, model, asked = f"{variant.task.name}/{variant.label}", variant.model, variant.task.task
+        key, model, asked = "/".join(place), variant.model, variant.task.task
         resources[key] = variant.resources.model_dump(exclude_none=True)
         benchmarks = list(study.evaluation.benchmarks) if variant.task.kind == "text" else []
         trained_by, scored_by = training_code(model, asked), evaluation_code(model, asked, benchmarks)
         code[key] = {"training": trained_by, "evaluation": scored_by}
-        row = {"benchmarks": benchmarks, "order": order, "against": compared.get((variant.task.name, variant.label))}
+        row = {"benchmarks": benchmarks, "order": order, "against": compared.get(place), "seeds": list(seeds[place])}
         models.append(_model(variant, of_seeds[0].tokens, study.evaluation.metric) | row)
     corpora = {task.name: task.task.reads.stated() for task in tasks if task.task.reads}
     chances = {
@@ -124,6 +134,7 @@ def make(config: Mapping[str, Any], against: str | None = None) -> Plan:
         for task in tasks
         if ranked_by(task.task, study.evaluation.metric) == task.task.metric
     }
+    metrics = {task.name: task.task.metrics for task in tasks}
     evaluation = study.evaluation.model_dump(mode="json")
     ablated = study.ablated.resources.model_dump(exclude_none=True)
     return Plan(
@@ -139,7 +150,14 @@ def make(config: Mapping[str, Any], against: str | None = None) -> Plan:
         ablated=ablated,
         code=code,
         against=against,
+        questions=[question.model_dump() for question in asked_of(study.questions, models, roles, metrics)],
     )
+
+
+def _add_seeds(seeds: dict[tuple[str, str], tuple[int, ...]], variant: "Variant", more: tuple[int, ...]) -> None:
+    """Train a variant with these seeds too."""
+    key = variant.task.name, variant.label
+    seeds[key] = tuple(dict.fromkeys([*seeds.get(key, ()), *more]))
 
 
 def ranked_by(task: "Task", metric: str | None) -> str:

@@ -16,7 +16,7 @@ from asura.models.settings import Architecture, Recursive
 from asura.planning.ablations import About
 from asura.planning.schema import MODELS, Schema, definition, descriptions, study_schema
 from asura.planning.study import Study
-from asura.planning.study_settings import Ablated, Evaluation, ModelEntry, Resources, TaskEntry
+from asura.planning.study_settings import Ablated, Evaluation, ModelEntry, Question, Resources, TaskEntry
 from asura.planning.training_settings import Training
 from asura.tasks import TASKS, Task
 
@@ -119,6 +119,9 @@ def study_page() -> str:
             _table(_rows(Training)),
             "## `evaluation`",
             _table(_rows(Evaluation)),
+            "## `questions`",
+            _paragraphs(Question),
+            _table(_rows(Question)),
             "## `ablated`",
             _table(_rows(Ablated)),
             "## `resources`",

@@ -1,21 +1,20 @@
 """One run: all that is said of it in run.json."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, SerializeAsAny, field_validator
+from pydantic import SerializeAsAny, field_validator
 
 from asura.common.files import read_json
 from asura.common.validation import Name, Settings, checked, in_file
 from asura.models import AnyArchitecture
 from asura.planning.run_folder import RunFolder, digest
+from asura.planning.study_settings import Seed
 from asura.planning.training_settings import Training
 from asura.tasks import Task, task_of_kind
 
 FORMAT: Literal[1] = 1
 """Version of run.json; raised when a file of an earlier one can no longer be run."""
-
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Run(Settings):

@@ -17,14 +17,17 @@ from asura.models.settings import Architecture
 from asura.planning.grid import differences, grid, plain
 from asura.planning.places import BESIDE_MODEL, BESIDE_TASK, MODEL_SETTINGS
 from asura.planning.published import PAPERS
-from asura.planning.runs import Run, Seed
+from asura.planning.runs import Run
 from asura.planning.study_settings import (
     EACH_ONCE,
     Ablated,
     Evaluation,
     ModelEntry,
+    Question,
     Resources,
+    Seeds,
     TaskEntry,
+    each_once,
     names_of,
 )
 from asura.planning.training_settings import Training
@@ -62,7 +65,10 @@ class NamedTask(NamedTuple):
 
 
 class Variant(NamedTuple):
-    """A model on a task, to be trained once for each seed; `start` is the variant whose weights it starts from."""
+    """A model on a task, to be trained once for each seed; `start` is the variant whose weights it starts from.
+
+    seeds: those that the study lists for it; a control or a start has those of the models that need it.
+    """
 
     task: NamedTask
     label: str
@@ -70,6 +76,7 @@ class Variant(NamedTuple):
     training: Training
     resources: Resources
     start: "Variant | None" = None
+    seeds: tuple[int, ...] = ()
 
     def run(self, seed: int) -> Run:
         """The run of one seed."""
@@ -90,8 +97,8 @@ class Study(Settings):
 
     name: Name
     """Name of the study. Its results are in `results/NAME`."""
-    seeds: list[Seed] = Field(min_length=1, json_schema_extra=EACH_ONCE)
-    """Seeds of the weights and of the training data. Every model is trained once per seed."""
+    seeds: Seeds
+    """Seeds of the weights and of the training data. Every model is trained once per seed. A model may have its own."""
     tasks: dict[Name, dict[str, Any]] = Field(min_length=1)
     """Tasks by name. The name is that of a kind of task, or any other name if `task` gives the kind."""
     models: dict[str, dict[str, Any] | list[dict[str, Any]]] = Field(min_length=1)
@@ -118,6 +125,9 @@ class Study(Settings):
     (ending in `.smk`), or a mapping of a name to the models of the ablation."""
     ablated: Ablated = Ablated()
     """Size of the models of ablations, and the resources of their jobs."""
+    questions: list[Question] = Field([])
+    """Questions that get a verdict; the first is the primary one. All other comparisons have a difference and an
+    interval, and no verdict."""
     published: Paper | None = None
     """A paper whose published numbers are shown next to those of the study; null for none."""
 
@@ -141,27 +151,16 @@ class Study(Settings):
         refuse_one_folder(names)
         return entries
 
-    @field_validator("seeds", mode="before")
-    @classmethod
-    def _is_no_count(cls, seeds: Any) -> Any:
-        if isinstance(seeds, int):
-            many = f" or, for {seeds} seeds, [0, …, {seeds - 1}]" if seeds > 2 else ""
-            raise ValueError(f"found {seeds}; give a list of integers: [{seeds}]{many}")
-        return seeds
-
     @field_validator("tasks")
     @classmethod
     def _tasks_have_folders_of_their_own(cls, tasks: dict[str, Any]) -> dict[str, Any]:
         refuse_one_folder(tasks)
         return tasks
 
-    @field_validator("seeds", "controls")
+    @field_validator("controls")
     @classmethod
     def _each_once(cls, values: list[Any]) -> list[Any]:
-        for value in values:
-            if values.count(value) > 1:
-                raise ValueError(f"{value} stands there twice; name each once")
-        return values
+        return each_once(values)
 
     def named_tasks(self) -> list[NamedTask]:
         """The tasks, checked."""
@@ -227,7 +226,8 @@ class Study(Settings):
                     f"{where}.positions: found learned, of which there are {LONGEST}; {task.name} is evaluated in "
                     f"sequences of {longest}, choose rotary or none"
                 )
-            yield self.variant(task, model, training, resources, self._start(training, model, resources))
+            variant = self.variant(task, model, training, resources, self._start(training, model, resources))
+            yield variant._replace(seeds=tuple(added.seeds or self.seeds))
 
     def _check_start(self, name: str, where: str) -> None:
         written = [entry["written_as"] for entry in self.tasks.values() if "written_as" in entry]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from asura.common.validation import LARGEST, Name, Settings, nearest
 from asura.corpora.benchmarks import BENCHMARKS
@@ -12,6 +12,30 @@ from asura.corpora.benchmarks import BENCHMARKS
 Benchmark = Annotated[str, Field(json_schema_extra={"enum": list(BENCHMARKS)})]
 EACH_ONCE: dict[str, Any] = {"uniqueItems": True}
 """What the JSON schema says of a list without repetitions."""
+
+
+def _is_no_count(seeds: Any) -> Any:
+    if isinstance(seeds, int):
+        many = f" or, for {seeds} seeds, [0, …, {seeds - 1}]" if seeds > 2 else ""
+        raise ValueError(f"found {seeds}; give a list of integers: [{seeds}]{many}")
+    return seeds
+
+
+def each_once(values: list[Any]) -> list[Any]:
+    """The values, if none stands there twice."""
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value} stands there twice; name each once")
+    return values
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Seeds = Annotated[
+    list[Seed],
+    Field(min_length=1, json_schema_extra=EACH_ONCE),
+    BeforeValidator(_is_no_count),
+    AfterValidator(each_once),
+]
 
 
 class Evaluation(Settings):
@@ -88,6 +112,25 @@ class ModelEntry(Settings):
     """Settings of training of this model. They replace those of the study and of the task."""
     resources: Resources = Resources()
     """Resources of each job of this model on a cluster. Its controls have the same."""
+    seeds: Seeds | None = None
+    """Seeds of this model and of its controls; null for the seeds of the study."""
+
+
+class Question(Settings):
+    """A question that a study answers with a verdict: how one model differs from another. The first question is the
+    primary one. Verdicts are corrected for the number of questions."""
+
+    row: str
+    """A model of the study by its label, or `iso_flop` or another control for that control of the reference."""
+    reference: str
+    """The model that it is compared with: a label, or a control of the row. Differences are row minus reference."""
+    task: str | None = None
+    """The task; it may be left out if the study has only one. A benchmark of a text is `TEXT/BENCHMARK`."""
+    metric: str | None = None
+    """The metric that is compared; null for the primary metric of the task."""
+    margin: float | None = Field(None, gt=0)
+    """Whether the two are equivalent is asked too: whether they differ by less than this, in the metric, which must be
+    named; null not to ask it."""
 
 
 def is_ablation_file(entry: Any) -> bool:

@@ -1,31 +1,44 @@
 """The tables and the figures of an ablation: every model against the one that it is compared with."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from asura.reporting.comparing import NO_DIFFERENCE, Comparing
 from asura.reporting.figures.curves import iterations_at_evaluation
 from asura.reporting.figures.differences import differences
 from asura.reporting.figures.files import source_of, write_figure
-from asura.reporting.frames import COST, Results, failures_by_model, family, headline_by_model, remarks
-from asura.reporting.statistics import mean_interval
-from asura.reporting.tables import metrics, with_difference, with_interval, write_table
+from asura.reporting.frames import COST, LESS_IS_BETTER, Results, failures_by_model, family, remarks
+from asura.reporting.tables import metrics, write_table
 
 
 def ablation_table(results: Results) -> pd.DataFrame:
-    """One row for each model: its score over seeds, and the difference from another model paired by seed."""
-    scores, failed = headline_by_model(results), failures_by_model(results)
-    none = pd.Series(dtype=float)
+    """One row for each model: its score over seeds, and its difference from its reference paired by seed.
+
+    Of each task, models without a reference stand first, the others follow by their effect, the best first.
+    """
+    comparing, failed = Comparing(results), failures_by_model(results)
     rows = []
-    for _, models in _models(results).groupby("task", sort=False):
+    for task, models in _models(results).groupby("task", sort=False):
+        of_task = []
         for model in models.itertuples():
-            own = scores.get((model.task, model.label), none)
-            row = {"task": model.task, "model": family(model.label), **with_interval("score", mean_interval(own))}
-            row |= {"seeds": own.size, **failed[model.task, model.label]}
-            row |= {"against": model.against if pd.isna(model.against) else family(model.against)}
-            row |= with_difference(own, scores.get((model.task, model.against), none))
-            rows.append(row | {name: getattr(model, name) for name in [*COST, "chance"]})
+            row = {"task": task, "model": family(model.label)}
+            row |= {"role": "reference" if model.label in {*models["against"]} else None}
+            row |= comparing.summary(task, model.label) | failed[task, model.label]
+            row |= {"reference": None if pd.isna(model.against) else family(model.against)}
+            has_reference = not pd.isna(model.against)
+            row |= comparing.difference(task, model.label, model.against) if has_reference else NO_DIFFERENCE
+            of_task.append(row | {name: getattr(model, name) for name in [*COST, "chance"]})
+        sign = 1 if comparing.metric(task) in LESS_IS_BETTER else -1
+        rows += sorted(of_task, key=lambda row: _effect(row, sign))
     return pd.DataFrame(rows)
+
+
+def _effect(row: dict[str, Any], sign: int) -> tuple[bool, bool, float]:
+    """Where a row stands: those without a reference, then by the difference, then those that cannot be compared."""
+    unknown = bool(pd.isna(row["difference"]))
+    return row["reference"] is not None, unknown, 0.0 if unknown else sign * row["difference"]
 
 
 def write_ablation(results: Results, folder: Path, study: str, note: str | None = None) -> None:

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from asura.common.errors import UserError
@@ -13,6 +14,7 @@ from asura.corpora.benchmarks import BENCHMARKS
 from asura.planning.plan import Plan, load
 from asura.planning.run_folder import RunFolder, is_evaluation_of, is_record_of
 from asura.reporting.frames import COLUMNS, HEADLINE_SPLIT, HERE, LESS_IS_BETTER, OTHER_CODE, Results, tidy
+from asura.reporting.outcomes import errors_over_examples, read_effects
 
 USED: dict[str, Callable[[Iterable[float]], float]] = {"cpu_seconds": sum, "max_rss_mb": max, "max_device_mb": max}
 """What a session of a training and an evaluation record, and how sessions add up. Records of 0.1.0 do not have it."""
@@ -29,7 +31,9 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in COLUMNS}
     for role in plan.roles:
         rows["roles"] += _on_benchmarks(role, plan.benchmarks_of(role["task"]))
+    rows["questions"] = [{**question, "label": question["row"]} for question in plan.questions]
     floors: dict[str, dict[str, float]] = {}
+    effects: dict[tuple[str, str], list[np.ndarray]] = {}
     for row in plan.rows():
         name = f"runs/{row['task']}/{row['label']}/seed{row['seed']}"
         folder, run = RunFolder(study / name), plan.runs[name]
@@ -43,6 +47,8 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
             outcome |= _made_by(record, evaluation, plan.code[f"{row['task']}/{row['label']}"])
             rows["resources"] += [key | _training_used(record), key | _evaluation_used(evaluation)]
             floors |= evaluation["floors"]
+            if (effect := read_effects(folder.outcomes)) is not None:
+                effects.setdefault((row["task"], row["label"]), []).append(effect)
             rows["scores"] += [_score(key, row, score, evaluation, plan, floors) for score in evaluation["rows"]]
         rows["runs"] += _on_benchmarks(row | outcome, row["benchmarks"])
         if not partial or folder.metrics.is_file():
@@ -51,6 +57,7 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
         if benchmark := row.get("benchmark"):
             row["metric"] = BENCHMARKS[benchmark].headline
             row["chance"] = floors.get(benchmark, {}).get(row["metric"])
+    rows["test_errors"] = list(errors_over_examples(effects, plan))
     return Results(**{name: tidy(name, rows[name]) for name in COLUMNS})
 
 

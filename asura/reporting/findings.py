@@ -67,7 +67,7 @@ def short_ablation(table: pd.DataFrame) -> pd.DataFrame:
     """Every model of an ablation: score and difference, as text."""
     rows = []
     for row in table.to_dict("records"):
-        reference = row.get("reference", row.get("against"))
+        reference = row["reference"]
         about = {"task": task_name(row["task"])} if table["task"].nunique() > 1 else {}
         rows.append(
             about
@@ -90,4 +90,4 @@ def with_interval(row: dict[str, Any], name: str, form: str = ".3f") -> str:
 
 
 def _number(value: float, form: str = ".3f") -> str:
-    return format(value, form).replace("-", "−")
+    return NOTHING if pd.isna(value) else format(value, form).replace("-", "−")

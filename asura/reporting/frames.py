@@ -34,7 +34,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "step": "int64",  # steps done; of a run that failed, the step it failed at, and 0 where it could not begin
         "metric": "str",  # the task's primary metric
         "chance": "float64",  # of that metric on the test split
-        "solved": "float64",  # the score from which on a run has solved the task
+        "solved": "float64",  # the score in that metric from which on a run has solved the task, where one is declared
         "order": "int64",  # of the models in the study
         "against": "str",  # in an ablation, the model that this one is compared with
         "code": "str",  # what made it: `here`, the code that is here now, or `other`
@@ -57,6 +57,16 @@ COLUMNS: dict[str, dict[str, str]] = {
         "value": "float64",
         "standard_error": "float64",
         "examples": "int64",
+    },
+    # The questions of the study: row minus reference. The first is the primary one.
+    "questions": {"task": "str", "label": "str", "reference": "str", "metric": "str", "margin": "float64"},
+    # Over test examples, of a model's mean over seeds or, with a reference, of the difference from that.
+    "test_errors": {
+        "task": "str",
+        "label": "str",
+        "reference": "str",
+        "metric": "str",
+        "standard_error": "float64",
     },
     "curves": {
         "task": "str",
@@ -91,6 +101,8 @@ class Results(NamedTuple):
     runs: pd.DataFrame
     roles: pd.DataFrame
     scores: pd.DataFrame
+    questions: pd.DataFrame
+    test_errors: pd.DataFrame
     curves: pd.DataFrame
     resources: pd.DataFrame
 
@@ -154,7 +166,7 @@ def failures_by_model(results: Results) -> dict[tuple[str, str], dict[str, int]]
 
 
 def remarks(results: Results) -> str | None:
-    """What a reader must know of how runs were made, by other code or in several ways; None if there is nothing."""
+    """What a reader must know of the runs: made by other code or in several ways, or one seed; None if nothing."""
     runs = results.runs
     said = []
     if other := int((runs["code"] == OTHER_CODE).sum()):
@@ -163,6 +175,9 @@ def remarks(results: Results) -> str | None:
         ways = sorted((group["device"] + " in " + group["precision"]).unique())
         if len(ways) > 1:
             said.append(f"Runs of {task} were trained on {' and on '.join(ways)}.")
+    seeds = runs.groupby(["task", "label"])["seed"].nunique()
+    if single := int((seeds == 1).sum()):
+        said.append(f"{single} of {len(seeds)} models have one seed, and therefore no interval.")
     return " ".join(said) or None
 
 

@@ -8,20 +8,23 @@ from typing import Any
 import pandas as pd
 
 from asura.common.files import write_text
+from asura.reporting.comparing import NO_DIFFERENCE, UP_TO_ONE, Comparing
 from asura.reporting.frames import (
     CELL,
     COST,
     HEADLINE_SPLIT,
+    LESS_IS_BETTER,
     STUDY_MODEL,
     Results,
     failures_by_model,
     headline,
-    headline_by_model,
     members,
     primary_scores,
     remarks,
 )
-from asura.reporting.statistics import INTERVAL, mean_interval, paired_difference
+from asura.reporting.paper import GROUP, LATEX, PAPER_CAPTION, as_latex, paper
+from asura.reporting.statistics import INTERVAL
+from asura.reporting.verdicts import questions
 
 MADE_BY = ["code", "device", "precision"]
 MATCHED = {
@@ -33,33 +36,17 @@ MATCHED = {
 
 
 def comparison(results: Results) -> pd.DataFrame:
-    """Every cell and its controls: score over seeds, and the cell minus the control paired by seed."""
-    scores, failed = headline_by_model(results), failures_by_model(results)
-    none = pd.Series(dtype=float)
+    """Every cell and its controls: score over seeds, and the control minus the cell paired by seed."""
+    comparing, failed = Comparing(results), failures_by_model(results)
     rows = []
     for member in members(results).itertuples():
-        own = scores.get((member.task, member.label), none)
         row = {"task": member.task, "cell": member.cell, "role": member.role, "model": member.label}
-        row |= with_interval("score", mean_interval(own))
-        row |= {"seeds": own.size, **failed[member.task, member.label]}
+        row |= comparing.summary(member.task, member.label) | failed[member.task, member.label]
         is_control = member.role not in (CELL, STUDY_MODEL)
-        cell = scores.get((member.task, member.cell), none) if is_control else none
-        row |= with_difference(cell, own)
+        row |= comparing.difference(member.task, member.label, member.cell) if is_control else NO_DIFFERENCE
         row |= {name: getattr(member, name) for name in [*COST, "chance"]}
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def with_interval(name: str, interval: tuple[float, ...]) -> dict[str, float]:
-    """A value and its bounds, under the names that `for_people` merges into one column."""
-    mean, low, high, *_ = interval
-    return {name: mean, f"{name}_low": low, f"{name}_high": high}
-
-
-def with_difference(first: pd.Series, second: pd.Series) -> dict[str, float]:
-    """First minus second, paired by seed, with its interval, p and number of pairs."""
-    difference = paired_difference(first, second)
-    return {**with_interval("difference", difference), "p": difference.p, "pairs": difference.pairs}
 
 
 def runs(results: Results) -> pd.DataFrame:
@@ -72,7 +59,20 @@ def runs(results: Results) -> pd.DataFrame:
     every = results.runs.sort_values(["order", "label", "seed"], kind="stable")
     table = _by_task(every, results).merge(score, on=key, how="left").merge(harder, on=key, how="left")
     splits = [column for column in harder if column not in key]
-    columns = ["task", "label", "n", "i", "seed", "status", "step", "score", "standard_error", *splits, *MADE_BY]
+    columns = [
+        "task",
+        "label",
+        "n",
+        "i",
+        "seed",
+        "status",
+        "step",
+        "metric",
+        "score",
+        "standard_error",
+        *splits,
+        *MADE_BY,
+    ]
     return table[[*columns, *COST, "chance"]].rename(columns={"label": "model"})
 
 
@@ -80,9 +80,11 @@ def metrics(results: Results) -> pd.DataFrame:
     """Every metric of each model, and what it measures of itself, on the test split at the trained iterations."""
     scores = results.scores.merge(results.runs[["task", "label", "seed", "i"]], on=["task", "label", "seed"])
     scores = scores[(scores["split"] == HEADLINE_SPLIT) & (scores["iterations"] == scores["i"])]
-    rows = []
-    for key, values in _by_task(scores, results).groupby(["task", "label", "metric"], sort=False)["value"]:
-        rows.append([*key, *mean_interval(values)])
+    comparing, rows = Comparing(results), []
+    for (task, label, metric), values in _by_task(scores, results).groupby(["task", "label", "metric"], sort=False):
+        mean = {name.replace("score", "mean"): value for name, value in comparing.mean(task, label, metric).items()}
+        row = {"task": task, "model": label, "metric": metric, **mean}
+        rows.append(row | {"seeds": values["value"].count()})
     return pd.DataFrame(rows, columns=["task", "model", "metric", "mean", "mean_low", "mean_high", "seeds"])
 
 
@@ -127,6 +129,8 @@ def resources(results: Results) -> pd.DataFrame:
 
 
 TABLES: dict[str, Callable[[Results], pd.DataFrame]] = {
+    "questions": questions,
+    "paper": paper,
     "comparison": comparison,
     "runs": runs,
     "metrics": metrics,
@@ -154,6 +158,8 @@ def _large(value: float) -> str:
 FORMATS: dict[str, Callable[[float], str]] = {
     "difference": "{:+.3f}".format,
     "p": "{:.2g}".format,
+    "equivalence_p": "{:.2g}".format,
+    "margin": "{:g}".format,
     "mean": "{:.4g}".format,
     "flops_per_token": _flops,
     "training_flops": _flops,
@@ -169,17 +175,28 @@ FORMATS: dict[str, Callable[[float], str]] = {
 }
 
 
+TITLES = {
+    "p": "p (Holm)",
+    "equivalence_p": "p of equivalence (Holm)",
+    "solved": "solved share",
+    "with_failures": "failed runs at chance",
+}
+INTERVALS = {"solved": "95 % Clopper–Pearson interval"}
+
+
 def for_people(table: pd.DataFrame) -> pd.DataFrame:
     """The table as text: a value with `_low` and `_high` becomes one column, and what is missing a dash."""
     columns = {}
     for name in _shown(table):
         form = FORMATS.get(name, _count if pd.api.types.is_integer_dtype(table[name]) else "{:.3f}".format)
         text = [_cell(value, form) for value in table[name]]
-        title = name.replace("_", " ")
+        if name == "metric":
+            text = [_with_arrow(metric) for metric in text]
+        title = TITLES.get(name, name.replace("_", " "))
         if f"{name}_low" in table:
             bounds = zip(text, table[f"{name}_low"], table[f"{name}_high"], strict=True)
             text = [f"{mean} [{form(low)}, {form(high)}]" if pd.notna(low) else mean for mean, low, high in bounds]
-            title = f"{title} [{INTERVAL}]"
+            title = f"{title} [{INTERVALS.get(name, INTERVAL)}]"
         columns[title] = text
     return pd.DataFrame(columns, dtype="str")
 
@@ -194,6 +211,11 @@ def _cell(value: Any, form: Callable[[float], str]) -> str:
     return "–" if pd.isna(value) else form(value)
 
 
+def _with_arrow(metric: str) -> str:
+    """The metric, with an arrow that says where better is."""
+    return f"{metric} ↓" if metric in LESS_IS_BETTER else f"{metric} ↑" if metric in UP_TO_ONE else metric
+
+
 def write_table(table: pd.DataFrame, path_stem: Path, note: str | None) -> None:
     """Write the raw numbers as .csv, and the table for people, with `note` above it, as .md, .tex and .html."""
     write_text(Path(f"{path_stem}.csv"), table.to_csv(index=False))
@@ -206,9 +228,9 @@ def write_table(table: pd.DataFrame, path_stem: Path, note: str | None) -> None:
     write_text(Path(f"{path_stem}.md"), f"{above}{markdown or '*no rows*'}\n")
 
     column_format = "".join("l" if left else "r" for left in is_text)
-    latex = text.to_latex(index=False, escape=True, column_format=column_format)
     above = f"\\emph{{{note.translate(LATEX)}}}\\par\n" if note else ""
-    write_text(Path(f"{path_stem}.tex"), above + latex)
+    caption = PAPER_CAPTION if GROUP in text else None
+    write_text(Path(f"{path_stem}.tex"), above + as_latex(text, column_format, caption))
 
     above = f"<p><b>{escape(note)}</b></p>\n" if note else ""
     styled = text.style.hide(axis="index").format(escape="html").set_table_styles(HTML)
@@ -224,7 +246,6 @@ HTML = [
     },
     {"selector": "td", "props": "padding: 2px 10px; white-space: nowrap"},
 ]
-LATEX = str.maketrans({character: f"\\{character}" for character in "&%$#_{}"})
 
 
 def write_tables(results: Results, folder: Path, note: str | None = None) -> None:

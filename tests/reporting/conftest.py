@@ -1,7 +1,5 @@
 """A study as the default one would leave it: 24 models of one task, three seeds, one run diverged."""
 
-import math
-import statistics
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,21 +9,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from asura.reporting.frames import COLUMNS, Results, tidy
+from asura.reporting.statistics import Scale, mean_interval
 
 COMMIT = "0a1b2c"
-STEPS, BATCH, LENGTH, CHANCE = 600, 32, 32, 0.25
+STEPS, BATCH, LENGTH, CHANCE, SOLVED = 600, 32, 32, 0.25, 0.95
 BLOCK, FORWARD_BACKWARD = 49_152, 6
 SPLITS = {"test": 0.0, "hops_4": 0.12, "length_64": 0.2}
 FULL_DEPTH = {1: 0.62, 2: 0.86, 4: 0.985, 8: 0.99}
 DIVERGED = ("asura-n2-i4", 1)
-QUANTILE = {1: 12.706205, 2: 4.302653}  # of t at 97.5 %, from a printed table, by degrees of freedom
+OF_TEST = 0.004  # standard error of every score over test examples
 
 
-def mean_and_bounds(values: Iterable[float]) -> tuple[float, float, float]:
-    values = list(values)
-    mean = statistics.fmean(values)
-    half = QUANTILE[len(values) - 1] * statistics.stdev(values) / math.sqrt(len(values))
-    return mean, mean - half, mean + half
+def mean_and_bounds(values: Iterable[float], test_error: float = 0.0) -> tuple[float, float, float]:
+    mean, low, high, _ = mean_interval(list(values), Scale(CHANCE, 1), test_error)
+    return mean, low, high
 
 
 def headline_scores(results: Results) -> dict[tuple[str, str], dict[int, float]]:
@@ -127,7 +124,7 @@ def build_results(
                     | {"status": "finished", "step": 350 if fails else steps}
                     | ({"status": "diverged"} if (label, seed) in diverged else {})
                     | ({"status": "out of memory"} if (label, seed) in out_of_memory else {})
-                    | {"metric": "accuracy", "chance": CHANCE, "order": order, "commit": COMMIT}
+                    | {"metric": "accuracy", "chance": CHANCE, "solved": SOLVED, "order": order, "commit": COMMIT}
                 )
                 final = min(1.0, settings["score"] + random.normal(0, 0.012))
                 for step in range(50, (350 if fails else steps) + 1, 50):
@@ -155,11 +152,16 @@ def build_results(
                                 "value": value,
                                 "chance": CHANCE,
                             }
-                            | {"chance": CHANCE, "standard_error": 0.004, "examples": 4096}
+                            | {"chance": CHANCE, "standard_error": OF_TEST, "examples": 4096}
                         )
     every_role = [role | {"task": task} for task in tasks for role in roles]
+    asked = [{"task": role["task"], "label": role["control_of"], "reference": role["label"]} for role in every_role[:2]]
+    questions = [
+        each | {"metric": "accuracy", "margin": margin} for each, margin in zip(asked, (None, 0.1), strict=True)
+    ]
     frames = {"runs": runs, "roles": every_role, "scores": scores, "curves": curves, "resources": resources}
-    return Results(**{name: tidy(name, rows) for name, rows in frames.items()})
+    frames["questions"] = questions
+    return Results(**{name: tidy(name, frames.get(name, [])) for name in COLUMNS})
 
 
 GRID = [("asura", n, i) for n in (1, 2) for i in (2, 4)] + [("asura_full", 1, 4)]

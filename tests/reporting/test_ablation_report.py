@@ -17,18 +17,30 @@ def test_each_model_is_compared_with_its_own(results):
     before = dict(zip(labels[1:], labels[:-1], strict=True))  # None for the first
     ablated = results._replace(runs=results.runs.assign(against=results.runs["label"].map(before)))
     table = ablation_table(ablated)
-    assert list(table["model"]) == [family(label) for label in labels]
-    assert list(table["against"])[1:] == [family(label) for label in labels[:-1]]
+    assert len(table) == len(labels) and set(table["metric"]) == {"accuracy"}
     scores = headline(results).set_index(["label", "seed"])["value"]
-    for place in (1, 5):
-        own, other = scores[labels[place]], scores[labels[place - 1]]
-        both = own.index.intersection(other.index)
-        assert table["difference"].iloc[place] == pytest.approx((own - other).mean())
-        assert table["score"].iloc[place] == pytest.approx(own.mean())
-        assert table["pairs"].iloc[place] == len(both)
-    assert pd.isna(table["difference"].iloc[0]) and table["pairs"].iloc[0] == 0
+    rows = table.to_dict("records")
+    for label, other in list(before.items())[:6]:
+        expected = (scores[label] - scores[other]).mean()
+        (row,) = (row for row in rows if row["difference"] == pytest.approx(expected, abs=1e-12))
+        assert (row["model"], row["reference"]) == (family(label), family(other))
+        assert row["score"] == pytest.approx(scores[label].mean())
+        assert row["pairs"] == len(scores[label].index.intersection(scores[other].index))
     assert {"parameters", "flops_per_token", "training_flops", "tokens", "effective_depth"} <= set(table)
-    assert for_people(table)["against"].iloc[0] == "–"
+
+
+def test_the_reference_is_marked_and_the_others_follow_by_their_effect(results):
+    reference = results.runs["label"].iloc[0]
+    against = [None if label == reference else reference for label in results.runs["label"]]
+    ablated = results._replace(runs=results.runs.assign(against=against))
+    table = ablation_table(ablated)
+    assert list(table["role"].fillna("")) == ["reference"] + [""] * (len(table) - 1)
+    assert pd.isna(table["difference"].iloc[0]) and table["pairs"].iloc[0] == 0
+    assert table["difference"].iloc[1:].is_monotonic_decreasing
+    assert for_people(table)["reference"].iloc[0] == "–"
+    bits = {"metric": "bits_per_byte"}
+    less = ablated._replace(runs=ablated.runs.assign(**bits), scores=ablated.scores.assign(**bits))
+    assert ablation_table(less)["difference"].iloc[1:].is_monotonic_increasing
 
 
 def compared(results, reference):

@@ -5,7 +5,7 @@ import pytest
 
 from asura.planning.published import PAPERS
 from asura.reporting.beside_published import beside_published
-from asura.reporting.frames import Results, tidy
+from asura.reporting.frames import COLUMNS, Results, tidy
 
 COST = {"parameters": 1, "flops_per_token": 1.0, "training_flops": 1.0, "tokens": 1, "effective_depth": 1}
 
@@ -22,8 +22,8 @@ def results() -> Results:
             score |= {"metric": "accuracy", "value": value + seed / 100, "standard_error": 0.01, "examples": 1838}
             scores.append(score)
     role = {"task": "text/piqa", "label": "vanilla-n1", "control": "iso_both", "control_of": "asura_full-n1-i3"}
-    frames = {"runs": runs, "roles": [{**role, "deviation": 0.0}], "scores": scores, "curves": [], "resources": []}
-    return Results(**{name: tidy(name, rows) for name, rows in frames.items()})
+    frames: dict[str, list] = {"runs": runs, "roles": [{**role, "deviation": 0.0}], "scores": scores}
+    return Results(**{name: tidy(name, frames.get(name, [])) for name in COLUMNS})
 
 
 def test_each_number_stands_beside_the_model_of_its_role():

@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save_file
 
 from asura.common.errors import UserError
 from asura.common.files import checksum, read_sealed, write_sealed
@@ -17,6 +19,7 @@ from asura.planning.products import MODULES
 from asura.planning.run_folder import digest
 from asura.planning.runs import Run
 from asura.reporting.collect import collect, progress, read_results, write_results
+from asura.reporting.comparing import Comparing
 from asura.reporting.figures import FIGURES
 from asura.reporting.frames import COLUMNS, Results, headline_by_model, remarks
 from asura.reporting.tables import TABLES
@@ -27,11 +30,12 @@ COST = {"n": 1, "i": 2, "parameters": 100, "flops_per_token": 6e2, "training_flo
 MODELS: list[dict[str, Any]] = [
     {"label": label, "task": "NA", "architecture": label.split("-")[0]}
     | COST
-    | {"effective_depth": 2, "metric": "accuracy", "chance": 0.5, "benchmarks": [], "order": order}
+    | {"effective_depth": 2, "metric": "accuracy", "chance": 0.5, "benchmarks": [], "order": order, "seeds": [0, 1]}
     for order, label in enumerate(["asura-n1-i2", "universal-n1-i2"])
 ]
 CHANCES = {"NA": {"test": 0.5}}
 ROLE = {"task": "NA", "label": "universal-n1-i2", "control": "iso_recursion", "control_of": "asura-n1-i2"}
+QUESTION = {"task": "NA", "row": "asura-n1-i2", "reference": "universal-n1-i2", "metric": "accuracy", "margin": 0.1}
 SCORE = {"split": "test", "iterations": 2, "metric": "accuracy", "standard_error": 0.01, "examples": 640}
 ASKED = {"iterations": "trained", "examples": 640}  # neither is the default
 THIRD = 1 / 3  # has no short decimal
@@ -60,6 +64,7 @@ def plan_of(models: list[dict], seeds: list[int]) -> Plan:
         ablated={},
         code={f"NA/{model['label']}": {"training": "t", "evaluation": "e"} for model in models},
         against=None,
+        questions=[QUESTION],
     )
 
 
@@ -132,6 +137,28 @@ def test_scores_curves_and_resources_are_those_of_the_files(study: Path):
         ("evaluate", 0, 0.9, 300.25, 11.75),
     ]
     assert len(results.resources) == 8
+
+
+def test_questions_and_errors_over_test_examples_are_collected(study: Path):
+    assert collect(study).test_errors.empty  # where no outcomes were kept
+    right = {("asura-n1-i2", 0): [1, 0, 1, 1], ("asura-n1-i2", 1): [1, 1, 1, 0], ("universal-n1-i2", 0): [1, 0, 0, 1]}
+    for (label, seed), score in right.items():
+        tensors = {"test.score": np.array(score, np.float32), "test.weight": np.ones(4, np.float32)}
+        save_file(tensors, folder_of(study, label, seed) / "outcomes.safetensors")
+    results = collect(study)
+    (question,) = results.questions.to_dict("records")
+    assert question == {**{k: v for k, v in QUESTION.items() if k != "row"}, "label": QUESTION["row"]}
+    found = results.test_errors.fillna({"reference": ""}).set_index(["label", "reference"])["standard_error"]
+
+    def error(values: list[float]) -> float:
+        return float(np.std(values, ddof=1) / 2)
+
+    # the means of asura over two seeds are 1, .5, 1, .5, which minus 1, 0, 0, 1 is 0, .5, 1, -.5
+    assert found["asura-n1-i2", ""] == pytest.approx(error([1, 0.5, 1, 0.5]))
+    assert found["universal-n1-i2", ""] == pytest.approx(error([1, 0, 0, 1]))
+    of_difference = pytest.approx(error([0, 0.5, 1, -0.5]))
+    assert found["universal-n1-i2", "asura-n1-i2"] == of_difference
+    assert Comparing(results).test_error("NA", "universal-n1-i2", "asura-n1-i2") == of_difference
 
 
 def test_what_is_written_reads_back_as_it_was(study: Path, results: Results, empty: Results, tmp_path: Path):
@@ -297,8 +324,15 @@ def test_what_made_the_runs_is_told_above_the_tables(study: Path):
     assert "Runs of NA were trained on cpu in bfloat16 and on cpu in float32." in said
 
 
+def test_one_seed_is_said_to_have_no_interval(study: Path):
+    results = collect(study)
+    one = results.runs[(results.runs["label"] != "asura-n1-i2") | (results.runs["seed"] == 0)]
+    assert remarks(results._replace(runs=one)) == "1 of 2 models have one seed, and therefore no interval."
+
+
 def test_a_benchmark_is_reported_as_a_task_of_its_own_beside_its_floor(tmp_path: Path):
-    models = [model | {"metric": "bits_per_byte", "chance": 8.0, "benchmarks": ["piqa", "copa"]} for model in MODELS]
+    text = {"metric": "bits_per_byte", "chance": 8.0, "benchmarks": ["piqa", "copa"], "seeds": [0]}
+    models = [model | text for model in MODELS]
     write_sealed(tmp_path / "plan.json", plan_of(models, [0])._asdict())
     for model in models:
         folder = folder_of(tmp_path, model["label"], 0)

@@ -9,6 +9,8 @@ import pytest
 
 from asura.reporting.ablation_report import ablation_table
 from asura.reporting.frames import Results, tidy
+from asura.reporting.paper import paper
+from asura.reporting.statistics import INTERVAL, Scale, paired_difference
 from asura.reporting.tables import (
     TABLES,
     comparison,
@@ -21,18 +23,20 @@ from asura.reporting.tables import (
     write_tables,
 )
 from tests.conftest import ROOT
-from tests.reporting.conftest import DIVERGED, SPLITS, cells_and_controls, headline_scores, mean_and_bounds
+from tests.reporting.conftest import (
+    CHANCE,
+    DIVERGED,
+    OF_TEST,
+    SOLVED,
+    SPLITS,
+    cells_and_controls,
+    headline_scores,
+    mean_and_bounds,
+)
 
 OF_RUN = ["parameters", "flops_per_token", "training_flops", "tokens", "effective_depth", "chance"]
 EXAMPLES = sorted((ROOT / "results" / "example").rglob("*.csv"))
 NOTE = "PARTIAL RESULTS: 3 of 72 runs_{50 %}"
-
-
-def p_of(differences: list[float]) -> float:
-    """Two-sided p of Student's t with 1 or 2 degrees of freedom, whose distributions are closed forms."""
-    mean, low, high = mean_and_bounds(differences)
-    t = abs(mean) / ((high - low) / 2 / {2: 12.706205, 3: 4.302653}[len(differences)])
-    return 1 - (t / math.sqrt(t * t + 2) if len(differences) == 3 else 2 / math.pi * math.atan(t))
 
 
 def test_runs_out_of_memory_have_a_column_where_there_are_any(results: Results, build):
@@ -63,17 +67,24 @@ def test_the_comparison_equals_a_slow_one(results: Results):
     assert rows == cells_and_controls(results)
     for row in table.itertuples():
         own, cell = scores[row.task, row.model], scores[row.task, row.cell]
-        assert (row.score, row.score_low, row.score_high) == pytest.approx(mean_and_bounds(own.values()), rel=1e-6)
+        bounds = mean_and_bounds(own.values(), OF_TEST)
+        assert (row.score, row.score_low, row.score_high) == pytest.approx(bounds, rel=1e-6)
         assert (row.seeds, row.diverged) == ((2, 1) if row.model == DIVERGED[0] else (3, 0))
-        differences = [cell[seed] - own[seed] for seed in cell if seed in own]
+        every = [own.get(seed, CHANCE) for seed in (0, 1, 2)]
+        assert row.with_failures == pytest.approx(sum(every) / 3) and row.metric == "accuracy"
+        shown = [f"{own[seed]:.3f}".removeprefix("0") if seed in own else "×" for seed in (0, 1, 2)]
+        assert row.by_seed == " ".join(shown)
+        assert row.solved == pytest.approx(sum(value >= SOLVED for value in own.values()) / 3)
+        assert row.solved_low <= row.solved <= row.solved_high
+        differences = [own[seed] - cell[seed] for seed in cell if seed in own]
         if row.role == "cell":
             assert row.pairs == 0
-            assert np.isnan([row.difference, row.difference_low, row.difference_high, row.p]).all()
+            assert np.isnan([row.difference, row.difference_low, row.difference_high]).all()
         else:
             assert row.pairs == len(differences) == (2 if row.cell == DIVERGED[0] else 3)
-            bounds = (row.difference, row.difference_low, row.difference_high)
-            assert bounds == pytest.approx(mean_and_bounds(differences), rel=1e-6, abs=1e-9)
-            assert row.p == pytest.approx(p_of(differences), rel=1e-5)
+            found = paired_difference(pd.Series(own), pd.Series(cell), Scale(CHANCE, 1), OF_TEST * math.sqrt(2))
+            assert row.difference == pytest.approx(sum(differences) / len(differences))
+            assert (row.difference_low, row.difference_high) == pytest.approx((found.low, found.high))
         for run in results.runs[results.runs["label"] == row.model].itertuples():
             assert all(getattr(row, name) == getattr(run, name) for name in OF_RUN)
 
@@ -81,13 +92,14 @@ def test_the_comparison_equals_a_slow_one(results: Results):
 def test_every_metric_has_its_mean_over_seeds_at_the_trained_iterations(build):
     few = build([("asura", 1, 2)], tasks=("phop", "addition"), diverged=[("asura-n1-i2", 1)])
     halts = few.scores[few.scores["label"] == "universal-n1-i2"].assign(metric="halting_iterations")
+    halts["standard_error"] = math.nan
     halts["value"] = 10.0 * halts["iterations"] + halts["seed"] + (halts["split"] != "test") * 100
     table = metrics(few._replace(scores=pd.concat([halts, few.scores]))).set_index(["task", "model", "metric"])
     halting = table.xs("halting_iterations", level="metric")
     assert list(halting.index) == [("phop", "universal-n1-i2"), ("addition", "universal-n1-i2")]
-    assert (
-        halting[["mean", "mean_low", "mean_high"]].values.tolist() == [pytest.approx(mean_and_bounds([20, 21, 22]))] * 2
-    )
+    half = 4.302653 / math.sqrt(3)  # Student's, of 20, 21 and 22
+    expected = pytest.approx([21, 21 - half, 21 + half], rel=1e-6)
+    assert halting[["mean", "mean_low", "mean_high"]].values.tolist() == [expected] * 2
     accuracy = table.xs("accuracy", level="metric")
     assert len(accuracy) == 10 and len(table) == 12
     for (task, model), row in accuracy.iterrows():
@@ -166,6 +178,7 @@ def test_a_table_for_people():
     table = pd.DataFrame(
         {
             "model": ["asura-n1-i4", "vanilla-n4"],
+            "metric": ["accuracy", "bits_per_byte"],
             "score": [0.98765, math.nan],
             "score_low": [0.9, math.nan],
             "score_high": [1.0, math.nan],
@@ -173,6 +186,9 @@ def test_a_table_for_people():
             "difference_low": [math.nan, -0.01],
             "difference_high": [math.nan, 0.0708],
             "p": [math.nan, 0.01234],
+            "solved": [0.5, math.nan],
+            "solved_low": [0.1, math.nan],
+            "solved_high": [0.9, math.nan],
             "parameters": [81920, 1234567],
             "training_flops": [7.2e11, 1.5e12],
             "control_value": [81920.0, 7.2e11],
@@ -182,9 +198,11 @@ def test_a_table_for_people():
     )
     assert for_people(table).to_dict("list") == {
         "model": ["asura-n1-i4", "vanilla-n4"],
-        "score [95 % t-interval]": ["0.988 [0.900, 1.000]", "–"],
-        "difference [95 % t-interval]": ["–", "+0.030 [-0.010, +0.071]"],
-        "p": ["–", "0.012"],
+        "metric": ["accuracy ↑", "bits_per_byte ↓"],
+        f"score [{INTERVAL}]": ["0.988 [0.900, 1.000]", "–"],
+        f"difference [{INTERVAL}]": ["–", "+0.030 [-0.010, +0.071]"],
+        "p (Holm)": ["–", "0.012"],
+        "solved share [95 % Clopper–Pearson interval]": ["0.500 [0.100, 0.900]", "–"],
         "parameters": ["81,920", "1,234,567"],
         "training flops": ["7.200e+11", "1.500e+12"],
         "control value": ["81,920", "7.200e+11"],
@@ -195,7 +213,7 @@ def test_a_table_for_people():
 
 def test_a_mean_without_an_interval_stands_alone(build):
     table = for_people(comparison(build([("asura", 1, 2)], seeds=(0,))))
-    assert all(re.fullmatch(r"\d\.\d{3}", text) for text in table["score [95 % t-interval]"])
+    assert all(re.fullmatch(r"\d\.\d{3}", text) for text in table[f"score [{INTERVAL}]"])
 
 
 @pytest.fixture(scope="module")
@@ -235,11 +253,12 @@ def test_what_is_special_in_latex_is_escaped(tmp_path: Path):
 def test_every_row_of_latex_and_markdown_has_every_column(name: str, results: Results, written: Path):
     latex = (written / "partial" / f"{name}.tex").read_text()
     assert not re.search(r"(?<!\\)[%#$_]", latex)
-    of_latex = [line for line in latex.splitlines() if line.endswith(r"\\")]
+    grouped = name == "paper"  # whose group is no column in LaTeX, but a row
+    of_latex = [line for line in latex.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
     of_markdown = (written / "whole" / f"{name}.md").read_text().splitlines()
     (columns,) = map(len, re.findall(r"begin{tabular}{([lr]+)}", latex))
     assert {len(re.findall(r"(?<!\\)&", line)) for line in of_latex} == {columns - 1}
-    assert {line.count("|") for line in of_markdown} == {columns + 1}
+    assert {line.count("|") for line in of_markdown} == {columns + 1 + grouped}
     assert len(of_latex) - 1 == len(of_markdown) - 2 == len(TABLES[name](results))
 
 
@@ -256,3 +275,36 @@ def test_a_table_as_html_holds_its_note_and_every_cell_and_escapes_them(tmp_path
     write_table(pd.DataFrame({"model": ["<b>", "x"], "score": [0.25, 1.0]}), tmp_path / "t", "1 < 2 runs")
     page = (tmp_path / "t.html").read_text()
     assert "1 &lt; 2 runs" in page and "&lt;b&gt;" in page and "0.250" in page and "1.000" in page
+
+
+def test_the_table_for_papers_is_short_and_grouped_by_cell(results: Results, written: Path):
+    table, wide = paper(results), comparison(results)
+    assert list(table["group"]) == list("phop: " + wide["cell"])
+    assert list(table["model"]) == list(wide["model"].where(wide["role"] == "cell", wide["role"]))
+    for name in ("metric", "score", "difference", "difference_low", "difference_high", "parameters", "training_flops"):
+        pd.testing.assert_series_equal(table[name], wide[name])
+    latex = (written / "whole" / "paper.tex").read_text()
+    assert [latex.count(part) for part in (r"\toprule", r"\caption{", r"\label{", r"\end{table}")] == [1, 1, 1, 1]
+    groups = re.findall(r"multicolumn\{6\}\{l\}\{\\emph\{(.*)\}\}", latex)
+    assert [group.replace("\\", "") for group in groups] == list(table["group"].unique())
+    lines = latex.splitlines()
+    for group in table["group"].unique():  # its own rows follow the line that names it
+        place = next(k for k, line in enumerate(lines) if group.replace("_", r"\_") + "}" in line)
+        own = table[table["group"] == group]["model"]
+        after = [line.split(" &")[0].replace("\\", "") for line in lines[place + 1 : place + 1 + len(own)]]
+        assert after == list(own)
+    assert re.search(r"(?<!\\)%", latex) is None
+
+
+def test_in_text_less_is_better_and_failures_count_at_chance(build):
+    text = build([("asura", 1, 2)], diverged=[("asura-n1-i2", 1)])
+    metric = {"metric": "bits_per_byte", "chance": 8.0}
+    scores = text.scores.assign(**metric, value=text.scores["value"] + 2)
+    table = comparison(text._replace(runs=text.runs.assign(**metric, solved=math.nan), scores=scores))
+    first = table.iloc[0]
+    own = headline_scores(text)["phop", "asura-n1-i2"]
+    assert first["score"] == pytest.approx((own[0] + own[2]) / 2 + 2)
+    assert first["with_failures"] == pytest.approx((own[0] + own[2] + 4 + 8) / 3)
+    assert table["solved"].isna().all()
+    half = 12.706205 * abs(own[0] - own[2]) / 2  # Student's with one degree of freedom
+    assert first["score_high"] == pytest.approx(first["score"] + math.hypot(half, 1.959964 * OF_TEST), rel=1e-6)

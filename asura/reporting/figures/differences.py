@@ -9,12 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from asura.reporting.comparing import Comparing, scale_on
 from asura.reporting.figures import marks
 from asura.reporting.figures.palette import INK
 from asura.reporting.figures.style import LINE, SEED, WIDTH, Drawn, legend, nothing, plain, styled
 from asura.reporting.frames import HEADLINE_SPLIT, LESS_IS_BETTER, Results, family, primary_scores, splits_of
 from asura.reporting.names import metric_name, model_name, split_name, task_name
-from asura.reporting.tables import with_difference
+from asura.reporting.statistics import paired_difference
 
 NAME_LETTERS = 30  # of a line of a model's name
 COLOUR = "#0b62a4"
@@ -60,6 +61,7 @@ def differences(results: Results) -> Drawn:
 
 def _rows(results: Results, scores: pd.DataFrame) -> Iterator[marks.Row]:
     """A row for the mean difference on each split, and one for each seed."""
+    comparing = Comparing(results)
     of_model = {key: rows.set_index("seed") for key, rows in scores.groupby(["task", "split", "label"])}
     models = results.runs.drop_duplicates(["task", "label"]).sort_values("order", kind="stable")
     for model in models.dropna(subset="against").itertuples():
@@ -73,10 +75,17 @@ def _rows(results: Results, scores: pd.DataFrame) -> Iterator[marks.Row]:
             if pairs.empty:
                 continue
             about = {"task": model.task, "split": split, "model": model.label, "reference": model.against}
-            found = with_difference(own["value"], other["value"])
-            bounds = {"low": found["difference_low"], "high": found["difference_high"]}
+            is_headline = split == HEADLINE_SPLIT  # of which errors over test examples are known
+            error = comparing.test_error(model.task, model.label, model.against) if is_headline else 0.0
+            found = paired_difference(own["value"], other["value"], scale_on(results, model.task, split), error)
             runs = (pairs["run"] + " " + pairs["run_of_reference"]).to_list()
-            yield about | {"shows": "mean", "value": found["difference"], **bounds, "run": " ".join(runs)}
+            yield about | {
+                "shows": "mean",
+                "value": found.mean,
+                "low": found.low,
+                "high": found.high,
+                "run": " ".join(runs),
+            }
             values = pairs["value"] - pairs["value_of_reference"]
             for seed, value, run in zip(pairs.index, values, runs, strict=True):
                 yield about | {"shows": "seed", "seed": seed, "value": value, "run": run}

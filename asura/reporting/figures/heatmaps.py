@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.patches import Rectangle
 
+from asura.reporting.comparing import Comparing
 from asura.reporting.figures import marks
 from asura.reporting.figures.palette import HEAT
 from asura.reporting.figures.style import (
@@ -48,12 +49,12 @@ def grid(results: Results, task: str) -> Drawn:
     table["role"] = table["role"].replace(STUDY_MODEL, CELL)
     scores = marks.with_folders(headline(results))
     of_model = dict(list(scores[scores["task"] == task].groupby("label")))
-    rows = []
+    comparing, rows = Comparing(results), []
     for member in table.itertuples():
         if member.label in of_model:
             about = {"panel": _of_role(member.cell_family, member.role), "cell": member.cell, "model": member.label}
             about |= {"n": member.cell_n, "i": member.cell_i, "failed": _signs(failed[task, member.label])}
-            rows += [marks.mean_row(about, of_model[member.label])]
+            rows += [marks.mean_row(about, of_model[member.label], comparing)]
     numbers = marks.as_numbers(rows, "panel", "cell", "model", "n", "i", "failed")
     every_panel = list(numbers["panel"].unique())
     if not every_panel:

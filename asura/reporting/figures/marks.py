@@ -1,7 +1,6 @@
 """What is drawn in panels: means with their intervals, seeds, failures and levels; and the rows that say so."""
 
 from collections.abc import Iterable, Iterator
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.transforms import offset_copy
 
+from asura.reporting.comparing import Comparing
 from asura.reporting.figures.palette import INK, Line, Style, readable_on
 from asura.reporting.figures.style import FAILURE_MARKS, padded, plain
 from asura.reporting.frames import FAILURES, HEADLINE_SPLIT, LESS_IS_BETTER, Results, score_range
 from asura.reporting.names import spaced
-from asura.reporting.statistics import MeanInterval, mean_interval
 
 LEVELS: dict[str, Line] = {"chance": ":", "shortcut": (0, (6, 2))}
 """Line styles of what needs no solving of the task."""
@@ -43,17 +42,13 @@ def seed_rows(about: Row, scores: pd.DataFrame) -> Iterator[Row]:
         yield about | {"shows": "seed", "seed": score.seed, "value": score.value, "run": score.run}
 
 
-def mean_row(about: Row, scores: pd.DataFrame) -> Row:
-    """A row for the mean of the seeds with its interval; one seed has none."""
-    mean, low, high, *_ = _interval(tuple(scores["value"]))
+def mean_row(about: Row, scores: pd.DataFrame, comparing: Comparing) -> Row:
+    """A row for the mean of the seeds of a model, with the interval that tables give it; one seed has none."""
+    task, label = scores[["task", "label"]].iloc[0]
+    mean = comparing.mean(task, label)
     runs = " ".join(scores["run"])
-    return about | {"shows": "mean", "value": mean, "low": low, "high": high, "run": runs}
-
-
-@cache
-def _interval(values: tuple[float, ...]) -> MeanInterval:
-    """Four figures show the interval of a model."""
-    return mean_interval(values)
+    values = {"value": mean["score"], "low": mean["score_low"], "high": mean["score_high"]}
+    return about | {"shows": "mean", **values, "run": runs}
 
 
 def failure_rows(about: Row, runs: pd.DataFrame) -> Iterator[Row]:

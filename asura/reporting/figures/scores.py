@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from asura.reporting.comparing import Comparing
 from asura.reporting.figures import marks
 from asura.reporting.figures.palette import INK, LINES, styles
 from asura.reporting.figures.style import (
@@ -91,6 +92,7 @@ def _numbers(results: Results, table: pd.DataFrame, x: str) -> pd.DataFrame:
     """What is drawn: of each model in each panel its mean, its seeds and its failures, at the value of column `x`."""
     scores = dict(list(marks.with_folders(headline(results)).groupby(["task", "label"])))
     runs = dict(list(results.runs.groupby(["task", "label"])))
+    comparing = Comparing(results)
 
     def rows() -> Iterator[marks.Row]:
         for member in table.itertuples():
@@ -99,7 +101,7 @@ def _numbers(results: Results, table: pd.DataFrame, x: str) -> pd.DataFrame:
             about["mark"] = f"n{member.n}" if member.reference else str(member.cell_i)
             key = member.task, member.label
             if key in scores:
-                yield marks.mean_row(about, scores[key])
+                yield marks.mean_row(about, scores[key], comparing)
                 yield from marks.seed_rows(about, scores[key].sort_values("seed"))
             yield from marks.failure_rows(about, runs[key])
 
