@@ -24,7 +24,7 @@ from torch import Generator
 
 from asura.models import ARCHITECTURES
 from asura.models import model as model_module
-from asura.planning.matching import cost
+from asura.planning.costs import cost
 from asura.planning.runs import Run
 from asura.planning.training_settings import Training
 from asura.tasks.base import Batch, Task

@@ -17,7 +17,7 @@ from asura.models import ARCHITECTURES
 from asura.models.asura import AsuraSettings
 from asura.models.settings import Architecture
 from asura.models.vanilla import VanillaSettings
-from asura.planning.matching import cost
+from asura.planning.costs import cost
 from asura.planning.runs import Run
 from asura.planning.training_settings import Training
 from asura.tasks import TASKS, Task

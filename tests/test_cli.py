@@ -50,7 +50,7 @@ def test_a_plan_for_programs_has_an_object_for_each_run(asura, study):
 def test_a_plan_for_people_names_models_controls_and_cost(asura, study):
     code, output, _ = asura("plan", study)
     assert code == 0
-    for part in ("asura-n1-i2", "iso_param", "+0.00%", "3 models × 2 seeds = 6 runs", "minutes"):
+    for part in ("asura-n1-i2", "iso_param", "+0.00%", "depth 0.50×", "3 models × 2 seeds = 6 runs", "minutes"):
         assert part in output
 
 

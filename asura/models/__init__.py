@@ -7,6 +7,7 @@ import torch
 from pydantic import Field, TypeAdapter
 
 from asura.models.asura import Asura, AsuraFullSettings, AsuraSettings
+from asura.models.bare import Bare, BareSettings
 from asura.models.deep_thinking import DeepThinking, DeepThinkingSettings
 from asura.models.deq import DEQ, DEQSettings
 from asura.models.model import Model, initialise
@@ -19,6 +20,7 @@ from asura.models.vanilla import Vanilla, VanillaSettings
 ARCHITECTURES: dict[str, tuple[type[Architecture], type[Model]]] = {
     "asura": (AsuraSettings, Asura),
     "asura_full": (AsuraFullSettings, Asura),
+    "bare": (BareSettings, Bare),
     "deep_thinking": (DeepThinkingSettings, DeepThinking),
     "deq": (DEQSettings, DEQ),
     "ndr": (NDRSettings, NDR),
@@ -30,6 +32,7 @@ ARCHITECTURES: dict[str, tuple[type[Architecture], type[Model]]] = {
 AnyArchitecture = Annotated[
     AsuraSettings
     | AsuraFullSettings
+    | BareSettings
     | DeepThinkingSettings
     | DEQSettings
     | NDRSettings

@@ -35,6 +35,11 @@ class RecurrentDepthSettings(Recursive):
         """Number of block applications in one forward pass with the mean number of iterations."""
         return self.prelude + self.n * self.i + self.coda
 
+    @property
+    def distinct_blocks(self) -> int:
+        """Number of blocks of prelude, core and coda."""
+        return self.prelude + self.n + self.coda
+
 
 @lru_cache(maxsize=4)
 def _same_noise(length: int, width: int) -> Tensor:

@@ -53,6 +53,11 @@ class Architecture(Settings):
         return self.n * self.i
 
     @property
+    def distinct_blocks(self) -> int:
+        """Number of blocks with parameters of their own."""
+        return self.n
+
+    @property
     def cost_is_even(self) -> bool:
         """Whether each iteration adds as much to the cost of training as every other."""
         return True

@@ -9,6 +9,7 @@ from pydantic import Field
 from asura.common.errors import UserError
 from asura.common.validation import Settings, checked, in_file, mapping_at, nearest
 from asura.planning.cache import planned
+from asura.planning.control_settings import Controls
 from asura.planning.plan import Plan, make
 from asura.planning.study_settings import is_ablation_file, names_of
 
@@ -19,8 +20,8 @@ class About(Settings):
     against: str = "first"
     """What each model is compared with: `first`, the first model; `previous`, the model before it; or the name of a
     setting, and then the first model that differs from it in that setting alone."""
-    controls: list[str] = Field([])
-    """Matched controls that are trained for every model, as in a study."""
+    controls: Controls = Field([])
+    """Matched controls that are trained for every recursive model, as in a study."""
     tasks: list[str] = Field([])
     """Tasks of the study that the ablation uses. An empty list means all."""
 
@@ -42,7 +43,7 @@ def planned_ablation(config: Mapping[str, Any], ablation: str, models: Mapping[s
             if task not in tasks:
                 raise UserError(f"tasks: no such task{nearest(task, tasks)}")
         filled = _filled(given, {"n": 1, "i": 4, **config.get("ablated", {})})
-        own = {**shared, "tasks": tasks, "models": filled, "controls": about.controls}
+        own = {**shared, "tasks": tasks, "models": filled, "controls": given.get("controls", [])}
         return planned(
             f"{config['name']}/ablations/{ablation}",
             {**own, "about": about.model_dump()},

@@ -1,11 +1,13 @@
 """What a plan looks like to a person, and how long it may take on this machine."""
 
 import os
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
+from asura.planning.control_settings import TOLERANCE
 from asura.planning.plan import Plan
 from asura.planning.power import limits
 
@@ -24,32 +26,79 @@ class Speed(NamedTuple):
     flops: float
 
 
+COSTS = {
+    "parameters": "parameters",
+    "with embedding": "total_parameters",
+    "FLOPs": "flops_per_token",
+    "inference FLOPs": "inference_flops_per_token",
+    "tokens": "tokens",
+    "depth": "effective_depth",
+    "width": "width",
+}
+"""What a control may have more or less of than its cell, by its name in the plan."""
+
+
 def print_plan(plan: Plan, speed: Speed) -> None:
-    """Print the models of a plan, each with its controls' distances from their targets, and an estimate of its time."""
+    """Print the models of a plan, how each control compares with its cell, and an estimate of the time."""
+    console = Console(width=None if os.isatty(1) else 200)
+    console.print(_models(plan))
+    if plan.roles:
+        console.print()
+        console.print(_controls(plan))
+    console.print(_summary(plan, speed), highlight=False)
+    for line in limits(plan):
+        console.print(line, highlight=False)
+
+
+def _table(names: Iterable[str], numbers: Iterable[str] = (), last: Iterable[str] = ()) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("task", "model"):
+    for name in names:
         table.add_column(name, overflow="fold")
-    for name in ("parameters", "with embedding", "FLOPs/token", "training FLOPs", "tokens", "depth"):
+    for name in numbers:
         table.add_column(name, justify="right")
-    table.add_column("control of", overflow="fold")
+    for name in last:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _models(plan: Plan) -> Table:
+    numbers = ("parameters", "with embedding", "FLOPs/token", "inference FLOPs/token", "training FLOPs", "tokens")
+    table = _table(("task", "model"), (*numbers, "depth"))
     for model in plan.models:
-        roles = [r for r in plan.roles if (r["task"], r["label"]) == (model["task"], model["label"])]
         table.add_row(
             model["task"],
             model["label"],
             f"{model['parameters']:,}",
-            f"{model['parameters'] + model['embedding_parameters']:,}",
+            f"{model['total_parameters']:,}",
             f"{model['flops_per_token']:.3g}",
+            f"{model['inference_flops_per_token']:.3g}",
             f"{model['training_flops']:.3g}",
             f"{model['tokens']:,}",
             str(model["effective_depth"]),
-            "\n".join(f"{role['control_of']} ({role['control']}, {role['deviation']:+.2%})" for role in roles),
         )
-    console = Console(width=None if os.isatty(1) else 200)
-    console.print(table)
-    console.print(_summary(plan, speed), highlight=False)
-    for line in limits(plan):
-        console.print(line, highlight=False)
+    return table
+
+
+def _controls(plan: Plan) -> Table:
+    models = {(model["task"], model["label"]): model for model in plan.models}
+    table = _table(("task", "cell", "control", "model"), ("off target",), ("not equal to the cell",))
+    for role in plan.roles:
+        task, label, cell = role["task"], role["label"], role["control_of"]
+        different = ", ".join(unequal(models[task, label], models[task, cell])) or "nothing"
+        table.add_row(task, cell, role["control"], label, f"{role['deviation']:+.2%}", different)
+    return table
+
+
+def unequal(control: Mapping[str, Any], cell: Mapping[str, Any]) -> Iterator[str]:
+    """What a control has more or less of than its cell, each with how many times as much: `depth 0.25×`.
+
+    FLOPs of inference are named where their ratio is another than that of training, even if they are equal.
+    """
+    ratios = {name: control[key] / cell[key] for name, key in COSTS.items()}
+    for name, ratio in ratios.items():
+        expected = ratios["FLOPs"] if name == "inference FLOPs" else 1
+        if abs(ratio / expected - 1) > TOLERANCE:
+            yield f"{name} {ratio:.2f}×"
 
 
 def _summary(plan: Plan, speed: Speed) -> str:

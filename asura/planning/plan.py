@@ -167,19 +167,22 @@ def ranked_by(task: "Task", metric: str | None) -> str:
 
 def _model(variant: "Variant", tokens: int, metric: str | None) -> dict[str, Any]:
     """What a model is and what it costs, trained on so many tokens, and how it is scored."""
-    from asura.planning.matching import cost_of, embedding_parameters
+    from asura.planning.costs import embedding_parameters
+    from asura.planning.matching import cost_of
 
     task, model = variant.task.task, variant.model
-    parameters, flops = cost_of(variant)
+    parameters, flops, inference_flops = cost_of(variant)
     return {
         "label": variant.label,
         "task": variant.task.name,
         "architecture": model.architecture,
         "n": model.n,
         "i": model.i,
+        "width": model.width,
         "parameters": parameters,
-        "embedding_parameters": embedding_parameters(model, task.vocabulary),
+        "total_parameters": parameters + embedding_parameters(model, task.vocabulary),
         "flops_per_token": flops / task.sequence_length,
+        "inference_flops_per_token": inference_flops / task.sequence_length,
         "training_flops": flops / task.sequence_length * tokens,
         "tokens": tokens,
         "effective_depth": model.effective_depth,

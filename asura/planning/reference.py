@@ -14,6 +14,7 @@ from asura.common.validation import LARGEST, Settings
 from asura.corpora.settings import Corpus, Embedded, Files, Hub
 from asura.models.settings import Architecture, Recursive
 from asura.planning.ablations import About
+from asura.planning.control_settings import ControlEntry
 from asura.planning.schema import MODELS, Schema, definition, descriptions, study_schema
 from asura.planning.study import Study
 from asura.planning.study_settings import Ablated, Evaluation, ModelEntry, Question, Resources, TaskEntry
@@ -88,6 +89,12 @@ counts whole examples, and in `bits_per_byte` lower is better.
 """.strip()
 
 
+CONTROLS_INTRODUCTION = """
+[Architectures and controls](architectures.md#controls) describes the controls. `controls` is a list of names, or a
+mapping of names to settings, as in `controls: {iso_param: {training: {learning_rate: 1.0e-3}}, iso_flop: {}}`. Every
+control has these settings:
+""".strip()
+
 ABLATIONS_INTRODUCTION = """
 A file in `rules/ablations` gives settings by architecture, as `models` does. Models have the size given by `ablated`.
 The file may also have these keys:
@@ -115,6 +122,9 @@ def study_page() -> str:
             _table(_rows(ModelEntry)),
             "The architectures follow, with the settings and defaults that each has of its own.",
             *chain.from_iterable(_architecture(name, kind) for name, kind in MODELS.items()),
+            "## `controls`",
+            CONTROLS_INTRODUCTION,
+            _table(_rows(ControlEntry)),
             "## `training`",
             _table(_rows(Training)),
             "## `evaluation`",

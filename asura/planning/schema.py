@@ -21,6 +21,7 @@ from asura.corpora.settings import Corpus
 from asura.models import ARCHITECTURES
 from asura.models.settings import Architecture, Recursive
 from asura.planning.ablations import About
+from asura.planning.control_settings import ControlEntry
 from asura.planning.study import Study
 from asura.planning.study_settings import ModelEntry, TaskEntry
 from asura.planning.training_settings import Training
@@ -33,6 +34,7 @@ BASES: tuple[type[BaseModel], ...] = (
     Study,
     TaskEntry,
     ModelEntry,
+    ControlEntry,
     About,
     Corpus,
     Architecture,
@@ -69,6 +71,7 @@ def study_schema() -> Schema:
             "ModelChanges": _model_changes(),
             "Models": _models(),
             "Ablation": _ablation(),
+            "ControlEntry": _control(),
             **{f"model_{name}": _model(name) for name in MODELS},
             "Task": _task_of_any_kind(),
             **{f"task_{kind}": _task(kind) for kind in TASKS},
@@ -183,6 +186,11 @@ def _model(name: str) -> Schema:
     added = {"training": _ref("TrainingChanges"), "resources": _ref("Resources")}
     added = {key: _described(ModelEntry, key, schema) for key, schema in added.items()}
     return _mapping({**own, **added}, description=definition(MODELS[name])["description"])
+
+
+def _control() -> Schema:
+    training = _described(ControlEntry, "training", _ref("TrainingChanges"))
+    return _mapping({"training": training}, description=definition(ControlEntry)["description"])
 
 
 def _models() -> Schema:

@@ -4,7 +4,7 @@ configs/*.yaml ─ Study ─> Variant (task, model, training) ─ × seed ─> R
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import Field, field_validator
 
@@ -14,6 +14,7 @@ from asura.common.validation import LARGEST, Name, Settings, checked, mapping_at
 from asura.models import ARCHITECTURES
 from asura.models.model import LONGEST
 from asura.models.settings import Architecture
+from asura.planning.control_settings import Controls
 from asura.planning.grid import differences, grid, plain
 from asura.planning.places import BESIDE_MODEL, BESIDE_TASK, MODEL_SETTINGS
 from asura.planning.published import PAPERS
@@ -38,7 +39,6 @@ from asura.tasks.text import Text
 LONGEST_LABEL = 200
 """Characters: a label is the name of a folder, and file systems allow 255 bytes."""
 
-Control = Literal["iso_param", "iso_flop", "iso_both", "iso_recursion"]
 Paper = Annotated[str, Field(json_schema_extra={"enum": list(PAPERS)})]
 Added = TypeVar("Added", TaskEntry, ModelEntry)
 
@@ -104,10 +104,11 @@ class Study(Settings):
     models: dict[str, dict[str, Any] | list[dict[str, Any]]] = Field(min_length=1)
     """Models by architecture: settings, or a list of settings. A setting may be a list of values, of which all
     combinations are trained."""
-    controls: list[Control] = Field([], json_schema_extra=EACH_ONCE)
-    """Matched controls that are trained for every model: `iso_param` has as many parameters, `iso_flop` as many FLOPs
-    per token and the effective depth, `iso_both` as many parameters and total FLOPs, and `iso_recursion` is a universal
-    transformer with the same `n` and `i`."""
+    controls: Controls = Field([])
+    """Matched controls that are trained for every recursive model, as a list of names or as settings by name.
+    `iso_param` has as many parameters, `iso_flop` as many FLOPs per token and the effective depth, `iso_both` as many
+    parameters and total FLOPs, `iso_param_depth` as many parameters and the effective depth, and `iso_recursion` is
+    `bare` with the same `n` and `i`."""
     width: int = Field(64, ge=1, le=LARGEST)
     """Width of all models. It must be divisible by twice the number of heads."""
     heads: int = Field(4, ge=1, le=LARGEST)
@@ -159,7 +160,7 @@ class Study(Settings):
 
     @field_validator("controls")
     @classmethod
-    def _each_once(cls, values: list[Any]) -> list[Any]:
+    def _each_once(cls, values: Any) -> Any:
         return each_once(values)
 
     def named_tasks(self) -> list[NamedTask]:
@@ -217,7 +218,7 @@ class Study(Settings):
             return  # a model that starts from a text is trained only on the tasks written in its words
         resources = added.resources
         for point in grid(settings, where):
-            model = checked(ARCHITECTURES[preset][0], {**self._shared(task), **point}, where, BESIDE_MODEL)
+            model = checked(ARCHITECTURES[preset][0], {**self.shared(task), **point}, where, BESIDE_MODEL)
             if task.task.reads_its_answers and not model.causal:
                 raise UserError(f"{where}.causal: found false; {task.name} is read by causal models, set it to true")
             longest = max(split.sequence_length for split in task.task.splits.values())
@@ -253,7 +254,7 @@ class Study(Settings):
     ) -> Variant:
         """A variant under its label: what differs from the preset and the study's training follows the size."""
         kind = type(model)
-        preset = kind.model_validate({**self._shared(task), "n": model.n, "i": model.i})
+        preset = self.preset(task, kind, model)
         usual = self._training((f"tasks.{task.name}", task.training))
         size = f"-n{model.n}" + (f"-i{model.i}" if kind.iterates() else "")
         differing = {**differences(model, preset), **differences(training, usual)}
@@ -262,7 +263,13 @@ class Study(Settings):
             raise UserError(f"models.{model.architecture}: the label {label[:60]}… is longer than {LONGEST_LABEL}")
         return Variant(task, label, model, training, resources, start)
 
-    def _shared(self, task: NamedTask) -> dict[str, Any]:
+    def preset(self, task: NamedTask, kind: type[Architecture], size: Architecture) -> Architecture:
+        """An architecture of a size as the study has it where nothing else is said of the model."""
+        shared = {key: value for key, value in self.shared(task).items() if key in kind.model_fields}
+        return kind.model_validate({**shared, "n": size.n, "i": size.i})
+
+    def shared(self, task: NamedTask) -> dict[str, Any]:
+        """Settings of all models on a task."""
         own = {"width": self.width, "heads": self.heads, "mlp_width": self.mlp_width, "causal": self.causal}
         return {**own, **task.model}
 

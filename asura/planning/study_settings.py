@@ -21,10 +21,10 @@ def _is_no_count(seeds: Any) -> Any:
     return seeds
 
 
-def each_once(values: list[Any]) -> list[Any]:
+def each_once(values: Any) -> Any:
     """The values, if none stands there twice."""
     for value in values:
-        if values.count(value) > 1:
+        if list(values).count(value) > 1:
             raise ValueError(f"{value} stands there twice; name each once")
     return values
 

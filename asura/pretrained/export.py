@@ -11,7 +11,7 @@ from tabulate import tabulate
 from asura.common.errors import UserError
 from asura.evaluation.evaluate import load_trained
 from asura.models.model import Model
-from asura.planning.matching import cost
+from asura.planning.costs import cost
 from asura.planning.run_folder import RunFolder
 from asura.planning.runs import Run
 from asura.pretrained.folder import Config, Pretrained, is_pretrained, write

@@ -9,7 +9,13 @@ import pandas as pd
 
 CELL = "cell"  # role of a model that has controls
 STUDY_MODEL = "study model"  # role of a model that the study lists and nothing is matched to
-CONTROLS = ["iso_param", "iso_flop", "iso_both", "iso_recursion"]  # in the order of the documentation
+CONTROLS = [
+    "iso_param",
+    "iso_flop",
+    "iso_both",
+    "iso_param_depth",
+    "iso_recursion",
+]  # in the order of the documentation
 NOT_RECURSIVE = "vanilla"
 HEADLINE_SPLIT = "test"
 HERE, OTHER_CODE = "here", "other"  # what made a run: the code that is here now, or not
@@ -26,7 +32,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "i": "int64",
         "seed": "int64",
         "parameters": "int64",  # non-embedding
-        "flops_per_token": "float64",
+        "total_parameters": "int64",  # with embedding and head
+        "flops_per_token": "float64",  # of training
+        "inference_flops_per_token": "float64",
         "training_flops": "float64",
         "tokens": "int64",
         "effective_depth": "int64",
@@ -92,7 +100,15 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
 }
 
-COST = ["parameters", "flops_per_token", "training_flops", "tokens", "effective_depth"]
+COST = [
+    "parameters",
+    "total_parameters",
+    "flops_per_token",
+    "inference_flops_per_token",
+    "training_flops",
+    "tokens",
+    "effective_depth",
+]
 
 
 class Results(NamedTuple):

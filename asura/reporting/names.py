@@ -7,6 +7,7 @@ from asura.reporting.frames import CELL, LESS_IS_BETTER, STUDY_MODEL
 ARCHITECTURES = {
     "asura": "ASURA",
     "asura_full": "ASURA, complete",
+    "bare": "bare recursion",
     "deep_thinking": "deep thinking",
     "deq": "equilibrium model",
     "ndr": "neural data router",

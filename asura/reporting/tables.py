@@ -31,6 +31,7 @@ MATCHED = {
     "iso_param": ["parameters"],
     "iso_flop": ["flops_per_token"],
     "iso_both": ["parameters", "training_flops"],
+    "iso_param_depth": ["parameters", "effective_depth"],
     "iso_recursion": ["n", "i"],
 }
 
@@ -162,6 +163,7 @@ FORMATS: dict[str, Callable[[float], str]] = {
     "margin": "{:g}".format,
     "mean": "{:.4g}".format,
     "flops_per_token": _flops,
+    "inference_flops_per_token": _flops,
     "training_flops": _flops,
     "control_value": _large,
     "cell_value": _large,

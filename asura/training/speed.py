@@ -3,8 +3,8 @@
 import time
 
 from asura.models.vanilla import VanillaSettings
+from asura.planning.costs import counted
 from asura.planning.estimate import Speed
-from asura.planning.matching import counted
 from asura.planning.runs import Run
 from asura.tasks.phop import PHop
 from asura.training.devices import describe, prepare

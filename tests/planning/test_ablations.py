@@ -60,6 +60,13 @@ def test_a_control_that_starts_from_a_text_is_compared_with_itself_from_scratch(
         assert against == (label.removesuffix("+start_from=text") if "start_from" in label else None)
 
 
+def test_controls_of_an_ablation_may_have_training_of_their_own(tmp_path):
+    controls = {"iso_param": {"training": {"learning_rate": 0.5}}, "iso_flop": {}}
+    plan = prepare_ablation(STUDY | {"width": 16}, tmp_path, "x", {"asura": {}, "controls": controls})
+    rates = {role["control"]: "+learning_rate=0.5" in role["label"] for role in plan.roles}
+    assert rates == {"iso_param": True, "iso_flop": False}
+
+
 def test_models_without_the_setting_are_compared_with_nothing(tmp_path):
     models = {"vanilla": {}, "universal": {}, "asura": {"skip_init": ["pass_through", "random"]}}
     plan = prepare_ablation(STUDY, tmp_path, "x", models | {"against": "skip_init"})

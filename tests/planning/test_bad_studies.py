@@ -14,7 +14,12 @@ from asura.planning.plan import make
 from tests.conftest import TINY
 
 STUDY = copy.deepcopy(TINY) | {
-    "controls": ["iso_param", "iso_flop", "iso_both", "iso_recursion"],
+    "controls": {
+        "iso_param": {"training": {"learning_rate": 0.01}},
+        "iso_flop": {},
+        "iso_both": {"training": {"batch": 2}},
+        "iso_recursion": {},
+    },
     "tasks": {
         "phop": {"hops": 1},
         "other": {"task": "prefix_sums", "length": 4, "training": {"batch": 2}},

@@ -32,12 +32,14 @@ def test_a_row_for_each_run_with_what_it_costs():
         assert row["tokens"] == 12 * 4 * 8
         assert row["training_flops"] == pytest.approx(row["flops_per_token"] * row["tokens"])
         assert row["effective_depth"] == row["n"] * row["i"]
+        assert row["total_parameters"] == row["parameters"] + 2 * 3 * 16  # three symbols, embedding and head
+        assert 2 < row["flops_per_token"] / row["inference_flops_per_token"] < 3.2
         assert (row["control"] is None) == (row["control_of"] is None) == (row["deviation"] is None)
 
 
 def test_a_control_of_several_cells_is_trained_once_and_names_them_all():
     rows = [row for row in make(STUDY).rows() if row["seed"] == 0]
-    (shared,) = (row for row in rows if row["label"] == "universal-n1-i2")
+    (shared,) = (row for row in rows if row["label"] == "bare-n1-i2")
     assert shared["control"] == "iso_recursion"
     assert shared["control_of"] == "asura-n1-i2 asura_full-n1-i2"
     assert shared["deviation"] == 0

@@ -50,6 +50,9 @@ UNSEEN = {
     "study: warm-up",
     "study: reads its answers",
     "study: long label",
+    "study: parts of a control",
+    "study: steps of iso_both",
+    "study: start of a control",
     r"text: tasks\.words\.written_as: no such task of text: found 'text'",
     r"text: start_from: no task is written_as 'text'",
     r"text: causal: found false; text is read by causal models",
@@ -69,6 +72,13 @@ def every_settings_class(kind: type[Settings] = Settings) -> list[type[Settings]
 def test_what_is_committed_is_what_the_code_generates():
     stale = [path for path, text in files().items() if (ROOT / path).read_text(encoding="utf-8") != text]
     assert not stale, "run `python -m asura reference`"
+
+
+def test_both_forms_of_controls_are_accepted_and_checked():
+    assert accepts(TINY | {"controls": ["iso_param", "iso_flop"]})
+    assert accepts(TINY | {"controls": {"iso_param": {"training": {"learning_rate": 0.01}}, "iso_flop": {}}})
+    assert not accepts(TINY | {"controls": {"iso_param": {"training": {"learning_rat": 0.01}}}})
+    assert not accepts(TINY | {"controls": ["iso_param", "iso_param"]})
 
 
 @pytest.mark.parametrize("kind", every_settings_class(), ids=lambda kind: kind.__name__)

@@ -87,6 +87,39 @@ BAD: dict[str, tuple] = {
     "benchmark twice": ({"evaluation": {"benchmarks": ["copa", "copa"]}}, "copa stands there twice; name each once"),
     "unknown value": ({"models": {"asura": {**ASURA, "long_skip": "ad"}}}, "long_skip: found 'ad'", "'concat'"),
     "unknown control": ({"controls": ["iso_parm"]}, "controls.0: found 'iso_parm'", "'iso_param'"),
+    "unknown control with settings": (
+        {"controls": {"iso_parm": {}}},
+        "controls.iso_parm: found 'iso_parm'; give 'iso_param', 'iso_flop'",
+    ),
+    "control without settings": (
+        {"controls": {"iso_param": None}},
+        "controls.iso_param: found None; give a mapping of settings",
+    ),
+    "control's setting": (
+        {"controls": {"iso_param": {"steps": 4}}},
+        "controls.iso_param.steps: no such key: found 'steps'; allowed: training",
+    ),
+    "no mapping of a control": ({"controls": {"iso_param": {"training": 3}}}, "controls.iso_param.training: found 3;"),
+    "rate in a control": (
+        {"controls": {"iso_param": {"training": {"lr": 1}}}},
+        "controls.iso_param.training.lr: no such key: found 'lr'; did you mean 'learning_rate'?",
+    ),
+    "steps of a control": (
+        {"controls": {"iso_param": {"training": {"steps": "x"}}}},
+        "controls.iso_param.training.steps: found 'x'; give an integer",
+    ),
+    "parts of a control": (
+        {"controls": {"iso_param": {"training": {"accumulate": 3}}}},
+        "controls.iso_param.training: accumulate 3: it must divide batch 4",
+    ),
+    "steps of iso_both": (
+        {"controls": {"iso_both": {"training": {"steps": 3}}}},
+        "controls.iso_both.training.steps: its steps follow from the FLOPs of its cell",
+    ),
+    "start of a control": (
+        {"controls": {"iso_flop": {"training": {"start_from": "x"}}}},
+        "controls.iso_flop.training.start_from: a control starts from what its cell starts from",
+    ),
     "guidance too short": ({"models": {"asura": {**ASURA, "guidance": [1.0]}}}, "1 weights for i = 2"),
     "guidance falls": ({"models": {"asura": {**ASURA, "guidance": [0.7, 0.3]}}}, "not fall from one iteration"),
     "guidance sum": ({"models": {"asura": {**ASURA, "guidance": [0.1, 0.3]}}}, "sum to 1"),

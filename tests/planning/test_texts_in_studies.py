@@ -40,6 +40,14 @@ def test_each_starts_from_the_run_of_the_same_model_and_seed_which_is_planned():
         assert PLAN.runs[start]["task"]["length"] == 32
 
 
+def test_a_control_with_training_of_its_own_starts_from_the_run_that_a_model_would_start_from():
+    plan = make(STUDY | {"controls": {"iso_param": {"training": {"learning_rate": 0.01}}}})
+    found = [run for run in plan.runs.values() if run["model"]["architecture"] == "vanilla" and "start_from" in run]
+    ((label, start),) = [(run["label"], run["start_from"]) for run in found]
+    assert label.endswith("+learning_rate=0.01+start_from=text")
+    assert "learning_rate" not in plan.runs[start]["label"] and "learning_rate" not in plan.runs[start]["training"]
+
+
 def test_models_of_a_written_task_are_matched_on_the_text_and_iso_both_on_its_own_steps():
     assert all(abs(role["deviation"]) <= 0.02 for role in PLAN.roles)
     (ours,) = [run for run in PLAN.runs.values() if "steps=" in run["label"] and run.get("start_from")]

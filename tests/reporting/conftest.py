@@ -14,6 +14,7 @@ from asura.reporting.statistics import Scale, mean_interval
 COMMIT = "0a1b2c"
 STEPS, BATCH, LENGTH, CHANCE, SOLVED = 600, 32, 32, 0.25, 0.95
 BLOCK, FORWARD_BACKWARD = 49_152, 6
+EMBEDDING = 512
 SPLITS = {"test": 0.0, "hops_4": 0.12, "length_64": 0.2}
 FULL_DEPTH = {1: 0.62, 2: 0.86, 4: 0.985, 8: 0.99}
 DIVERGED = ("asura-n2-i4", 1)
@@ -61,8 +62,10 @@ def crosses(axes: Axes) -> list[Any]:
     return [line for line in axes.lines if line.get_marker() == "x"]
 
 
-def model(label: str, n: int, i: int, parameters: int, score: float, steps: int = STEPS) -> dict:
-    flops = float(FORWARD_BACKWARD * BLOCK * n * i + 4_000)
+def model(
+    label: str, n: int, i: int, parameters: int, score: float, steps: int = STEPS, weights: int | None = None
+) -> dict:
+    flops = float(FORWARD_BACKWARD * (weights or BLOCK * n * i) + 4_000)
     tokens = steps * BATCH * LENGTH
     return {
         "label": label,
@@ -70,7 +73,9 @@ def model(label: str, n: int, i: int, parameters: int, score: float, steps: int 
         "n": n,
         "i": i,
         "parameters": parameters,
+        "total_parameters": parameters + EMBEDDING,
         "flops_per_token": flops,
+        "inference_flops_per_token": flops / 3,
         "training_flops": flops * tokens,
         "tokens": tokens,
         "effective_depth": n * i,
@@ -89,10 +94,11 @@ def models_and_roles(cells: Iterable[tuple[str, int, int]]) -> tuple[list[dict],
         narrow, deep = f"vanilla-n{n}+mlp_width={width}", f"vanilla-n{depth}+mlp_width={width - 40}"
         longer, same = f"{narrow}+steps={STEPS * i}", parameters + 64
         controls = {
-            "iso_param": model(narrow, n, 1, same, shallow + 0.03),
+            "iso_param": model(narrow, n, 1, same, shallow + 0.03, weights=same),
             "iso_flop": model(deep, depth, 1, BLOCK * depth + 8_192 * i, FULL_DEPTH[depth] - 0.01),
             "iso_both": model(longer, n, 1, same, shallow + 0.07, STEPS * i),
-            "iso_recursion": model(f"universal-n{n}-i{i}", n, i, BLOCK * n, FULL_DEPTH[depth] - 0.04),
+            "iso_param_depth": model(f"{deep}+width={24 + 8 * n}", depth, 1, same, shallow, weights=same),
+            "iso_recursion": model(f"bare-n{n}-i{i}", n, i, BLOCK * n, FULL_DEPTH[depth] - 0.04),
         }
         models[cell] = model(cell, n, i, parameters, FULL_DEPTH[depth] + (-0.06 if full else 0.005))
         for control, settings in controls.items():

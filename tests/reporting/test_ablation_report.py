@@ -6,7 +6,7 @@ import pytest
 from asura.planning.outputs import FIGURE_FORMATS
 from asura.reporting.ablation_report import ablation_table, write_ablation
 from asura.reporting.figures.differences import differences
-from asura.reporting.frames import family, headline
+from asura.reporting.frames import COST, family, headline
 from asura.reporting.names import model_name
 from asura.reporting.tables import for_people
 from tests.reporting.conftest import lines
@@ -26,7 +26,7 @@ def test_each_model_is_compared_with_its_own(results):
         assert (row["model"], row["reference"]) == (family(label), family(other))
         assert row["score"] == pytest.approx(scores[label].mean())
         assert row["pairs"] == len(scores[label].index.intersection(scores[other].index))
-    assert {"parameters", "flops_per_token", "training_flops", "tokens", "effective_depth"} <= set(table)
+    assert {*COST} <= set(table)
 
 
 def test_the_reference_is_marked_and_the_others_follow_by_their_effect(results):

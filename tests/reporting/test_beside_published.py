@@ -5,9 +5,9 @@ import pytest
 
 from asura.planning.published import PAPERS
 from asura.reporting.beside_published import beside_published
-from asura.reporting.frames import COLUMNS, Results, tidy
+from asura.reporting.frames import COLUMNS, COST, Results, tidy
 
-COST = {"parameters": 1, "flops_per_token": 1.0, "training_flops": 1.0, "tokens": 1, "effective_depth": 1}
+COSTS = dict.fromkeys(COST, 1)
 
 
 def results() -> Results:
@@ -16,7 +16,7 @@ def results() -> Results:
         for seed in (0, 1):
             about: dict[str, Any] = {"task": "text/piqa", "label": label, "seed": seed}
             run = about | {"architecture": label.split("-")[0], "n": 1}
-            run |= {"i": 3 if "i3" in label else 1, "status": "finished", "step": 1, "metric": "accuracy", **COST}
+            run |= {"i": 3 if "i3" in label else 1, "status": "finished", "step": 1, "metric": "accuracy", **COSTS}
             runs.append(run | {"chance": 0.53, "order": order})
             score = about | {"split": "test", "iterations": run["i"]}
             score |= {"metric": "accuracy", "value": value + seed / 100, "standard_error": 0.01, "examples": 1838}

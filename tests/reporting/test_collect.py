@@ -26,16 +26,18 @@ from asura.reporting.tables import TABLES
 from tests.conftest import ROOT, tiny_run
 
 USED: dict[str, Any] = {"cpu_seconds": 11.75, "max_rss_mb": 300.25, "max_device_mb": None}
-COST = {"n": 1, "i": 2, "parameters": 100, "flops_per_token": 6e2, "training_flops": 6e5, "tokens": 1000}
+SIZES = {"n": 1, "i": 2, "parameters": 100, "total_parameters": 150, "effective_depth": 2}
+FLOPS = {"flops_per_token": 6e2, "inference_flops_per_token": 2e2, "training_flops": 6e5}
+COST: dict[str, Any] = SIZES | FLOPS | {"tokens": 1000}
 MODELS: list[dict[str, Any]] = [
     {"label": label, "task": "NA", "architecture": label.split("-")[0]}
     | COST
-    | {"effective_depth": 2, "metric": "accuracy", "chance": 0.5, "benchmarks": [], "order": order, "seeds": [0, 1]}
-    for order, label in enumerate(["asura-n1-i2", "universal-n1-i2"])
+    | {"metric": "accuracy", "chance": 0.5, "benchmarks": [], "order": order, "seeds": [0, 1]}
+    for order, label in enumerate(["asura-n1-i2", "bare-n1-i2"])
 ]
 CHANCES = {"NA": {"test": 0.5}}
-ROLE = {"task": "NA", "label": "universal-n1-i2", "control": "iso_recursion", "control_of": "asura-n1-i2"}
-QUESTION = {"task": "NA", "row": "asura-n1-i2", "reference": "universal-n1-i2", "metric": "accuracy", "margin": 0.1}
+ROLE = {"task": "NA", "label": "bare-n1-i2", "control": "iso_recursion", "control_of": "asura-n1-i2"}
+QUESTION = {"task": "NA", "row": "asura-n1-i2", "reference": "bare-n1-i2", "metric": "accuracy", "margin": 0.1}
 SCORE = {"split": "test", "iterations": 2, "metric": "accuracy", "standard_error": 0.01, "examples": 640}
 ASKED = {"iterations": "trained", "examples": 640}  # neither is the default
 THIRD = 1 / 3  # has no short decimal
@@ -93,9 +95,9 @@ def write_run(folder: Path, value: float, status: str = "finished") -> None:
 def study(tmp_path: Path) -> Path:
     """Two models of two seeds, of which one run diverged."""
     write_sealed(tmp_path / "plan.json", plan_of(MODELS, [0, 1])._asdict())
-    for model, value in {"asura-n1-i2": THIRD, "universal-n1-i2": 0.6}.items():
+    for model, value in {"asura-n1-i2": THIRD, "bare-n1-i2": 0.6}.items():
         for seed in (0, 1):
-            diverged = (model, seed) == ("universal-n1-i2", 1)
+            diverged = (model, seed) == ("bare-n1-i2", 1)
             write_run(folder_of(tmp_path, model, seed), value + seed / 7, "diverged" if diverged else "finished")
     return tmp_path
 
@@ -109,14 +111,12 @@ def test_every_run_of_the_plan_is_collected(study: Path):
     assert rows_of(results.runs, "label", "seed", "status", "step") == [
         ("asura-n1-i2", 0, "finished", 20),
         ("asura-n1-i2", 1, "finished", 20),
-        ("universal-n1-i2", 0, "finished", 20),
-        ("universal-n1-i2", 1, "diverged", 7),
+        ("bare-n1-i2", 0, "finished", 20),
+        ("bare-n1-i2", 1, "diverged", 7),
     ]
-    for name in ["task", *COST, "effective_depth", "metric", "chance", "order", "architecture"]:
+    for name in ["task", *COST, "metric", "chance", "order", "architecture"]:
         assert results.runs[name].tolist() == [model[name] for model in MODELS for _ in (0, 1)]
-    assert rows_of(results.roles, *COLUMNS["roles"]) == [
-        ("NA", "universal-n1-i2", "iso_recursion", "asura-n1-i2", -0.004)
-    ]
+    assert rows_of(results.roles, *COLUMNS["roles"]) == [("NA", "bare-n1-i2", "iso_recursion", "asura-n1-i2", -0.004)]
 
 
 def test_scores_curves_and_resources_are_those_of_the_files(study: Path):
@@ -124,7 +124,7 @@ def test_scores_curves_and_resources_are_those_of_the_files(study: Path):
     assert rows_of(results.scores, "label", "seed", "value") == [
         ("asura-n1-i2", 0, THIRD),
         ("asura-n1-i2", 1, THIRD + 1 / 7),
-        ("universal-n1-i2", 0, 0.6),
+        ("bare-n1-i2", 0, 0.6),
     ]
     assert all((results.scores[name] == value).all() for name, value in SCORE.items())
     assert len(results.curves) == 8 and results.curves["loss"].isna().tolist() == [False, True] * 4
@@ -141,7 +141,7 @@ def test_scores_curves_and_resources_are_those_of_the_files(study: Path):
 
 def test_questions_and_errors_over_test_examples_are_collected(study: Path):
     assert collect(study).test_errors.empty  # where no outcomes were kept
-    right = {("asura-n1-i2", 0): [1, 0, 1, 1], ("asura-n1-i2", 1): [1, 1, 1, 0], ("universal-n1-i2", 0): [1, 0, 0, 1]}
+    right = {("asura-n1-i2", 0): [1, 0, 1, 1], ("asura-n1-i2", 1): [1, 1, 1, 0], ("bare-n1-i2", 0): [1, 0, 0, 1]}
     for (label, seed), score in right.items():
         tensors = {"test.score": np.array(score, np.float32), "test.weight": np.ones(4, np.float32)}
         save_file(tensors, folder_of(study, label, seed) / "outcomes.safetensors")
@@ -155,10 +155,10 @@ def test_questions_and_errors_over_test_examples_are_collected(study: Path):
 
     # the means of asura over two seeds are 1, .5, 1, .5, which minus 1, 0, 0, 1 is 0, .5, 1, -.5
     assert found["asura-n1-i2", ""] == pytest.approx(error([1, 0.5, 1, 0.5]))
-    assert found["universal-n1-i2", ""] == pytest.approx(error([1, 0, 0, 1]))
+    assert found["bare-n1-i2", ""] == pytest.approx(error([1, 0, 0, 1]))
     of_difference = pytest.approx(error([0, 0.5, 1, -0.5]))
-    assert found["universal-n1-i2", "asura-n1-i2"] == of_difference
-    assert Comparing(results).test_error("NA", "universal-n1-i2", "asura-n1-i2") == of_difference
+    assert found["bare-n1-i2", "asura-n1-i2"] == of_difference
+    assert Comparing(results).test_error("NA", "bare-n1-i2", "asura-n1-i2") == of_difference
 
 
 def test_what_is_written_reads_back_as_it_was(study: Path, results: Results, empty: Results, tmp_path: Path):
@@ -187,8 +187,8 @@ def test_a_run_that_is_not_done_is_missing_in_partial_results(study: Path):
 
 @pytest.mark.parametrize("name", ["training.json", "evaluation.json", "metrics.jsonl"])
 def test_a_missing_file_is_named(name: str, study: Path):
-    (folder_of(study, "universal-n1-i2", 0) / name).unlink()
-    with pytest.raises(UserError, match=f"universal-n1-i2/seed0/{name}"):
+    (folder_of(study, "bare-n1-i2", 0) / name).unlink()
+    with pytest.raises(UserError, match=f"bare-n1-i2/seed0/{name}"):
         collect(study)
 
 
@@ -359,7 +359,7 @@ def test_a_benchmark_is_reported_as_a_task_of_its_own_beside_its_floor(tmp_path:
     assert set(results.curves["task"]) == set(results.resources["task"]) == {"NA"}
     scores = headline_by_model(results)
     assert scores["NA/piqa", "asura-n1-i2"].tolist() == [0.6]
-    assert scores["NA", "universal-n1-i2"].tolist() == [1.9]
+    assert scores["NA", "bare-n1-i2"].tolist() == [1.9]
 
 
 def test_a_study_is_collected_and_reported_without_torch():

@@ -36,8 +36,8 @@ MEANS = {rate: rate * FAILED + (1 - rate) * (1 - SLIP) for rate in RATES}
 CASES: list[tuple[Draw, float, Scale, int]] = [
     *((solves_or_fails(rate), mean, FAILING, 300) for rate, mean in MEANS.items()),
     (scatters(0.6, 0.02), 0.6, FAILING, 300),
-    (scatters(0.6, 0.02), 0.6, SCATTERING, 1000),
-    (scatters(2.5, 0.01), 2.5, BITS, 1000),
+    (scatters(0.6, 0.02), 0.6, SCATTERING, 2000),
+    (scatters(2.5, 0.01), 2.5, BITS, 2000),
 ]
 
 

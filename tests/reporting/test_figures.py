@@ -138,7 +138,7 @@ def test_the_grid_shows_mean_and_interval_of_every_cell_and_control(results: Res
 def test_scores_of_other_iterations_at_evaluation_stand_at_them(results: Results, drawn: dict[str, Figure]):
     means = results.scores.groupby(["split", "label", "iterations"])["value"].mean()["test"]
     grid = panels(drawn["train_against_evaluation_iterations"])
-    titles = [f"{name}, n = {n}" for n in (1, 2) for name in ("ASURA", "universal transformer")]
+    titles = [f"{name}, n = {n}" for n in (1, 2) for name in ("ASURA", "bare recursion")]
     assert sorted(axes.get_title() for axes in grid) == sorted([*titles, "ASURA, complete, n = 1"])
     for n in (1, 2):
         (axes,) = (axes for axes in grid if axes.get_title() == f"ASURA, n = {n}")
@@ -162,7 +162,7 @@ def test_curves_over_iterations_at_evaluation(results: Results, drawn: dict[str,
     assert set(entries(figure)) == {*models, "one seed", "chance"}
     means = results.scores.groupby(["split", "label", "iterations"])["value"].mean()
     for axes, split in zip(figure.axes, splits, strict=False):
-        labels = [f"{family}-n1-i{i}" for family in ("asura", "universal") for i in (2, 4)] + ["asura_full-n1-i4"]
+        labels = [f"{family}-n1-i{i}" for family in ("asura", "bare") for i in (2, 4)] + ["asura_full-n1-i4"]
         assert len(lines(axes, "mean")) == len(labels)
         assert all(is_drawn(axes, means[split, label]) for label in labels)
         assert len(heights(axes, "seeds")) == 3 * (4 + 4 + 8 + 8 + 8)
@@ -205,7 +205,7 @@ def test_learning_curves_show_the_validation_split_where_it_was_measured(build: 
 
 
 def test_each_failure_has_its_own_mark(build: Callable):
-    failing = {"diverged": [("asura-n1-i2", 1)], "out_of_memory": [("asura-n1-i2", 0), ("universal-n1-i2", 0)]}
+    failing = {"diverged": [("asura-n1-i2", 1)], "out_of_memory": [("asura-n1-i2", 0), ("bare-n1-i2", 0)]}
     study = build([("asura", 1, 2)], **failing)
     for name in [*SCORES, "learning_curves"]:
         figure = FIGURES[name](study, "phop").figure

@@ -15,7 +15,7 @@ from asura.reporting.frames import (
 )
 from tests.reporting.conftest import DIVERGED, GRID, cells_and_controls, headline_scores
 
-CONTROLS = ["iso_param", "iso_flop", "iso_both", "iso_recursion"]
+CONTROLS = ["iso_param", "iso_flop", "iso_both", "iso_param_depth", "iso_recursion"]
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -61,7 +61,7 @@ def test_each_cell_is_followed_by_its_controls_in_order(results: Results):
 
 def test_a_shared_control_appears_in_each_of_its_cells(results: Results):
     table = members(results)
-    shared = table[table["label"] == "universal-n1-i4"]
+    shared = table[table["label"] == "bare-n1-i4"]
     assert list(shared["cell"]) == ["asura-n1-i4", "asura_full-n1-i4"]
     assert set(shared["role"]) == {"iso_recursion"}
 
@@ -80,16 +80,16 @@ def test_a_model_that_nothing_is_matched_to_is_a_study_model(results: Results):
 
 def test_a_cell_that_is_also_a_control_of_another_keeps_its_own_row(results: Results):
     role = {"task": "phop", "label": "vanilla-n1+mlp_width=384", "control": "iso_param", "deviation": 0.0}
-    roles = [*results.roles.to_dict("records"), role | {"control_of": "universal-n1-i2"}]
+    roles = [*results.roles.to_dict("records"), role | {"control_of": "bare-n1-i2"}]
     table = members(results._replace(roles=tidy("roles", roles)))
-    rows = table.loc[table["cell"] == "universal-n1-i2", ["role", "label"]]
-    assert rows.values.tolist() == [["cell", "universal-n1-i2"], ["iso_param", "vanilla-n1+mlp_width=384"]]
+    rows = table.loc[table["cell"] == "bare-n1-i2", ["role", "label"]]
+    assert rows.values.tolist() == [["cell", "bare-n1-i2"], ["iso_param", "vanilla-n1+mlp_width=384"]]
     assert len(table) == len(members(results)) + 2
 
 
 def test_tasks_are_kept_apart_and_in_their_order(build):
     table = members(build([("asura", 1, 2)], tasks=("phop", "addition"), seeds=(0,)))
-    assert list(table["task"]) == ["phop"] * 5 + ["addition"] * 5
+    assert list(table["task"]) == ["phop"] * 6 + ["addition"] * 6
 
 
 def test_the_headline_is_of_the_test_split_at_the_trained_iterations(results: Results):

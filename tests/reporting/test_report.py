@@ -78,7 +78,7 @@ class Page(HTMLParser):
 def study(build: Callable[..., Results], tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, Path]:
     """The results of a study with one cell, of which a control diverged, and an ablation."""
     folder = tmp_path_factory.mktemp("study")
-    results = build([("asura", 1, 2)], seeds=(0, 1), diverged=[("universal-n1-i2", 1)])
+    results = build([("asura", 1, 2)], seeds=(0, 1), diverged=[("bare-n1-i2", 1)])
     settings = {"name": "mine", "seeds": [0, 1], "ablations": ["long_skip"], "width": 64}
     (folder / "study.json").write_text(json.dumps(settings))
     write_figures(results, folder / "figures", "mine")
@@ -129,7 +129,7 @@ def test_the_page_says_what_was_asked_made_and_lost(text: str):
     assert "asks no question" in page.sections["findings"]
     assert "width: 64" in page.sections["settings"]
     assert "0a1b2c" in page.sections["provenance"] and "2.99" in page.sections["provenance"]
-    assert "universal transformer 1×2" in page.sections["failures"] and "diverged" in page.sections["failures"]
+    assert "bare recursion 1×2" in page.sections["failures"] and "diverged" in page.sections["failures"]
     assert "Long skip" in page.sections["ablations"]
     made_of = MADE_OF_IN_PAGE.search(text)
     assert made_of and "abc" in made_of[1]

@@ -10,7 +10,7 @@ from asura.reporting.tables import for_people
 from asura.reporting.verdicts import questions
 
 LESS = {"metric": "bits_per_byte", "chance": 8.0}
-ROW, REFERENCE, OTHER = "asura-n1-i2", "universal-n1-i2", "vanilla-n2+mlp_width=344"
+ROW, REFERENCE, OTHER = "asura-n1-i2", "bare-n1-i2", "vanilla-n2+mlp_width=344"
 
 
 def study(build, scores: dict[str, list[float]], margins: dict[str, float | None], **metric: object) -> Results:

@@ -1,0 +1,37 @@
+"""Bare recursion: n blocks applied recursively i times, and nothing else."""
+
+from typing import Literal
+
+from torch import Generator, Tensor, nn
+
+from asura.models.layers import Block
+from asura.models.model import Model, State
+from asura.models.settings import Recursive
+
+
+class BareSettings(Recursive):
+    """Bare recursion: a stack of blocks applied `i` times, with no long skip, no norm of the state, nothing else.
+
+    It is the control `iso_recursion` of every other recursive architecture.
+    """
+
+    architecture: Literal["bare"] = "bare"
+
+
+class Bare(Model):
+    """z_t = B_n(… B_1(z_{t-1})), z_0 = e."""
+
+    def __init__(self, settings: BareSettings, vocabulary: int) -> None:
+        super().__init__(settings, vocabulary)
+        self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n))
+
+    def start(self, tokens: Tensor, generator: Generator | None = None) -> State:
+        """The embedding."""
+        return (self.embed(tokens),)
+
+    def iterate(self, state: State, t: int) -> State:
+        """One pass through the stack; any number of them can be asked for."""
+        (z,) = state
+        for block in self.blocks:
+            z = block(z)
+        return (z,)

@@ -1,0 +1,153 @@
+"""What a model costs, in parameters and FLOPs.
+
+Parameters are counted on the built modules, without the embedding and the head, which all models of a width share.
+FLOPs are counted by torch: those of training on a forward and a backward pass, those of inference on a forward pass.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from asura.common.errors import UserError
+from asura.models import build
+from asura.models.model import LONGEST, SIGMA, Model, Unrolling
+from asura.models.settings import Architecture, Recursive
+
+
+class Cost(NamedTuple):
+    """Non-embedding parameters, FLOPs of training on one sequence, and FLOPs of inference on one sequence."""
+
+    parameters: int
+    flops: int
+    inference_flops: int
+
+
+def counted(settings: Architecture, vocabulary: int, length: int) -> Cost:
+    """Build the model without weights, and count it. Raises UserError where torch cannot even number its weights."""
+    parameters, flops, inference_flops = _counted(settings, vocabulary, length)
+    return Cost(parameters, round(flops), inference_flops)
+
+
+@lru_cache(maxsize=4096)
+def _counted(settings: Architecture, vocabulary: int, length: int) -> tuple[int, float, int]:
+    """As `counted`, but FLOPs of training are those of the mean step: no whole number where steps are drawn."""
+    tokens = torch.zeros(1, length, dtype=torch.int64, device="meta")
+    try:
+        model = build(settings, vocabulary, device="meta")
+        training = sum(flops * share for flops, share in _passes(model, tokens))
+        with torch.no_grad():
+            return _parameters(model), training, _flops(partial(model, tokens))
+    except RuntimeError as error:
+        size = f"width {settings.width} on {vocabulary} tokens in sequences of {length}"
+        raise UserError(f"models.{settings.architecture}: {size} is too large ({error})") from None
+
+
+def _parameters(model: Model) -> int:
+    shared = [part.weight for part in (model.embedding, model.head, model.positions) if part]
+    return sum(p.numel() for p in model.parameters()) - sum(weight.numel() for weight in shared)
+
+
+def _passes(model: Model, tokens: Tensor) -> Iterator[tuple[int, float]]:
+    """FLOPs of passes through the model, and how often the mean step of training takes each.
+
+    Cost is linear in the iterations without gradient and in those with it, so where they are drawn, passes give the
+    mean. Of drawn iterations, fewer have a gradient in the mean than of as many fixed ones. The progressive loss draws
+    n' ~ U{0..i-1}, whose mean is (i - 1) / 2, and k ~ U{1..i-n'}, whose mean is (i + 3) / 4.
+    """
+    settings = model.settings
+    progressive = settings.progressive if isinstance(settings, Recursive) else 0.0
+    if progressive < 1:
+        (plain,) = model.unrollings()
+        fewer = 0.0
+        if isinstance(settings, Recursive) and settings.drawn and settings.backpropagate:
+            with_gradient = plain.iterations - plain.without_gradient
+            fewer = with_gradient - mean_with_gradient(settings.i, settings.backpropagate)
+        yield _flops_of(model, tokens, plain), 1.0 - fewer
+        if fewer:
+            one_less = Unrolling(1.0, plain.iterations, plain.without_gradient + 1)
+            yield _flops_of(model, tokens, one_less), fewer
+    if progressive > 0:
+        before, after = (settings.i - 1) / 2, (settings.i + 3) / 4
+        yield _flops_of(model, tokens, Unrolling(1.0, 1, 0)), 1 - before - (after - 1)
+        yield _flops_of(model, tokens, Unrolling(1.0, 2, 1)), before
+        yield _flops_of(model, tokens, Unrolling(1.0, 2, 0)), after - 1
+
+
+def mean_with_gradient(mean: int, most: int) -> float:
+    """E[min(r, most)] of r iterations drawn with this mean (`draw_iterations`), by Gauss-Hermite quadrature."""
+    from scipy.stats import poisson
+
+    points, weights = np.polynomial.hermite_e.hermegauss(64)
+    rates = (mean - 1) * np.exp(SIGMA * points - SIGMA**2 / 2)
+    more = poisson.sf(np.arange(most - 1)[:, None], rates)  # of one more than a Poisson number
+    return float(1 + (more.sum(0) * weights).sum() / weights.sum())
+
+
+def _flops_of(model: Model, tokens: Tensor, unrolling: Unrolling) -> int:
+    """FLOPs of one pass in training, forwards and backwards."""
+    return _flops(lambda: model.loss_of(unrolling, tokens, tokens, recompute=False).loss.backward())
+
+
+def _flops(compute: Callable[[], object]) -> int:
+    with FlopCounterMode(display=False) as counter:
+        compute()
+    total: int = counter.get_total_flops()
+    return total
+
+
+def embedding_parameters(settings: Architecture, vocabulary: int) -> int:
+    """Parameters of embedding, head and learned positions, which no comparison counts."""
+    return settings.width * (2 * vocabulary + (LONGEST if settings.positions == "learned" else 0))
+
+
+def cost(settings: Architecture, vocabulary: int, length: int) -> Cost:
+    """The same, without building large models.
+
+    All costs grow by the same amount with each block, with each iteration, and in a stack without iterations with
+    each unit of MLP width; so they are counted where those are 1 and 2, and extended. The tests hold this to
+    `counted` for every architecture.
+    """
+    parameters, flops, inference_flops = 0, 0.0, 0
+    for share, small in _corners(settings):
+        own = _counted(small, vocabulary, length)
+        parameters, flops = parameters + share * own[0], flops + share * own[1]
+        inference_flops += share * own[2]
+    return Cost(parameters, round(flops), inference_flops)
+
+
+@lru_cache(maxsize=4096)
+def parameters_alone(settings: Architecture) -> int:
+    """Non-embedding parameters, which are known much sooner than FLOPs."""
+    return sum(share * _parameters(build(small, 1, device="meta")) for share, small in _corners(settings))
+
+
+def _corners(settings: Architecture) -> Iterator[tuple[int, Architecture]]:
+    """Small models, and how many times the cost of each is part of the cost of this one."""
+    sizes = {"n": settings.n}
+    if not settings.iterates():
+        sizes["mlp_width"] = settings.mlp_width or 4 * settings.width
+    elif settings.cost_is_even and _resized(settings, {"i": 1}) and _resized(settings, {"i": 2}):
+        sizes["i"] = settings.i
+    for corner in product((1, 2), repeat=len(sizes)):
+        share = 1
+        for at, size in zip(corner, sizes.values(), strict=True):
+            share *= size - 1 if at == 2 else 2 - size
+        if share:
+            small = _resized(settings, dict(zip(sizes, corner, strict=True)))
+            assert small is not None
+            yield share, small
+
+
+def _resized(settings: Architecture, sizes: dict[str, int]) -> Architecture | None:
+    """The settings at another size; None where another setting, as explicit guidance, is bound to this one."""
+    try:
+        return type(settings).model_validate({**settings.model_dump(), **sizes})
+    except ValidationError:
+        return None

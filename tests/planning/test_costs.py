@@ -1,0 +1,144 @@
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
+
+from asura.common.randomness import generator
+from asura.models import ARCHITECTURES, build
+from asura.models.asura import AsuraSettings
+from asura.models.deep_thinking import DeepThinkingSettings
+from asura.models.model import Unrolling, draw_iterations
+from asura.models.universal import UniversalSettings
+from asura.models.vanilla import VanillaSettings
+from asura.planning.costs import cost, counted, parameters_alone
+
+
+def test_vanilla_counted_by_hand():
+    settings = VanillaSettings(n=1, width=8, heads=2)
+    model = build(settings, vocabulary=11, device="meta")
+    assert {name: tuple(weight.shape) for name, weight in model.named_parameters()} == {
+        "embedding.weight": (11, 8),
+        "embedding_norm.weight": (8,),
+        "embedding_norm.bias": (8,),
+        "head_norm.weight": (8,),
+        "head_norm.bias": (8,),
+        "head.weight": (11, 8),
+        "blocks.0.attention_norm.weight": (8,),
+        "blocks.0.attention_norm.bias": (8,),
+        "blocks.0.attention.qkv.weight": (24, 8),
+        "blocks.0.attention.q_norm.weight": (4,),
+        "blocks.0.attention.k_norm.weight": (4,),
+        "blocks.0.attention.out.weight": (8, 8),
+        "blocks.0.mlp_norm.weight": (8,),
+        "blocks.0.mlp_norm.bias": (8,),
+        "blocks.0.mlp.up.weight": (32, 8),
+        "blocks.0.mlp.down.weight": (8, 32),
+    }
+    norms, matrices, head = 8 * 8 + 2 * 4, 192 + 64 + 256 + 256, 88
+    attention = 2 * 5 * 5 * 8  # one product of 5 × 5 scores with 5 positions, over all heads; 2 forward, 4 backward
+    forward = 2 * (matrices + head) * 5 + 2 * attention
+    assert counted(settings, vocabulary=11, length=5) == (norms + matrices, 3 * forward, forward)
+
+
+def test_inference_of_a_recursive_model_counted_by_hand():
+    blocks, skip, head = 3 * (2 * 768 * 5 + 2 * 2 * 5 * 5 * 8), 3 * 2 * 128 * 5, 2 * 88 * 5
+    settings = AsuraSettings(n=1, i=3, width=8, heads=2)
+    assert counted(settings, vocabulary=11, length=5).inference_flops == blocks + skip + head
+
+
+@pytest.mark.parametrize("rule", [{"guidance": "uniform"}, {"drawn": True, "backpropagate": 1}, {"progressive": 0.5}])
+def test_how_a_model_is_trained_does_not_change_what_inference_costs(rule: dict):
+    plain, trained = (cost(AsuraSettings(i=3, width=8, heads=2, **own), 11, 5) for own in ({}, rule))
+    assert plain.flops != trained.flops and plain.inference_flops == trained.inference_flops
+
+
+@pytest.mark.parametrize(
+    ("architecture", "more"),
+    [
+        ({"long_skip": "concat_per_iteration", "iteration_norm": "per_iteration"}, 3 * 128 + 3 * 16),
+        ({"long_skip": "concat", "iteration_norm": "shared"}, 128 + 16),
+        ({"long_skip": "add", "iteration_norm": "none", "block_norm": "per_iteration"}, 3 * 16),
+        ({"long_skip": "none", "iteration_norm": "none", "adapter": "lora"}, 3 * 2 * 2 * 4 * 8),
+        ({"long_skip": "none", "iteration_norm": "none", "adapter": "abba", "adapter_rank": 2}, 3 * 2 * (4 + 8) * 8),
+    ],
+)
+def test_unshared_parts_counted_by_hand(architecture: dict, more: int):
+    settings = AsuraSettings(n=1, i=3, width=8, heads=2, **architecture)
+    assert cost(settings, vocabulary=11, length=5).parameters == 840 + more
+
+
+def test_a_head_is_paid_for_each_guided_iteration():
+    def flops(guidance: Any) -> int:
+        return cost(AsuraSettings(i=3, width=8, heads=2, guidance=guidance), 11, 5).flops
+
+    assert flops("uniform") - flops("none") == 2 * 6 * 88 * 5
+    assert flops((0, 0.4, 0.6)) - flops("none") == 6 * 88 * 5
+
+
+def test_a_large_model_is_planned_without_building_it():
+    block, iteration, outer_norms = 808, 128 + 16, 32
+    large = AsuraSettings(n=50_000, i=70_000, width=8, heads=2)
+    assert cost(large, vocabulary=11, length=5).parameters == 50_000 * block + 70_000 * iteration + outer_norms
+
+
+sizes = {"n": st.integers(1, 3), "heads": st.sampled_from([1, 2]), "mlp_width": st.sampled_from([None, 1, 5])}
+parts = {
+    "i": st.integers(1, 4),
+    "long_skip": st.sampled_from(["none", "add", "concat", "concat_per_iteration"]),
+    "iteration_norm": st.sampled_from(["none", "shared", "per_iteration"]),
+    "block_norm": st.sampled_from(["none", "per_iteration"]),
+    "adapter": st.sampled_from(["none", "lora", "abba"]),
+    "guidance": st.sampled_from(["none", "uniform", "progressive", "last two"]),
+    "progressive": st.sampled_from([0.0, 0.5, 1.0]),
+    "drawn": st.booleans(),
+    "backpropagate": st.sampled_from([None, 1, 2]),
+    "prelude": st.integers(0, 2),
+    "halting": st.sampled_from(["none", "act"]),
+}
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@settings(deadline=None, max_examples=6)
+@given(st.data())
+def test_planned_costs_are_the_counted_ones(name: str, data: st.DataObject):
+    kind = ARCHITECTURES[name][0]
+    own = sizes | {part: values for part, values in parts.items() if kind.iterates() and part in kind.model_fields}
+    chosen: dict[str, Any] = {part: data.draw(values, part) for part, values in own.items()}
+    if name == "deq":  # which needs four evaluations, and has no iterations to draw or cut
+        chosen |= {"i": chosen["i"] + 3, "progressive": 0.0, "drawn": False, "backpropagate": None}
+    if chosen.get("guidance") == "last two":
+        chosen |= {"progressive": 0.0, "drawn": False}
+        chosen["guidance"] = (0.0,) * (chosen["i"] - 2) + (0.5, 0.5) if chosen["i"] > 1 else (1.0,)
+    architecture = kind(width=8, **chosen)
+    assert cost(architecture, vocabulary=7, length=5) == counted(architecture, vocabulary=7, length=5)
+    assert parameters_alone(architecture) == counted(architecture, vocabulary=7, length=5).parameters
+
+
+def test_the_progressive_loss_costs_the_mean_of_its_passes():
+    settings = DeepThinkingSettings(i=4, width=8, heads=2, progressive=1.0)
+    model = build(settings, 7, device="meta")
+    tokens = torch.zeros(1, 5, dtype=torch.int64, device="meta")
+    costs = []
+    for before in range(4):
+        for after in range(1, 4 - before + 1):
+            with FlopCounterMode(display=False) as counter:
+                model.loss_of(Unrolling(1.0, before + after, before), tokens, tokens).loss.backward()
+            costs.append(counter.get_total_flops() / 4 / (4 - before))
+    assert counted(settings, 7, 5).flops == round(sum(costs))
+
+
+def test_drawn_iterations_with_a_gradient_through_the_last_cost_the_mean_of_what_is_drawn():
+    settings = UniversalSettings(i=4, width=8, heads=2, drawn=True, backpropagate=3)
+    model, tokens = build(settings, 7, device="meta"), torch.zeros(1, 5, dtype=torch.int64, device="meta")
+    draws = generator("draws")
+    drawn = Counter(draw_iterations(4, draws) for _ in range(4000))
+    mean = 0.0
+    for iterations, times in drawn.items():
+        with FlopCounterMode(display=False) as counter:
+            model.loss_of(Unrolling(1.0, iterations, max(0, iterations - 3)), tokens, tokens).loss.backward()
+        mean += counter.get_total_flops() * times / 4000
+    assert counted(settings, 7, 5).flops == pytest.approx(mean, rel=0.02)
