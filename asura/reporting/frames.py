@@ -18,6 +18,7 @@ CONTROLS = [
 ]  # in the order of the documentation
 NOT_RECURSIVE = "vanilla"
 HEADLINE_SPLIT = "test"
+VALIDATION = "validation"  # the split on which settings are chosen, which figures leave out
 HERE, OTHER_CODE = "here", "other"  # what made a run: the code that is here now, or not
 LESS_IS_BETTER = ("bits_per_byte", "perplexity")  # of all other metrics the most is 1
 FAILURES = ("diverged", "out of memory")  # what a run may end as, other than finished
@@ -140,8 +141,8 @@ def primary_scores(results: Results) -> pd.DataFrame:
 
 
 def splits_of(scores: pd.DataFrame, task: str) -> list[str]:
-    """The splits on which a task has scores, the headline's first."""
-    splits = scores.loc[scores["task"] == task, "split"].unique()
+    """The splits on which a task has scores, the headline's first; less the one on which settings are chosen."""
+    splits = set(scores.loc[scores["task"] == task, "split"]) - {VALIDATION}
     return sorted(splits, key=lambda split: (split != HEADLINE_SPLIT, split))
 
 

@@ -168,6 +168,15 @@ def test_curves_over_iterations_at_evaluation(results: Results, drawn: dict[str,
         assert len(heights(axes, "seeds")) == 3 * (4 + 4 + 8 + 8 + 8)
 
 
+def test_figures_leave_out_the_split_on_which_settings_are_chosen(build: Callable):
+    results = build([("asura", 1, 2)], seeds=(0,), diverged=())
+    chosen = results.scores[results.scores["split"] == "test"].assign(split="validation")
+    figure = FIGURES["iterations_at_evaluation"](
+        results._replace(scores=pd.concat([results.scores, chosen])), "phop"
+    ).figure
+    assert [axes.get_title() for axes in figure.axes] == ["test", "hops 4", "length 64"]
+
+
 def test_learning_curves_show_every_seed_and_the_mean_of_the_finished_ones(results: Results, drawn: dict[str, Figure]):
     cells = [f"{family}-n{n}-i{i}" for family, n, i in GRID]
     wraps = [cells[:3], cells[3:]]

@@ -25,7 +25,7 @@ from asura.reporting.figures.style import (
     some,
     styled,
 )
-from asura.reporting.frames import FAILURES, NOT_RECURSIVE, Results, members, primary_scores, splits_of
+from asura.reporting.frames import FAILURES, NOT_RECURSIVE, VALIDATION, Results, members, primary_scores, splits_of
 from asura.reporting.names import metric_name, model_name, series_name, spaced, split_name, task_name
 
 QUANTITIES = ("loss", "accuracy", "validation_accuracy")
@@ -37,6 +37,7 @@ def iterations_at_evaluation(results: Results, *tasks: str) -> Drawn:
     """Score against iterations at evaluation, a panel for every split and every n of the tasks."""
     scores = primary_scores(results)
     scores = scores[(scores["architecture"] != NOT_RECURSIVE) & scores["task"].isin(tasks)]
+    scores = scores[scores["split"] != VALIDATION]
     if scores.empty:
         return nothing(NOT_SCORED)
     scores = marks.with_folders(scores).sort_values("order", kind="stable")

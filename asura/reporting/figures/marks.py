@@ -109,7 +109,9 @@ def level_handles(results: Results, task: str) -> list[Artist]:
     shown = [level for level in LEVELS if not np.isnan(level_on(results, task, HEADLINE_SPLIT, level))]
     rules = scores.loc[(scores["split"] == HEADLINE_SPLIT) & (scores["metric"] == metric), "rule"].dropna()
     names = {"chance": "chance", "shortcut": f"best shortcut ({spaced(rules.iloc[0])})" if len(rules) else ""}
-    handles: list[Artist] = [Line2D([], [], color=INK, linestyle=LEVELS[level], label=names[level]) for level in shown]
+    handles: list[Artist] = [
+        Line2D([], [], color=INK, linewidth=0.9, linestyle=LEVELS[level], label=names[level]) for level in shown
+    ]
     return [] if metric in LESS_IS_BETTER else handles
 
 
