@@ -26,12 +26,12 @@ rule ablation:
         expand(
             f"{STUDY.folder}/ablations/{{{{ablation}}}}/{{figure}}.{{form}}",
             figure=ABLATION_FIGURES,
-            form=["png", "pdf"],
+            form=["png", "pdf", "csv"],
         ),
         [
             report(
                 f"{STUDY.folder}/ablations/{{ablation}}/{name}.{form}",
-                caption=f"captions/{CAPTIONS[name]}.rst",
+                caption=f"../asura/reporting/captions/{CAPTIONS[name]}.rst",
                 category="Ablations",
                 subcategory="{ablation}",
                 labels={"shows": shows},

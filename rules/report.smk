@@ -1,9 +1,13 @@
+FIGURES = planned_figures(STUDY.plan.models)
+
+
 localrules:
     all,
     collect,
     tables,
     figures,
     report,
+    workflow_report,
     partial,
 
 
@@ -36,7 +40,7 @@ rule tables:
         [
             report(
                 f"{STUDY.folder}/tables/{table}.html",
-                caption=f"captions/{table}.rst",
+                caption=f"../asura/reporting/captions/{table}.rst",
                 category="Tables",
                 labels={"table": table.replace("_", " ")},
             )
@@ -61,15 +65,15 @@ rule figures:
         STUDY.made_from("figures"),
     output:
         f"{STUDY.folder}/figures/{MADE_OF}",
-        expand(f"{STUDY.folder}/figures/{{figure}}.{{form}}", figure=FIGURES, form=["png", "pdf"]),
+        [f"{STUDY.folder}/figures/{path}.{form}" for _, _, path in FIGURES for form in ("png", "pdf", "csv")],
         [
             report(
-                f"{STUDY.folder}/figures/{figure}.svg",
-                caption=f"captions/{figure}.rst",
+                f"{STUDY.folder}/figures/{path}.svg",
+                caption=f"../asura/reporting/captions/{figure}.rst",
                 category="Figures",
-                labels={"figure": figure.replace("_", " ")},
+                labels={"task": task, "figure": figure.replace("_", " ")},
             )
-            for figure in FIGURES
+            for task, figure, path in FIGURES
         ],
     log:
         f"{STUDY.folder}/logs/figures.log",
@@ -84,7 +88,7 @@ rule figures:
 
 
 rule report:
-    """Write the report, which holds all tables and figures."""
+    """Write the report: findings, figures, short tables, settings and provenance on one page."""
     input:
         STUDY.made_from(REPORT),
     output:
@@ -94,16 +98,33 @@ rule report:
     conda:
         "../environment.yml"
     params:
-        snakefile=os.path.relpath(workflow.main_snakefile),
-        study=f"{STUDY.folder}/study.json",
-        shown=[*rules.tables.output, *rules.figures.output, *STUDY.results_of_listed_ablations()],
-        made_of=STUDY.products.notes,
+        study=subpath(output[0], parent=True),
     message:
         "write {output}"
     shell:
-        "(python -m snakemake --snakefile {params.snakefile:q} --configfile {params.study:q}"
-        " --report {output:q} -- {params.shown:q}"
-        " && (echo '<!--'; cat {params.made_of:q}; echo '-->') >> {output:q}) > {log:q} 2>&1"
+        "python -m asura report {params.study:q} > {log:q} 2>&1"
+
+
+rule workflow_report:
+    """Write Snakemake's own report: every table and figure, and the jobs that made them (only when asked for)."""
+    input:
+        rules.tables.output,
+        rules.figures.output,
+        STUDY.results_of_listed_ablations(),
+    output:
+        f"{STUDY.folder}/workflow.html",
+    log:
+        f"{STUDY.folder}/logs/workflow_report.log",
+    conda:
+        "../environment.yml"
+    params:
+        snakefile=os.path.relpath(workflow.main_snakefile),
+        study=f"{STUDY.folder}/study.json",
+    message:
+        "write {output}"
+    shell:
+        "python -m snakemake --snakefile {params.snakefile:q} --configfile {params.study:q}"
+        " --report {output:q} -- {input:q} > {log:q} 2>&1"
 
 
 rule partial:

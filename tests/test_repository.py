@@ -72,9 +72,7 @@ def test_the_readme_shows_the_default_study_in_full():
 
 
 def test_training_needs_no_more_than_torch_pydantic_numpy_safetensors_tqdm_and_torchdeq():
-    others = (
-        "yaml pandas scipy sklearn matplotlib seaborn datasets tokenizers huggingface_hub lm_eval typer rich tabulate"
-    )
+    others = "yaml pandas scipy sklearn matplotlib datasets tokenizers huggingface_hub lm_eval typer rich tabulate"
     code = f"import sys; sys.modules |= dict.fromkeys({others.split()}); "
     code += "import asura.training.loop, asura.planning.matching"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -1,28 +1,28 @@
 """Whether the results of a study are what its runs say: everything that can be computed again is, and compared."""
 
-import base64
-import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from asura.checking.code import outdated
 from asura.common.errors import UserError
-from asura.common.files import read_json
+from asura.common.files import read_json, write_text
 from asura.planning.ablations import listed_ablations, reported
 from asura.planning.plan import Plan, load, make
+from asura.planning.products import REPORT
 from asura.planning.run_folder import RunFolder
 from asura.planning.standing import by_model
 from asura.reporting.ablation_report import write_ablation
 from asura.reporting.beside_published import beside_published
 from asura.reporting.collect import collect, read_evaluation_of, read_results, write_results
 from asura.reporting.figures import write_figures
+from asura.reporting.report import report_page
 from asura.reporting.tables import write_table, write_tables
 from asura.training.tensors import load_tensors
 
 COMPARED = (".csv", ".md", ".tex", ".html", ".svg")
-"""Files that are made again; what is drawn in .png and .pdf is what is drawn in .svg, which the report holds."""
+"""Files that are made again; what is drawn in .png and .pdf is what is drawn in .svg, which the report shows."""
 
 
 def verify(study: Path) -> Iterator[str]:
@@ -50,13 +50,16 @@ def verify(study: Path) -> Iterator[str]:
         if paper := read_json(study / "study.json").get("published"):
             write_table(beside_published(found, paper), again / "tables" / "published", None)
         yield f"{_same(again / 'tables', study / 'tables')} files of tables follow from the frames"
-        write_figures(found, again / "figures")
+        write_figures(found, again / "figures", plan.study)
         yield f"{_same(again / 'figures', study / 'figures')} files of figures follow from the frames"
         for folder in ablations:
-            write_ablation(collect(study, plan_folder=folder), again / folder.name)
-            _same(again / folder.name, folder)
+            written = again / "ablations" / folder.name
+            write_ablation(collect(study, plan_folder=folder), written, plan.study)
+            _same(written, folder)
             yield f"table and figures of the ablation {folder.name} follow from its runs"
-    yield f"report.html holds {_embedded(study, plan.study)} tables and figures as they stand beside it, and no others"
+        write_text(again / "report" / REPORT, report_page(found, study, again))
+        _same(again / "report", study)
+        yield f"{REPORT} follows from the tables and figures"
 
 
 def _plan(folder: Path) -> Plan:
@@ -87,40 +90,9 @@ def _run(study: Path, name: str, content: dict[str, Any], plan: Plan) -> int:
 
 def _same(again: Path, there: Path) -> int:
     """Compare each file of a folder with that of another. Raises UserError for the first that differs."""
-    paths = sorted(path for path in again.iterdir() if path.suffix in COMPARED)
+    paths = sorted(path for path in again.rglob("*") if path.suffix in COMPARED)
     for path in paths:
-        other = there / path.name
+        other = there / path.relative_to(again)
         if not other.is_file() or other.read_bytes() != path.read_bytes():
             raise UserError(f"{other}: missing, or not what follows from the runs by the packages that are here")
     return len(paths)
-
-
-def _embedded(study: Path, name: str) -> int:
-    """Number of tables and figures in the report, each of which must be there as it is on the disk."""
-    path = study / "report.html"
-    shown = _held(path)
-    named = listed_ablations(read_json(study / "study.json"))
-    folders = [study / "tables", study / "figures", *(study / "ablations" / ablation for ablation in named)]
-    beside = {f"results/{name}/{file.relative_to(study).as_posix()}": file for file in _shown(folders)}
-    for key in sorted(beside.keys() | shown.keys()):
-        if key not in beside or shown.get(key) != beside[key].read_bytes():
-            raise UserError(f"{path}: {key} is missing from it, or not as it stands beside it")
-    return len(beside)
-
-
-def _shown(folders: Iterable[Path]) -> Iterator[Path]:
-    for folder in folders:
-        yield from (path for path in folder.iterdir() if path.suffix in (".html", ".svg"))
-
-
-def _held(path: Path) -> dict[str, bytes]:
-    """The files that a report of Snakemake holds, by their paths."""
-    try:
-        report = path.read_text(encoding="utf-8")
-        start = report.index("var results = {") + len("var results = ")
-        held, _ = json.JSONDecoder().raw_decode(report, start)
-        return {key: base64.b64decode(file["data_uri"].partition("base64,")[2]) for key, file in held.items()}
-    except OSError as error:
-        raise UserError(f"{path}: it cannot be read ({error.strerror})") from None
-    except (ValueError, LookupError, TypeError) as error:
-        raise UserError(f"{path}: it is no report of Snakemake, or damaged ({error})") from None

@@ -28,6 +28,7 @@ for command in (
     reports.tables,
     reports.figures,
     reports.ablation,
+    reports.report,
     reports.partial,
     studies.verify,
     studies.outdated,

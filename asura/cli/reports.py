@@ -1,11 +1,13 @@
 """Commands that write the frames, tables and figures of a study."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from asura.cli.options import StudyResults
 from asura.common.errors import UserError
+from asura.common.files import read_json
 
 
 def collect(results: StudyResults) -> None:
@@ -49,7 +51,7 @@ def figures(results: StudyResults) -> None:
     from asura.reporting.collect import read_results
     from asura.reporting.figures import write_figures
 
-    write_figures(read_results(results / "tidy"), results / "figures")
+    write_figures(read_results(results / "tidy"), results / "figures", name_of(results))
     note_made_of(results / "figures", runs_of(results / "tidy"), "figures")
 
 
@@ -66,8 +68,21 @@ def ablation(
 
     folder = results / "ablations" / name
     digest = Standing(load(folder / "plan.json"), results).digest
-    write_ablation(collect_runs(results, plan_folder=folder), folder)
+    write_ablation(collect_runs(results, plan_folder=folder), folder, name_of(results))
     note_made_of(folder, digest, "ablation")
+
+
+def report(results: StudyResults) -> None:
+    """Write the report of a study, whose tables, figures and ablations have been made, to RESULTS/report.html."""
+    from asura.reporting.collect import read_results
+    from asura.reporting.report import write_report
+
+    write_report(read_results(results / "tidy"), results)
+
+
+def name_of(results: Path) -> str:
+    """The name of a study, whatever the folder is called that its results are in now."""
+    return str(read_json(results / "study.json")["name"])
 
 
 def partial(results: StudyResults) -> None:
@@ -81,10 +96,10 @@ def partial(results: StudyResults) -> None:
     so_far = collect_runs(results, partial=True)
     note, folder = progress(so_far), results / "partial"
     write_tables(so_far, folder / "tables", note)
-    write_figures(so_far, folder / "figures", note)
+    write_figures(so_far, folder / "figures", name_of(results), note)
     typer.echo(f"{folder}: {note}")
     for plan_folder in sorted(path.parent for path in results.glob("ablations/*/plan.json")):
         so_far = collect_runs(results, partial=True, plan_folder=plan_folder)
         note, folder = progress(so_far), results / "partial" / "ablations" / plan_folder.name
-        write_ablation(so_far, folder, note)
+        write_ablation(so_far, folder, name_of(results), note)
         typer.echo(f"{folder}: {note}")

@@ -1,5 +1,8 @@
 """The files that a study leaves in its results: names that the rules declare and that `asura.reporting` writes."""
 
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
 FRAMES = ("runs", "roles", "scores", "questions", "test_errors", "curves", "resources")
 """Tidy frames, in `tidy/NAME.csv`."""
 
@@ -18,19 +21,56 @@ FIGURES = (
     "score_against_parameters",
     "score_against_flops",
 )
-"""Figures of every study."""
+"""Figures of a task, in the order in which they are read."""
 
 ABLATION_TABLES = {"table": "table", "metrics": "every metric"}
 """Tables of an ablation, and what each shows."""
 
-ABLATION_FIGURES = {"figure": "scores", "iterations": "scores over iterations"}
+ABLATION_FIGURES = {"figure": "differences", "iterations": "scores over iterations"}
 """Figures of an ablation, and what each shows."""
 
 TABLE_FORMATS = ("csv", "md", "tex", "html")
-FIGURE_FORMATS = ("png", "pdf", "svg")
+FIGURE_FORMATS = ("png", "pdf", "svg", "csv")
+"""The drawing, and in `csv` the numbers in it."""
 
 OF_AN_ABLATION = [
     *(f"{table}.{form}" for table in ABLATION_TABLES for form in TABLE_FORMATS),
     *(f"{figure}.{form}" for figure in ABLATION_FIGURES for form in FIGURE_FORMATS),
 ]
 """All files of an ablation."""
+
+
+def figures_of(models: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """The figures of a study as pairs of task and figure, less those that have nothing to show.
+
+    models: rows with `task`, `architecture`, `n` and `i`. A benchmark of a text is a task TEXT/BENCHMARK.
+    """
+    sizes: dict[str, set[tuple[int, int]]] = {}
+    for model in models:
+        of_task = sizes.setdefault(model["task"], set())
+        if model["architecture"] != "vanilla":
+            of_task.add((model["n"], model["i"]))
+    for task, recursive in sizes.items():
+        without = {
+            "score_against_iterations": not recursive,
+            "grid": len(recursive) < 2,
+            "train_against_evaluation_iterations": len({i for _, i in recursive}) < 2,
+            "iterations_at_evaluation": not recursive,
+            "learning_curves": "/" in task,
+        }
+        yield from ((task, figure) for figure in FIGURES if not without.get(figure))
+
+
+def planned_figures(models: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """The figures of a study from the models of its plan: task, figure and path, see `figure_path`."""
+    rows = [
+        {**model, "task": task}
+        for model in models
+        for task in (model["task"], *(f"{model['task']}/{name}" for name in model["benchmarks"]))
+    ]
+    return [(task, figure, figure_path(task, figure)) for task, figure in figures_of(rows)]
+
+
+def figure_path(task: str, figure: str) -> str:
+    """Where a figure is in the folder `figures`, without its suffix."""
+    return f"{task.replace('/', '+')}/{figure}"

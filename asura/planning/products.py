@@ -1,19 +1,27 @@
 """What the tables, figures and the report of a study were made of, and so whether they are to be made again."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from html import unescape
 from pathlib import Path
+from typing import Any
 
 from asura.common.errors import UserError
 from asura.common.files import read_json, write_text
-from asura.common.source import reached, source_digest
+from asura.common.source import path_of, reached, source_digest
 from asura.planning.outputs import FRAMES
 from asura.planning.standing import Standing
 
 MADE_OF = "made_of.json"
 """In the folder of each product: the digest of the runs, and of the code that wrote it."""
 
+MADE_OF_IN_PAGE = re.compile(r'<meta name="made-of" content="([^"]*)">')
+"""The same in the report, which stands in no folder of its own: of itself, and of what it shows."""
+
 REPORT = "report.html"
+HEAD = 100_000  # characters of the report that hold what it was made of
 SCORED = ("training.json", "evaluation.json")
 
 MODULES = {
@@ -21,8 +29,13 @@ MODULES = {
     "tables": ["tables", "beside_published"],
     "figures": ["figures"],
     "ablation": ["ablation_report"],
+    "report": ["report"],
 }
-"""Modules of `asura.reporting` that write the tidy frames, the tables, the figures, or the folder of an ablation."""
+"""Modules of `asura.reporting` that write the tidy frames, the tables, the figures, the folder of an ablation, or the
+report."""
+
+
+_TEXTS = path_of("asura.reporting").parent
 
 
 def note_made_of(folder: Path, digest: str, product: str) -> None:
@@ -43,9 +56,25 @@ def runs_of(folder: Path) -> str:
     return str(read_json(folder / MADE_OF).get("runs"))
 
 
+def report_made_of(study: Path, ablations: Iterable[str]) -> dict[str, Any]:
+    """What the report follows from: its own code and texts, and what its tables, figures and ablations were made of.
+
+    Raises UserError.
+    """
+    folders = ["tables", "figures", *(f"ablations/{name}" for name in ablations)]
+    texts = [*_TEXTS.glob("captions/*.rst"), *_TEXTS.glob("templates/*")]
+    content = sha256(b"".join(path.read_bytes() for path in sorted(texts))).hexdigest()[:16]
+    made_of = {folder: read_json(study / folder / MADE_OF) for folder in folders}
+    return {"code": _code("report"), "texts": content, **made_of}
+
+
 def _made_of(digest: str, product: str) -> dict[str, str]:
+    return {"runs": digest, "code": _code(product)}
+
+
+def _code(product: str) -> str:
     roots = [f"asura.reporting.{module}" for module in MODULES[product]]
-    return {"runs": digest, "code": source_digest(reached(roots, ("asura.reporting.", "asura.planning.published"), ()))}
+    return source_digest(reached(roots, ("asura.reporting.", "asura.planning.published"), ()))
 
 
 class Products:
@@ -64,7 +93,7 @@ class Products:
         if product == "tidy":
             return [f"{self.study}/{run}/{name}" for run in self.standing.plan.runs for name in SCORED]
         if product == REPORT:
-            return self.notes
+            return [*self.notes, f"{self.study}/study.json"]
         return [f"{self.study}/tidy/{name}" for name in (*(f"{frame}.csv" for frame in FRAMES), MADE_OF)]
 
     @property
@@ -87,12 +116,11 @@ class Products:
         return any((self.study / product).exists() and not self.is_fresh(product) for product in products)
 
     def _is_report_fresh(self) -> bool:
-        """The report ends with a comment, which says what it was made of."""
+        """The report says in its head what it was made of."""
         for name, standing in self.ablations.items():
             if not is_made_of(self.study / "ablations" / name, standing.digest, "ablation"):
                 return False
-        with (self.study / REPORT).open("rb") as report:
-            expected = "".join(Path(note).read_text(encoding="utf-8") for note in self.notes).encode()
-            report.seek(0, 2)
-            report.seek(max(0, report.tell() - len(expected) - 80))
-            return expected in report.read()
+        with (self.study / REPORT).open(encoding="utf-8", errors="replace") as report:
+            found = MADE_OF_IN_PAGE.search(report.read(HEAD))
+        made_of = report_made_of(self.study, self.ablations)
+        return found is not None and unescape(found[1]) == json.dumps(made_of, sort_keys=True)

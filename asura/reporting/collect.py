@@ -159,10 +159,12 @@ def read_evaluation_of(folder: RunFolder, record: dict[str, Any], run: Mapping[s
 
 
 def _made_by(record: Mapping[str, Any], evaluation: Mapping[str, Any], code: Mapping[str, str]) -> dict[str, Any]:
-    """What made a run, where, and in which precision."""
+    """What made a run, where, in which precision, and at which commit."""
     made_by = {"training": record.get("code"), "evaluation": evaluation.get("code")}
     on = {name: record.get(name) for name in ("device", "precision")}
-    return {"code": HERE if made_by == code else OTHER_CODE, **on}
+    sessions = record["sessions"]
+    commit = sessions[-1].get("commit") if sessions else None
+    return {"code": HERE if made_by == code else OTHER_CODE, **on, "commit": commit}
 
 
 def _training_used(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ CONTROLS = [
 ]  # in the order of the documentation
 NOT_RECURSIVE = "vanilla"
 HEADLINE_SPLIT = "test"
+VALIDATION = "validation"  # the split on which settings are chosen, which figures leave out
 HERE, OTHER_CODE = "here", "other"  # what made a run: the code that is here now, or not
 STEPS_TO_SOLVE = "steps_to_solve"  # until the validation score reaches the threshold; all of them where it never does
 LESS_IS_BETTER = ("bits_per_byte", "perplexity", STEPS_TO_SOLVE)  # of all other metrics the most is 1
@@ -49,6 +50,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "code": "str",  # what made it: `here`, the code that is here now, or `other`
         "device": "str",
         "precision": "str",
+        "commit": "str",  # of the last session of its training
     },
     # A control that serves several cells has a row for each; deviation is a signed fraction of the target.
     "roles": {"task": "str", "label": "str", "control": "str", "control_of": "str", "deviation": "float64"},
@@ -140,8 +142,8 @@ def primary_scores(results: Results) -> pd.DataFrame:
 
 
 def splits_of(scores: pd.DataFrame, task: str) -> list[str]:
-    """The splits on which a task has scores, the headline's first."""
-    splits = scores.loc[scores["task"] == task, "split"].unique()
+    """The splits on which a task has scores, the headline's first; less the one on which settings are chosen."""
+    splits = set(scores.loc[scores["task"] == task, "split"]) - {VALIDATION}
     return sorted(splits, key=lambda split: (split != HEADLINE_SPLIT, split))
 
 

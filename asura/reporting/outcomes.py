@@ -31,6 +31,8 @@ def read_effects(path: Path) -> np.ndarray | None:
 
     try:
         tensors = load_file(path)
+        if not tensors:  # of a run that failed
+            return None
         score, weight = (tensors[f"{HEADLINE_SPLIT}.{name}"].astype(float) for name in ("score", "weight"))
     except (OSError, KeyError, SafetensorError) as error:
         raise UserError(f"{path}: it cannot be read ({error}); delete evaluation.json to evaluate again") from None

@@ -33,7 +33,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, slurm: Slurm) -> Workflow:
 
 def test_a_study_leaves_the_same_tables_as_on_this_machine(ran: Workflow, tmp_path: Path):
     assert ran.frames() == run_here(tmp_path, STUDY)
-    assert (ran.results / "report.html").stat().st_size > 1e6
+    assert (ran.results / "report.html").stat().st_size > 1e5
 
 
 def test_every_training_and_evaluation_is_a_job_of_the_cluster_and_asks_for_what_it_needs(ran: Workflow):

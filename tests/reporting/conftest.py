@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from asura.reporting.frames import COLUMNS, Results, tidy
 from asura.reporting.statistics import Scale, mean_interval
 
+COMMIT = "0a1b2c"
 STEPS, BATCH, LENGTH, CHANCE, SOLVED = 600, 32, 32, 0.25, 0.95
 BLOCK, FORWARD_BACKWARD = 49_152, 6
 EMBEDDING = 512
@@ -129,7 +130,7 @@ def build_results(
                     | {"status": "finished", "step": 350 if fails else steps}
                     | ({"status": "diverged"} if (label, seed) in diverged else {})
                     | ({"status": "out of memory"} if (label, seed) in out_of_memory else {})
-                    | {"metric": "accuracy", "chance": CHANCE, "solved": SOLVED, "order": order}
+                    | {"metric": "accuracy", "chance": CHANCE, "solved": SOLVED, "order": order, "commit": COMMIT}
                 )
                 final = min(1.0, settings["score"] + random.normal(0, 0.012))
                 for step in range(50, (350 if fails else steps) + 1, 50):

@@ -1,12 +1,15 @@
 """An ablation's table and figure, on the study of the fixtures."""
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from asura.reporting.ablation_report import ablation_figure, ablation_table, write_ablation
+from asura.planning.outputs import FIGURE_FORMATS
+from asura.reporting.ablation_report import ablation_table, write_ablation
+from asura.reporting.figures.differences import differences
 from asura.reporting.frames import COST, family, headline
+from asura.reporting.names import model_name
 from asura.reporting.tables import for_people
+from tests.reporting.conftest import lines
 
 
 def test_each_model_is_compared_with_its_own(results):
@@ -40,20 +43,42 @@ def test_the_reference_is_marked_and_the_others_follow_by_their_effect(results):
     assert ablation_table(less)["difference"].iloc[1:].is_monotonic_increasing
 
 
-def test_the_figure_shows_every_model_and_seed_on_every_split(results):
-    figure = ablation_figure(results)
-    splits = results.scores["split"].unique()
-    assert figure.axes[0].get_title() == "test"
-    assert len(figure.axes) == len(splits)
-    models = results.runs["label"].nunique()
-    assert len(figure.axes[0].get_yticks()) == models
-    seeds = [line for line in figure.axes[0].lines if line.get_gid() == "seeds"]
-    finished = results.runs[results.runs["status"] == "finished"]
-    assert sum(np.size(line.get_xdata()) for line in seeds) == len(finished)
+def compared(results, reference):
+    """The results of an ablation in which each model has this reference."""
+    against = results.runs["label"].map(lambda label: None if label == reference else reference)
+    return results._replace(runs=results.runs.assign(against=against))
+
+
+def test_the_figure_shows_differences_from_the_reference_the_best_first(results):
+    drawn = differences(compared(results, "asura-n1-i4"))
+    assert [axes.get_title() for axes in drawn.figure.axes] == ["test", "hops 4", "length 64"]
+    scores = headline(results).set_index(["label", "seed"])["value"]
+    labels = [label for label in results.runs["label"].unique() if label != "asura-n1-i4"]
+    pairs = {label: (scores[label] - scores["asura-n1-i4"]).dropna() for label in labels}
+    (axes,) = (axes for axes in drawn.figure.axes if axes.get_title() == "test")
+    (mean,) = lines(axes, "mean")
+    by_place = [value for _, value in sorted(zip(mean.get_ydata(), mean.get_xdata(), strict=True))]
+    assert by_place == pytest.approx(sorted((own.mean() for own in pairs.values()), reverse=True))
+    best = max(labels, key=lambda label: pairs[label].mean())
+    assert drawn.figure.axes[0].get_yticklabels()[0].get_text().replace("\n", " ") == model_name(family(best))
+    (seeds,) = lines(axes, "seeds")
+    assert sorted(seeds.get_xdata()) == pytest.approx(sorted(value for own in pairs.values() for value in own))
+    on_test = drawn.numbers[(drawn.numbers["split"] == "test") & (drawn.numbers["shows"] == "mean")]
+    assert sorted(on_test["value"]) == pytest.approx(sorted(by_place))
+
+
+def test_a_ladder_keeps_its_order_and_nothing_to_compare_is_said(results):
+    labels = list(results.runs["label"].unique())
+    before = dict(zip(labels[1:], labels[:-1], strict=True))
+    ladder = differences(results._replace(runs=results.runs.assign(against=results.runs["label"].map(before))))
+    places = ladder.figure.axes[0].get_yticklabels()
+    assert [place.get_text().replace("\n", " ") for place in places] == [model_name(family(x)) for x in labels[1:]]
+    nothing = differences(results._replace(runs=results.runs.assign(against=None)))
+    assert not nothing.figure.axes and "No finished run" in nothing.figure.texts[0].get_text()
 
 
 def test_an_ablation_leaves_two_tables_and_two_figures(results, tmp_path):
-    write_ablation(results, tmp_path)
+    write_ablation(results, tmp_path, "mine")
     names = {f"{name}.{form}" for name in ("table", "metrics") for form in ("csv", "md", "tex", "html")}
-    names |= {f"{name}.{form}" for name in ("figure", "iterations") for form in ("png", "svg", "pdf")}
+    names |= {f"{name}.{form}" for name in ("figure", "iterations") for form in FIGURE_FORMATS}
     assert {path.name for path in tmp_path.iterdir()} == names

@@ -302,7 +302,7 @@ def test_what_the_rules_declare_is_what_is_written():
     assert tuple(TABLES) == outputs.TABLES
     assert tuple(FIGURES) == outputs.FIGURES
     for name in [*TABLES, *FIGURES]:
-        assert (ROOT / "rules" / "captions" / f"{name}.rst").read_text().strip()
+        assert (ROOT / "asura" / "reporting" / "captions" / f"{name}.rst").read_text().strip()
 
 
 def test_every_module_of_reporting_is_a_reason_to_draw_again():
@@ -385,6 +385,6 @@ def test_a_benchmark_is_reported_as_a_task_of_its_own_beside_its_floor(tmp_path:
 
 
 def test_a_study_is_collected_and_reported_without_torch():
-    modules = "collect", "tables", "figures", "ablation_report"
+    modules = "collect", "tables", "figures", "ablation_report", "report"
     imports = "import sys, " + ", ".join(f"asura.reporting.{name}" for name in modules)
     subprocess.run([sys.executable, "-c", f"{imports}; assert 'torch' not in sys.modules"], check=True)

@@ -43,6 +43,8 @@ def test_of_a_ratio_it_is_how_much_the_ratio_varies_between_test_sets():
 
 def test_without_outcomes_there_is_nothing_and_damaged_ones_are_named(tmp_path: Path):
     assert read_effects(tmp_path / "outcomes.safetensors") is None
+    save_file({}, tmp_path / "outcomes.safetensors")  # of a run that failed
+    assert read_effects(tmp_path / "outcomes.safetensors") is None
     (tmp_path / "outcomes.safetensors").write_bytes(b"no tensors")
     with pytest.raises(UserError, match=r"outcomes\.safetensors: it cannot be read"):
         read_effects(tmp_path / "outcomes.safetensors")

@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 from tests.workflow.conftest import STUDY, call, changed_by, runs_trained, succeed, write
 
 LEFT = {f"{name}.{form}" for name in ("table", "metrics") for form in ("csv", "md", "tex", "html")} | {
-    f"{name}.{form}" for name in ("figure", "iterations") for form in ("png", "svg", "pdf")
+    f"{name}.{form}" for name in ("figure", "iterations") for form in ("png", "svg", "pdf", "csv")
 }
 CELL = {"ablated": {"n": 1, "i": 2}}
 
@@ -28,7 +28,9 @@ def test_a_named_ablation_is_part_of_the_study_and_trains_nothing_twice(folder: 
     table_file = results / "ablations" / "iteration_norm" / "table.csv"
     table_file.write_text(table_file.read_text().replace("0.", "1.", 1))
     # To draw figures is slow: those that are there, which have just been verified, stand for them.
-    monkeypatch.setattr("asura.checking.verify.write_figures", lambda _, to: shutil.copytree(results / "figures", to))
+    monkeypatch.setattr(
+        "asura.checking.verify.write_figures", lambda _, to, study: shutil.copytree(results / "figures", to)
+    )
     for _ in ("changed", "missing"):
         with pytest.raises(UserError, match=r"iteration_norm/table\.csv: missing, or not what follows"):
             list(verify(results))

@@ -1,15 +1,15 @@
-"""The figures of a study by name: each is a function from Results to a matplotlib figure."""
+"""The figures of a study by name: each is a function from Results and a task to a figure with its numbers."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
+from asura.planning.outputs import figure_path, figures_of
 from asura.reporting.figures import curves, heatmaps, scores
-from asura.reporting.figures.style import write_figure
+from asura.reporting.figures.files import source_of, write_figure
+from asura.reporting.figures.style import Drawn
 from asura.reporting.frames import Results
 
-FIGURES: dict[str, Callable[[Results], Figure]] = {
+FIGURES: dict[str, Callable[[Results, str], Drawn]] = {
     "score_against_iterations": scores.score_against_iterations,
     "grid": heatmaps.grid,
     "train_against_evaluation_iterations": heatmaps.train_against_evaluation_iterations,
@@ -20,7 +20,9 @@ FIGURES: dict[str, Callable[[Results], Figure]] = {
 }
 
 
-def write_figures(results: Results, folder: Path, note: str | None = None) -> None:
-    """Draw every figure into a folder. Raises OSError."""
-    for name, draw in FIGURES.items():
-        write_figure(draw(results), folder / name, note)
+def write_figures(results: Results, folder: Path, study: str, note: str | None = None) -> None:
+    """Draw the figures of every task into a folder of its own. Raises OSError."""
+    source = source_of(results, study)
+    models = results.runs.drop_duplicates(["task", "label"]).to_dict("records")
+    for task, name in figures_of(models):
+        write_figure(FIGURES[name](results, task), folder / figure_path(task, name), source, note)

@@ -1,160 +1,181 @@
-"""Figures of one model over time: over iterations at evaluation, and over training."""
+"""Figures of a task over time: over iterations at evaluation, and over training."""
 
-from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from asura.reporting.comparing import scale_on
-from asura.reporting.figures.legends import SEEDS, chance_handles, failure_handles, handles_of, legend
+from asura.reporting.figures import marks
+from asura.reporting.figures.palette import LINES, Line, Style, styles
 from asura.reporting.figures.style import (
     FAILURE_MARKS,
     NOT_SCORED,
-    Style,
-    draw_chance,
-    empty_figure,
-    hide,
-    label_outer,
+    SEED_LINE,
+    Drawn,
+    failure_handles,
+    handles_of,
+    legend,
     log_axis,
-    numbered_marker,
+    nothing,
     panels,
-    plain,
     say_what_is_left_out,
-    score_axis,
+    series_handle,
     some,
     styled,
-    styles,
-    wrapped,
 )
-from asura.reporting.frames import FAILURES, NOT_RECURSIVE, Results, members, primary_scores, splits_of
-from asura.reporting.statistics import Scale, mean_interval
+from asura.reporting.frames import FAILURES, NOT_RECURSIVE, VALIDATION, Results, members, primary_scores, splits_of
+from asura.reporting.names import metric_name, model_name, series_name, spaced, split_name, task_name
 
-MOST_BANDS = 4
-"""Models of one panel whose intervals are drawn; those of more would hide one another."""
+QUANTITIES = ("loss", "accuracy", "validation_accuracy")
+"""What is measured during training; where it is measured on the validation split, accuracy on the batch is left out."""
 
 
 @styled
-def iterations_at_evaluation(results: Results) -> Figure:
-    """Score against iterations at evaluation, for every split; a row for each task and n."""
+def iterations_at_evaluation(results: Results, *tasks: str) -> Drawn:
+    """Score against iterations at evaluation, a panel for every split and every n of the tasks."""
     scores = primary_scores(results)
-    scores = scores[scores["architecture"] != NOT_RECURSIVE]
+    scores = scores[(scores["architecture"] != NOT_RECURSIVE) & scores["task"].isin(tasks)]
+    scores = scores[scores["split"] != VALIDATION]
     if scores.empty:
-        return empty_figure(NOT_SCORED)
-    series_of = members(results).drop_duplicates(["task", "label"]).set_index(["task", "label"])["series"]
-    look = styles(results)
-    tasks = [task for task in results.runs["task"].unique() if task in set(scores["task"])]
-    rows = [(task, n) for task in tasks for n in sorted(scores[scores["task"] == task]["n"].unique())]
-    columns = max(len(splits_of(scores, task)) for task in tasks)
-    every_model = scores.sort_values("order", kind="stable").drop_duplicates(["task", "label"])
-    models_of_rows = every_model.groupby(["task", "n"])["label"].apply(list)
-    some_models = [(task, label) for (task, _), labels in models_of_rows.items() for label in some(labels)]
-    if len(some_models) < len(every_model):
-        scores = scores[scores.set_index(["task", "label"]).index.isin(some_models)]
+        return nothing(NOT_SCORED)
+    scores = marks.with_folders(scores).sort_values("order", kind="stable")
+    table = members(results).drop_duplicates(["task", "label"]).set_index(["task", "label"])
+    keys = [
+        (task, n, split)
+        for task in tasks
+        for n in sorted(scores.loc[scores["task"] == task, "n"].unique())
+        for split in splits_of(scores[scores["n"] == n], task)
+    ]
+    titles = {
+        (task, n, split): ", ".join(
+            [
+                *([task_name(task)] if len(tasks) > 1 else []),
+                split_name(split),
+                *([f"n = {n}"] if scores["n"].nunique() > 1 else []),
+            ]
+        )
+        for task, n, split in keys
+    }
+    shown = some(keys)
+    every_model = list(scores["label"].unique())
+    models = some(every_model)
+    scores = scores[scores["label"].isin(models)]
+    places = zip(scores["task"], scores["n"], scores["split"], strict=True)
+    numbers = _lines(scores.assign(panel=[titles[place] for place in places]), ["panel", "label", "iterations"])
+    trained = scores.drop_duplicates("label").set_index("label")["i"]
+    series = table.reset_index().drop_duplicates("label").set_index("label")["series"]
+    look = _looks(results, series[models], trained)
 
-    figure, grid = panels(len(rows), columns, sharex=True, sharey="row")
-    drawn = set()
-    for row, (task, n) in zip(grid, rows, strict=True):
-        here = scores[(scores["task"] == task) & (scores["n"] == n)]
-        splits = splits_of(scores, task)
-        hide(row[len(splits) :])
-        for axes, split in zip(row, splits, strict=False):
-            models = here[here["split"] == split].groupby(["order", "label", "i"])
-            banded = len(models) <= MOST_BANDS
-            for (_, label, i), model in reversed(list(models)):  # the cells over their controls
-                series = series_of[task, label]
-                drawn.add(series)
-                _line(axes, model, look[series], i, banded, scale_on(results, task, split))
-            if n == min(own for other, own in rows if other == task):
-                axes.set_title(plain(split))
-            axes.set_xlabel("iterations at evaluation")
-            axes.xaxis.get_major_locator().set_params(integer=True)
-        score_axis(row, results, task, splits)
-        row[0].set_ylabel(f"{row[0].get_ylabel()}, $n = {n}$")
-    label_outer(grid)
-    say_what_is_left_out(figure, some_models, every_model.index, "models")
-    legend(figure, [*handles_of({name: look[name] for name in look if name in drawn}), *chance_handles(results), SEEDS])
-    return figure
+    drawn = panels([titles[key] for key in shown], 1.7, 1.35, sharex=True, sharey=len(tasks) == 1)
+    for axes, (task, n, split) in zip(drawn.axes[0], shown, strict=True):
+        here = numbers[numbers["panel"] == titles[task, n, split]]
+        for label, model in reversed(list(here.groupby("label", sort=False))):
+            style, line = look[series[label], trained[label]]
+            draw_lines(axes, model, "iterations", style, line)
+            means = model[model["shows"] == "mean"].set_index("iterations")["value"]
+            if (i := trained[label]) in means:
+                marks.numbered_marker(axes, i, means[i], str(i), style)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+        marks.draw_levels(axes, results, task, split)
+        marks.score_axis(axes, results, task)
+    names = [metric_name(results.runs.loc[results.runs["task"] == task, "metric"].iloc[0]) for task in tasks]
+    drawn.name("iterations at evaluation", names[0] if len(set(names)) == 1 else "score")
+    if len(tasks) > 1:
+        for axes in drawn.axes[0]:
+            axes.tick_params(labelleft=True)
+    say_what_is_left_out(drawn.figure, len(models), len(every_model), "models")
+    handles = [series_handle(f"{series_name(name)}, i = {i}", style, line) for (name, i), (style, line) in look.items()]
+    legend(drawn.figure, [*handles, SEED_LINE, *marks.level_handles(results, tasks[0])])
+    return Drawn(drawn.figure, numbers.rename(columns={"label": "model"}))
 
 
-def _line(axes: Axes, model: pd.DataFrame, style: Style, trained: int, banded: bool, scale: Scale) -> None:
-    intervals = model.groupby("iterations")["value"].apply(lambda values: mean_interval(values, scale))
-    x, colour = intervals.index, style.colour
-    axes.plot(x, [interval.mean for interval in intervals], color=colour, linewidth=1.2, gid="mean")
-    low, high = [interval.low for interval in intervals], [interval.high for interval in intervals]
-    if banded:
-        axes.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0)
-    axes.plot(model["iterations"], model["value"], ".", color=colour, alpha=0.5, markersize=3, gid="seeds")
-    if trained in x:
-        numbered_marker(axes, trained, intervals[trained].mean, str(trained), style)
+def _looks(results: Results, series: pd.Series, trained: pd.Series) -> dict[tuple[str, int], tuple[Style, Line]]:
+    """The style of a series, and a line style for each of its trained iterations."""
+    look, found = styles(results), {}
+    for name, labels in series.groupby(series, sort=False).groups.items():
+        for place, i in enumerate(sorted(set(trained[labels]))):
+            found[name, i] = look[name], LINES[place % len(LINES)]
+    return found
 
 
 @styled
-def learning_curves(results: Results) -> Figure:
-    """Loss and accuracy against training tokens, each cell with its controls."""
-    curves = results.curves.replace([np.inf, -np.inf], np.nan)
-    tasks = [task for task in results.runs["task"].unique() if task in set(curves["task"])]
-    rows = [
-        (task, quantity)
-        for task in tasks
-        for quantity in ("loss", "accuracy")
-        if curves.loc[curves["task"] == task, quantity].notna().any()
-    ]
-    if not rows:
-        return empty_figure("No learning curve has been recorded.")
-    table, look = members(results), styles(results)
-    table = table[table["label"].isin(curves["label"])]
+def learning_curves(results: Results, task: str) -> Drawn:
+    """Loss and accuracy against training tokens, a panel for each cell with its controls."""
+    curves = results.curves[results.curves["task"] == task].replace([np.inf, -np.inf], np.nan)
+    quantities = [quantity for quantity in QUANTITIES if curves[quantity].notna().any()]
+    if not quantities:
+        return nothing("No learning curve has been recorded.")
+    if "validation_accuracy" in quantities:
+        quantities.remove("accuracy")
+    run, look = results.runs[results.runs["task"] == task].iloc[0], styles(results)
     key = ["task", "label", "seed"]
-    curves = curves.merge(results.runs[[*key, "status"]], on=key)
+    curves = marks.with_folders(curves.merge(results.runs[[*key, "status"]], on=key))
+    table = members(results)
+    table = table[(table["task"] == task) & table["label"].isin(curves["label"])]
     every_cell = list(table["cell"].unique())
     cells = some(every_cell)
     table = table[table["cell"].isin(cells)]
+    drawn_once = pd.concat([curves.assign(quantity=name, value=curves[name]) for name in quantities])
+    of_members = table[["cell", "series", "label"]].merge(drawn_once.dropna(subset="value"), on="label")
+    numbers = _lines(of_members, ["quantity", "cell", "series", "label", "tokens"])
 
-    wraps = wrapped(cells)
-    titles = [plain(cell) for cell in cells]
-    figure, grid = panels(len(wraps) * len(rows), len(wraps[0]), titles=titles, sharey="row", sharex="col")
-    for row, (cells_of_row, (task, quantity)) in zip(grid, product(wraps, rows), strict=True):
-        run = results.runs[results.runs["task"] == task].iloc[0]
-        hide(row[len(cells_of_row) :])
-        for axes, cell in zip(row, cells_of_row, strict=False):
-            here = table[(table["task"] == task) & (table["cell"] == cell)]
-            axes.set_visible(not here.empty)
-            for member in here[::-1].itertuples():  # the cell itself over its controls
-                curve = curves[(curves["task"] == task) & (curves["label"] == member.label)]
-                _mean_over_seeds(axes, curve.dropna(subset=quantity), quantity, look[member.series])
-            log_axis(axes, curves["tokens"], "training tokens")
-            if (task, quantity) == rows[0]:
-                axes.set_title(plain(cell))
-            if quantity == run["metric"]:
-                draw_chance(axes, run["chance"])
-        row[0].set_ylabel(f"{plain(task)}\n{quantity}")
-    for first in range(len(rows)):
-        _same_limits(grid[first :: len(rows), 0])
-    label_outer(grid)
-    say_what_is_left_out(figure, cells, every_cell, "models")
-    drawn = {name: style for name, style in look.items() if name in set(table["series"])}
-    legend(figure, [*handles_of(drawn), *chance_handles(results), *failure_handles(results)])
-    return figure
+    titles = [model_name(cell) for cell in cells]
+    drawn = panels(titles, 1.25, 1.15, layers=len(quantities), sharex=True, sharey=True)
+    for quantity, layer in zip(quantities, drawn.axes, strict=True):
+        for axes, cell in zip(layer, cells, strict=True):
+            here = numbers[(numbers["quantity"] == quantity) & (numbers["cell"] == cell)]
+            for series, model in reversed(list(here.groupby("series", sort=False))):
+                draw_lines(axes, model, "tokens", look[series], "-")
+                _draw_end(axes, model, look[series])
+            log_axis(axes, curves["tokens"], max(2, 8 // drawn.columns))
+            if quantity.removeprefix("validation_") == run["metric"]:
+                marks.draw_levels(axes, results, task)
+    drawn.name("training tokens", *map(spaced, quantities))
+    say_what_is_left_out(drawn.figure, len(cells), len(every_cell), "models")
+    shown = {name: style for name, style in look.items() if name in set(table["series"])}
+    is_scored = any(quantity.removeprefix("validation_") == run["metric"] for quantity in quantities)
+    levels = marks.level_handles(results, task) if is_scored else []
+    legend(drawn.figure, [*handles_of(shown), SEED_LINE, *levels, *failure_handles(numbers)])
+    return Drawn(drawn.figure, numbers.rename(columns={"label": "model"}))
 
 
-def _same_limits(rows: np.ndarray) -> None:
-    """Let rows that show the same quantity reach as far as each other, given the first panel of each."""
-    if len(rows) > 1:
-        lows, highs = zip(*(axes.get_ylim() for axes in rows), strict=True)
-        for axes in rows:
-            axes.set_ylim(min(lows), max(highs))
+def _lines(rows: pd.DataFrame, about: list[str]) -> pd.DataFrame:
+    """What lines show: every seed, the mean of those that have not failed, and where and how the others end.
+
+    about: the columns that say where a value belongs, of which the last is the x axis.
+    """
+    failed = rows["status"].isin(FAILURES) if "status" in rows else pd.Series(False, index=rows.index)
+    means = rows[~failed].groupby(about, sort=False).agg(value=("value", "mean"), run=("run", " ".join)).reset_index()
+    means = means.sort_values(about[-1], kind="stable")
+    seeds = rows.sort_values(["seed", about[-1]], kind="stable")
+    parts = [means.assign(shows="mean"), seeds.assign(shows="seed")]
+    if failed.any():
+        ends = seeds[seeds["status"].isin(FAILURES)].drop_duplicates([*about[:-1], "seed"], keep="last")
+        parts.append(ends.assign(shows=ends["status"]))
+    numbers = pd.concat(parts)[[*about, "shows", "seed", "value", "run"]].astype({"seed": "Int64"})
+    groups = numbers.groupby(about[:-1], sort=False).ngroup()
+    return numbers.iloc[groups.argsort(kind="stable")].reset_index(drop=True)
 
 
-def _mean_over_seeds(axes: Axes, curve: pd.DataFrame, quantity: str, style: Style) -> None:
-    """Mean of the seeds that have not failed in a band from lowest to highest; one that has ends in its mark."""
-    colour = style.colour
-    failed = curve["status"].isin(FAILURES)
-    seeds = curve[~failed].groupby("tokens")[quantity].agg(["mean", "min", "max"])
-    axes.plot(seeds.index, seeds["mean"], color=colour, linewidth=1.2, gid="mean")
-    axes.fill_between(seeds.index, seeds["min"], seeds["max"], color=colour, alpha=0.2, linewidth=0)
-    axes.plot(seeds.index[-1:], seeds["mean"][-1:], style.marker, color=colour, markeredgecolor="white")
-    for _, seed in curve[failed].groupby("seed"):
-        axes.plot(seed["tokens"], seed[quantity], color=colour, linewidth=0.6, alpha=0.6)
-        mark = FAILURE_MARKS[seed["status"].iloc[-1]]
-        axes.plot(seed["tokens"].iloc[-1], seed[quantity].iloc[-1], mark, color=colour, markersize=5)
+def draw_lines(axes: Axes, rows: pd.DataFrame, x: str, style: Style, line: Line) -> None:
+    """A thick line for the mean, a thin one for each seed."""
+    for _, seed in rows[rows["shows"] == "seed"].groupby("seed"):
+        axes.plot(seed[x], seed["value"], color=style.colour, linewidth=0.5, alpha=0.5, linestyle=line, gid="seeds")
+    mean = rows[rows["shows"] == "mean"]
+    axes.plot(mean[x], mean["value"], color=style.colour, linewidth=1.2, linestyle=line, gid="mean")
+
+
+def _draw_end(axes: Axes, rows: pd.DataFrame, style: Style) -> None:
+    """A marker where the mean ends, which tells lines over each other apart, and a mark where a run failed."""
+    look: dict[str, Any] = {
+        "color": style.colour,
+        "markersize": 4.5,
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.4,
+    }
+    end = rows[rows["shows"] == "mean"].tail(1)
+    axes.plot(end["tokens"], end["value"], style.marker, **look)
+    for failed in rows[rows["shows"].isin(FAILURES)].itertuples():
+        axes.plot(failed.tokens, failed.value, FAILURE_MARKS[failed.shows], color=style.colour, markersize=5)

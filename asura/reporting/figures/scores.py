@@ -1,141 +1,156 @@
-"""Figures of the headline score: against iterations, parameters and training FLOPs."""
+"""Figures of the headline score of a task: against iterations, parameters and training FLOPs."""
 
-from collections.abc import Callable
-from itertools import product
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from asura.reporting.comparing import scale_on
-from asura.reporting.figures.legends import SEEDS, chance_handles, failure_handles, handles_of, legend, line_handles
+from asura.reporting.comparing import Comparing
+from asura.reporting.figures import marks
+from asura.reporting.figures.palette import INK, LINES, styles
 from asura.reporting.figures.style import (
-    LINE_STYLES,
-    MOST_WIDTH,
+    INTERVAL_BAR,
     NOT_SCORED,
-    NUMBERED,
-    PANEL_WIDTH,
-    SIZE,
-    Style,
-    draw_failures,
-    draw_means,
-    empty_figure,
-    hide,
-    label_outer,
+    SEED,
+    Drawn,
+    failure_handles,
+    handles_of,
+    legend,
     log_axis,
-    numbered_marker,
+    nothing,
     panels,
-    score_axis,
     styled,
-    styles,
-    wrapped,
 )
-from asura.reporting.frames import (
-    NOT_RECURSIVE,
-    Results,
-    failures_by_model,
-    headline_by_model,
-    members,
-)
+from asura.reporting.frames import NOT_RECURSIVE, Results, headline, members
+from asura.reporting.names import metric_name, series_name
+
+ABOUT = ["panel", "cell", "series", "model"]
+GROUP_WIDTH = 0.7
+"""Of a value on an axis of categories: what its models share between them."""
 
 
 @styled
-def score_against_iterations(results: Results) -> Figure:
-    """Score against the trained number of iterations, for recursive models and the controls of their cells."""
-    table = members(results)
-    table = table[table["cell"].isin(table[~_is_reference(table)]["cell"])]
+def score_against_iterations(results: Results, task: str) -> Drawn:
+    """Score against the trained iterations, for recursive models and the controls of their cells."""
+    table = _members(results, task)
+    table = table[~table["reference"]]
     trained = sorted(table["cell_i"].unique())
-    beside = table.groupby(["task", "cell_n", "cell_i"])["label"]
-    most = int(beside.size().max()) if len(table) else 0
-    place = beside.cumcount() - (beside.transform("size") - 1) / 2
-    table = table.assign(x=table["cell_i"].map(trained.index) + 0.85 * place / most)
+    order = list(dict.fromkeys(zip(table["cell_family"], table["series"], strict=True)))
+    step = GROUP_WIDTH / max(1, len(order))
+
+    def place(rows: pd.DataFrame) -> Any:
+        """Models of the same iterations stand beside each other, around the tick of their value."""
+        families = zip(rows["family"], rows["series"], strict=True)
+        offsets = [(order.index(key) - (len(order) - 1) / 2) * step for key in families]
+        return rows["iterations"].map(trained.index).to_numpy() + np.array(offsets)
 
     def decorate(axes: Axes) -> None:
         axes.set_xticks(range(len(trained)), [str(i) for i in trained])
-        axes.set_xticks(np.arange(len(trained) - 1) + 0.5, minor=True)
-        axes.tick_params(which="minor", length=0)
-        axes.grid(axis="x", which="minor")
+        for shaded in range(0, len(trained) - 1, 2):
+            axes.axvspan(shaded - 0.5, shaded + 0.5, color="0.95", linewidth=0, zorder=-1)
         axes.set_xlim(-0.5, len(trained) - 0.5)
-        axes.set_xlabel("trained iterations $i$")
 
-    width = min(MOST_WIDTH, max(PANEL_WIDTH, 0.16 * most * len(trained) + 0.5))
-    return _score_panels(results, table, decorate, numbered=False, width=width)
+    numbers = _numbers(results, table.assign(x=table["cell_i"]), "iterations")
+    return _draw(results, task, table, numbers, place, decorate, "iterations in training $i$")
 
 
 @styled
-def score_against_parameters(results: Results) -> Figure:
+def score_against_parameters(results: Results, task: str) -> Drawn:
     """Score against non-embedding parameters."""
-    return _score_against_cost(results, "parameters", "non-embedding parameters")
+    return _against_cost(results, task, "parameters", "parameters without embedding")
 
 
 @styled
-def score_against_flops(results: Results) -> Figure:
+def score_against_flops(results: Results, task: str) -> Drawn:
     """Score against total training FLOPs."""
-    return _score_against_cost(results, "training_flops", "total training FLOPs")
+    return _against_cost(results, task, "training_flops", "training FLOPs in total")
 
 
-def _score_against_cost(results: Results, cost: str, name: str) -> Figure:
-    table = members(results)
+def _against_cost(results: Results, task: str, cost: str, name: str) -> Drawn:
+    table = _members(results, task)
+    columns = max(1, table.loc[~table["reference"], "cell_n"].nunique())
 
     def decorate(axes: Axes) -> None:
-        log_axis(axes, table[cost], name)
-        axes.margins(x=0.1)
+        log_axis(axes, table[cost], 6 // min(columns, 3))
+        axes.margins(x=0.12)
 
-    return _score_panels(results, table.assign(x=table[cost]), decorate, numbered=True, width=3.2)
-
-
-def _is_reference(table: pd.DataFrame) -> pd.Series:
-    """Models of the study that are neither recursive nor controls."""
-    return (table["label"] == table["cell"]) & (table["architecture"] == NOT_RECURSIVE)
+    numbers = _numbers(results, table.assign(x=table[cost]), cost)
+    return _draw(results, task, table, numbers, lambda rows: rows[cost].to_numpy(), decorate, name, numbered=True)
 
 
-def _score_panels(
-    results: Results, table: pd.DataFrame, decorate: Callable[[Axes], None], numbered: bool, width: float
-) -> Figure:
-    """Score against the column `x`: tasks are rows, n of the cell columns, a reference is in every column."""
-    scores, failed, look = headline_by_model(results), failures_by_model(results), styles(results)
-    if not any(key in scores for key in zip(table["task"], table["label"], strict=True)):
-        return empty_figure(NOT_SCORED)
-    table = table.assign(reference=_is_reference(table))
+def _members(results: Results, task: str) -> pd.DataFrame:
+    """The models of a task; `reference` is one that is neither recursive nor a control."""
+    table = members(results)
+    table = table[table["task"] == task]
+    return table.assign(reference=(table["label"] == table["cell"]) & (table["architecture"] == NOT_RECURSIVE))
+
+
+def _numbers(results: Results, table: pd.DataFrame, x: str) -> pd.DataFrame:
+    """What is drawn: of each model in each panel its mean, its seeds and its failures, at the value of column `x`."""
+    scores = dict(list(marks.with_folders(headline(results)).groupby(["task", "label"])))
+    runs = dict(list(results.runs.groupby(["task", "label"])))
+    comparing = Comparing(results)
+
+    def rows() -> Iterator[marks.Row]:
+        for member in table.itertuples():
+            about = {"panel": f"n = {member.cell_n}", "cell": member.cell, "series": member.series}
+            about |= {"model": member.label, "family": member.cell_family, x: member.x}
+            about["mark"] = f"n{member.n}" if member.reference else str(member.cell_i)
+            key = member.task, member.label
+            if key in scores:
+                yield marks.mean_row(about, scores[key], comparing)
+                yield from marks.seed_rows(about, scores[key].sort_values("seed"))
+            yield from marks.failure_rows(about, runs[key])
+
+    return marks.as_numbers(rows(), *ABOUT, "family", "mark", x)
+
+
+def _draw(
+    results: Results,
+    task: str,
+    table: pd.DataFrame,
+    numbers: pd.DataFrame,
+    place: Callable[[pd.DataFrame], Any],
+    decorate: Callable[[Axes], None],
+    x: str,
+    numbered: bool = False,
+) -> Drawn:
+    """A panel for each n of the cells; a reference stands in every panel."""
+    if not (numbers["shows"] == "mean").any():
+        return nothing(NOT_SCORED)
     of_cells = table[~table["reference"]]
-    families = list(of_cells["cell_family"].unique())
-    line_styles = {family: LINE_STYLES[k % len(LINE_STYLES)] for k, family in enumerate(families)}
-    tasks, columns = table["task"].unique(), sorted(of_cells["cell_n"].unique()) or [None]
+    columns = sorted(of_cells["cell_n"].unique())
+    look, metric = styles(results), table["metric"].iloc[0]
+    lines = {name: LINES[k % len(LINES)] for k, name in enumerate(of_cells["cell_family"].unique())}
+    references = set(table.loc[table["reference"], "label"])
 
-    wraps = wrapped(columns, width)
-    figure, grid = panels(len(wraps) * len(tasks), len(wraps[0]), width, sharey="row", sharex=True)
-    for row, (columns_of_row, task) in zip(grid, product(wraps, tasks), strict=True):
-        hide(row[len(columns_of_row) :])
-        for axes, n in zip(row, columns_of_row, strict=False):
-            here = table[(table["task"] == task) & (table["reference"] | (table["cell_n"] == n))]
-            axes.set_visible(not here.empty)
-            lines = [line for _, line in here.groupby(["cell_family", "series"], sort=False)]
-            for line in reversed(lines):  # the cell itself over its controls
-                family, series = line["cell_family"].iloc[0], line["series"].iloc[0]
-                line = line.sort_values("x")
-                points = [(m, scores[task, m.label]) for m in line.itertuples() if (task, m.label) in scores]
-                samples = [(m.x, values.to_numpy()) for m, values in points]
-                size = NUMBERED if numbered else SIZE
-                draw_means(axes, samples, look[series], line_styles.get(family, "-"), size, scale_on(results, task))
-                for member in line.itertuples():
-                    draw_failures(axes, member.x, failed[task, member.label], look[series])
-                if numbered:
-                    _number(axes, points, look[series])
-            decorate(axes)
-            if n is not None and task == tasks[0]:
-                axes.set_title(f"$n = {n}$")
-        score_axis(row, results, task)
-    label_outer(grid)
-    drawn = {name: style for name, style in look.items() if name in set(table["series"])}
-    lines = of_cells.groupby("cell_family")["cell_i"].nunique()
-    cells = line_handles({f"{name} and controls": line_styles[name] for name in families if lines[name] > 1})
-    legend(figure, [*handles_of(drawn), *cells, *chance_handles(results), SEEDS, *failure_handles(results)])
-    return figure
-
-
-def _number(axes: Axes, points: list[tuple[Any, pd.Series]], style: Style) -> None:
-    for member, values in points:
-        text = f"n{member.n}" if member.reference else str(member.cell_i)
-        numbered_marker(axes, member.x, values.mean(), text, style)
+    drawn = panels([f"n = {n}" for n in columns] or [""], 1.7, 1.9, sharex=True, sharey=True)
+    for axes, panel in zip(drawn.axes[0], [f"n = {n}" for n in columns] or numbers["panel"].unique(), strict=False):
+        here = numbers[(numbers["panel"] == panel) | numbers["model"].isin(references)]
+        for (family, series), line in reversed(list(here.groupby(["family", "series"], sort=False))):
+            style = look[series]  # the cells over their controls
+            means, seeds = line[line["shows"] == "mean"], line[line["shows"] == "seed"]
+            failed = line[~line["shows"].isin(["mean", "seed"])]
+            means = means.iloc[place(means).argsort(kind="stable")]
+            size = marks.NUMBERED if numbered else marks.SIZE
+            marks.draw_means(axes, place(means), means, style, lines.get(family, "-"), size)
+            marks.draw_seeds(axes, place(seeds), seeds, style.colour, size)
+            marks.draw_failures(axes, place(failed), failed, style)
+            if numbered:
+                for at, mean in zip(place(means), means.itertuples(), strict=True):
+                    marks.numbered_marker(axes, at, mean.value, mean.mark, style)
+        decorate(axes)
+        marks.draw_levels(axes, results, task)
+    marks.score_axis(drawn.axes[0][0], results, task)
+    drawn.name(x, metric_name(metric))
+    shown = {name: style for name, style in look.items() if name in set(numbers["series"])}
+    several = [name for name, count in of_cells.groupby("cell_family")["cell_i"].nunique().items() if count > 1]
+    kinds = [
+        Line2D([], [], color=INK, linestyle=lines[name], label=f"{series_name(name)} and controls") for name in several
+    ]
+    handles = [*handles_of(shown), *(kinds if len(kinds) > 1 else []), INTERVAL_BAR, SEED]
+    legend(drawn.figure, [*handles, *marks.level_handles(results, task), *failure_handles(numbers)])
+    return Drawn(drawn.figure, numbers.drop(columns=["family", "mark"]))

@@ -1,0 +1,149 @@
+"""What is drawn in panels: means with their intervals, seeds, failures and levels; and the rows that say so."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.transforms import offset_copy
+
+from asura.reporting.comparing import Comparing
+from asura.reporting.figures.palette import INK, Line, Style, readable_on
+from asura.reporting.figures.style import FAILURE_MARKS, padded, plain
+from asura.reporting.frames import FAILURES, HEADLINE_SPLIT, LESS_IS_BETTER, Results, score_range
+from asura.reporting.names import spaced
+
+LEVELS: dict[str, Line] = {"chance": ":", "shortcut": (0, (6, 2))}
+"""Line styles of what needs no solving of the task."""
+
+SIZE = 5.0  # points, of a marker
+NUMBERED = 9.5  # points, of a marker that holds a number
+
+Row = dict[str, Any]
+
+
+def run_folder(task: str, label: str, seed: int) -> str:
+    """The folder of a run in the results of its study; a benchmark is of the runs on its text."""
+    return f"runs/{task.split('/')[0]}/{label}/seed{seed}"
+
+
+def with_folders(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores with the folder of the run that each is of."""
+    keys = zip(scores["task"], scores["label"], scores["seed"], strict=True)
+    return scores.assign(run=[run_folder(*key) for key in keys])
+
+
+def seed_rows(about: Row, scores: pd.DataFrame) -> Iterator[Row]:
+    """A row for each seed."""
+    for score in scores.itertuples():
+        yield about | {"shows": "seed", "seed": score.seed, "value": score.value, "run": score.run}
+
+
+def mean_row(about: Row, scores: pd.DataFrame, comparing: Comparing) -> Row:
+    """A row for the mean of the seeds of a model, with the interval that tables give it; one seed has none."""
+    task, label = scores[["task", "label"]].iloc[0]
+    mean = comparing.mean(task, label)
+    runs = " ".join(scores["run"])
+    values = {"value": mean["score"], "low": mean["score_low"], "high": mean["score_high"]}
+    return about | {"shows": "mean", **values, "run": runs}
+
+
+def failure_rows(about: Row, runs: pd.DataFrame) -> Iterator[Row]:
+    """A row for each run that failed."""
+    for run in runs[runs["status"].isin(FAILURES)].itertuples():
+        yield about | {"shows": run.status, "seed": run.seed, "run": run_folder(run.task, run.label, run.seed)}
+
+
+def as_numbers(rows: Iterable[Row], *about: str) -> pd.DataFrame:
+    """Rows as a frame, whose first columns say what each is about."""
+    columns = [*about, "shows", "seed", "value", "low", "high", "run"]
+    return pd.DataFrame(list(rows), columns=columns).astype({"seed": "Int64"})
+
+
+def draw_seeds(axes: Axes, x: Any, rows: pd.DataFrame, colour: Any, size: float = SIZE) -> None:
+    """A small point for each seed, at the left of a marker of this size."""
+    beside = offset_copy(axes.transData, axes.get_figure(root=True), x=-size / 2 - 1.6, units="points")
+    look: dict[str, Any] = {"markersize": 2.2, "markeredgewidth": 0, "alpha": 0.7, "transform": beside}
+    axes.plot(x, rows["value"], "o", color=colour, gid="seeds", **look)
+
+
+def draw_means(axes: Axes, x: Any, rows: pd.DataFrame, style: Style, line: Line, size: float = SIZE) -> None:
+    """A marker for each mean, with a bar that is its interval, joined by a line."""
+    errors = np.array([rows["value"] - rows["low"], rows["high"] - rows["value"]], dtype=float)
+    look: dict[str, Any] = {"markersize": size, "markeredgecolor": "white", "markeredgewidth": 0.5}
+    look |= {"linestyle": line, "linewidth": 0.9, "elinewidth": 0.8, "gid": "mean"}
+    axes.errorbar(x, rows["value"], errors, color=style.colour, marker=style.marker, **look)
+
+
+def draw_failures(axes: Axes, x: Any, rows: pd.DataFrame, style: Style) -> None:
+    """A mark at the foot of the panel for each run that failed."""
+    for place, failure in zip(x, rows["shows"], strict=True):
+        look: dict[str, Any] = {"color": style.colour, "markersize": 5, "transform": axes.get_xaxis_transform()}
+        axes.plot(place, 0.03, FAILURE_MARKS[failure], **look)
+
+
+def numbered_marker(axes: Axes, x: float, y: float, text: str, style: Style) -> None:
+    """A marker with text inside; one drawn later covers both."""
+    look: dict[str, Any] = {"color": style.colour, "markersize": NUMBERED}
+    look |= {"markeredgecolor": "white", "markeredgewidth": 0.5, "zorder": 3}
+    axes.plot(x, y, style.marker, **look)
+    offset = {"^": -1, "v": 1}.get(style.marker, 0)
+    about: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "center_baseline", "zorder": 3}
+    axes.annotate(text, (x, y), (0, offset), fontsize=7, color=readable_on(style.colour), **about)
+
+
+def draw_levels(axes: Axes, results: Results, task: str, split: str = HEADLINE_SPLIT) -> None:
+    """What guessing reaches, and the best rule that does not solve the task."""
+    for level, line in LEVELS.items():
+        if not np.isnan(value := level_on(results, task, split, level)):
+            axes.axhline(value, color=INK, linestyle=line, linewidth=0.9, zorder=0)
+
+
+def level_handles(results: Results, task: str) -> list[Artist]:
+    """The legend entries of the levels; where less is better they are off the axis."""
+    scores = results.scores[results.scores["task"] == task]
+    metric = results.runs.loc[results.runs["task"] == task, "metric"].iloc[0]
+    shown = [level for level in LEVELS if not np.isnan(level_on(results, task, HEADLINE_SPLIT, level))]
+    rules = scores.loc[(scores["split"] == HEADLINE_SPLIT) & (scores["metric"] == metric), "rule"].dropna()
+    names = {"chance": "chance", "shortcut": f"best shortcut ({spaced(rules.iloc[0])})" if len(rules) else ""}
+    handles: list[Artist] = [
+        Line2D([], [], color=INK, linewidth=0.9, linestyle=LEVELS[level], label=names[level]) for level in shown
+    ]
+    return [] if metric in LESS_IS_BETTER else handles
+
+
+def level_on(results: Results, task: str, split: str, level: str) -> float:
+    """Chance, or the best shortcut, in a task's primary metric on a split; nan where it is not known."""
+    run = results.runs[results.runs["task"] == task].iloc[0]
+    scores = results.scores
+    here = scores[(scores["task"] == task) & (scores["split"] == split) & (scores["metric"] == run["metric"])]
+    found: float = here[level].iloc[0] if len(here) else np.nan
+    return found
+
+
+def score_axis(axes: Axes, results: Results, task: str) -> None:
+    """Let the axis reach a little beyond the range of the scores."""
+    axes.set_ylim(*padded(score_range(results, task)))
+
+
+def heat_map(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, ends: tuple[float, float], colours: Any) -> Any:
+    """A square for each value, with its text in black or white; those without a value are left blank."""
+    shown = np.ma.masked_invalid(values.to_numpy(dtype=float))
+    low, high = sorted(ends)
+    mesh = axes.pcolormesh(shown, vmin=low, vmax=high, cmap=colours, edgecolors="white", linewidth=0.6)
+    axes.set_facecolor("0.93")
+    rows, columns = values.shape
+    for row in range(rows):
+        for column in range(columns):
+            if text := texts.iat[row, column]:
+                colour = readable_on(mesh.to_rgba(shown[row, column]))
+                place = (column + 0.5, row + 0.5)
+                axes.text(*place, text, ha="center", va="center", fontsize=7, color=colour, linespacing=0.95)
+    axes.set_xticks(np.arange(columns) + 0.5, [plain(str(name)) for name in values.columns])
+    axes.set_yticks(np.arange(rows) + 0.5, [plain(str(name)) for name in values.index])
+    axes.set_ylim(rows, 0)
+    axes.tick_params(length=0)
+    return mesh
