@@ -319,7 +319,8 @@ def test_steps_to_solve_are_those_of_the_validation_curve(tmp_path: Path):
     for run in plan.runs.values():
         run["training"] |= {"validation_examples": 7}
     write_sealed(tmp_path / "plan.json", plan.as_json())
-    for model, scores in {"asura-n1-i2": [0.5, 0.95, 0.8], "bare-n1-i2": [0.5, 0.6, None]}.items():
+    curves: dict[str, list[float | None]] = {"asura-n1-i2": [0.5, 0.95, 0.8], "bare-n1-i2": [0.5, 0.6, None]}
+    for model, scores in curves.items():
         folder = folder_of(tmp_path, model, 0)
         write_run(folder, 0.8)
         lines = [{"step": 10 * k, "tokens": k, "validation_accuracy": score} for k, score in enumerate(scores, 1)]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -131,19 +132,16 @@ def score_axis(axes: Axes, results: Results, task: str) -> None:
 
 def heat_map(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, ends: tuple[float, float], colours: Any) -> Any:
     """A square for each value, with its text in black or white; those without a value are left blank."""
-    shown = np.ma.masked_invalid(values.to_numpy(dtype=float))
     low, high = sorted(ends)
-    mesh = axes.pcolormesh(shown, vmin=low, vmax=high, cmap=colours, edgecolors="white", linewidth=0.6)
+    sns.heatmap(values, vmin=low, vmax=high, cmap=colours, cbar=False, linewidths=0.6, linecolor="white", ax=axes)
+    mesh = axes.collections[0]
     axes.set_facecolor("0.93")
-    rows, columns = values.shape
-    for row in range(rows):
-        for column in range(columns):
-            if text := texts.iat[row, column]:
-                colour = readable_on(mesh.to_rgba(shown[row, column]))
-                place = (column + 0.5, row + 0.5)
-                axes.text(*place, text, ha="center", va="center", fontsize=7, color=colour, linespacing=0.95)
-    axes.set_xticks(np.arange(columns) + 0.5, [plain(str(name)) for name in values.columns])
-    axes.set_yticks(np.arange(rows) + 0.5, [plain(str(name)) for name in values.index])
-    axes.set_ylim(rows, 0)
+    for (row, column), text in np.ndenumerate(texts.to_numpy()):
+        if text:
+            look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "linespacing": 0.95}
+            axes.text(column + 0.5, row + 0.5, text, color=readable_on(mesh.to_rgba(values.iat[row, column])), **look)
+    axes.set_xticks(np.arange(values.shape[1]) + 0.5, [plain(str(name)) for name in values.columns], rotation=0)
+    axes.set_yticks(np.arange(values.shape[0]) + 0.5, [plain(str(name)) for name in values.index], rotation=0)
+    axes.set(xlabel="", ylabel="")
     axes.tick_params(length=0)
     return mesh
