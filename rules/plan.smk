@@ -29,7 +29,9 @@ rule plan:
 rule plan_ablation:
     """Write the plan of an ablation, and the settings of each of its runs."""
     input:
-        STUDY.plan_file,
+        cached=STUDY.plan_file,
+        # Whoever asks for an ablation alone has its study planned too, as other commands need it.
+        study=ancient(f"{STUDY.folder}/plan.json"),
     output:
         f"{STUDY.folder}/ablations/{{ablation}}/plan.json",
         f"{STUDY.folder}/ablations/{{ablation}}/study.json",
@@ -42,4 +44,4 @@ rule plan_ablation:
     message:
         "write the plan of the ablation {wildcards.ablation}"
     shell:
-        "python -m asura write-plan {input:q} {params.study:q} --ablation {wildcards.ablation:q} > {log:q} 2>&1"
+        "python -m asura write-plan {input.cached:q} {params.study:q} --ablation {wildcards.ablation:q} > {log:q} 2>&1"

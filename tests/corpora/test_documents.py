@@ -184,7 +184,7 @@ def test_brackets_in_a_path_stand_for_themselves_where_they_match_nothing_else(t
 
 def test_no_documents_are_no_corpus(tmp_path):
     (tmp_path / "a.txt").write_text("  \n")
-    with pytest.raises(UserError, match="no documents"):
+    with pytest.raises(UserError, match="no document is in the train split"):
         prepare_corpus(Files(source="files", paths=[str(tmp_path / "a.txt")]), tmp_path, tmp_path / "made")
 
 

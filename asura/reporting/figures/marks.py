@@ -88,7 +88,7 @@ def draw_failures(axes: Axes, x: Any, rows: pd.DataFrame, style: Style) -> None:
 
 def numbered_marker(axes: Axes, x: float, y: float, text: str, style: Style) -> None:
     """A marker with text inside; one drawn later covers both."""
-    look: dict[str, Any] = {"color": style.colour, "markersize": NUMBERED}
+    look: dict[str, Any] = {"color": style.colour, "markersize": NUMBERED, "clip_on": False}
     look |= {"markeredgecolor": "white", "markeredgewidth": 0.5, "zorder": 3}
     axes.plot(x, y, style.marker, **look)
     offset = {"^": -1, "v": 1}.get(style.marker, 0)
