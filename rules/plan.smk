@@ -30,8 +30,7 @@ rule plan_ablation:
     """Write the plan of an ablation, and the settings of each of its runs."""
     input:
         cached=STUDY.plan_file,
-        # Whoever asks for an ablation alone has its study planned too, as other commands need it.
-        study=ancient(f"{STUDY.folder}/plan.json"),
+        study=STUDY.plan_before_ablation,
     output:
         f"{STUDY.folder}/ablations/{{ablation}}/plan.json",
         f"{STUDY.folder}/ablations/{{ablation}}/study.json",

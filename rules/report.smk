@@ -52,7 +52,7 @@ rule tables:
         "../environment.yml"
     params:
         study=subpath(output[0], ancestor=2),
-        published=STUDY.published_option,
+        published=published_option(STUDY.config),
     message:
         f"write the tables of {STUDY.folder}"
     shell:

@@ -38,6 +38,10 @@ class SharedData:
                 return self.packages(packages_of(self._standing.plan.corpora[task]))
         raise UserError(f"{corpus}: no task of {self._standing.plan.study} reads this corpus")
 
+    def is_noted(self, note: str) -> bool:
+        """Whether a note is there, and what it says."""
+        return Path(note).is_file() and note not in self.lacking
+
     @cached_property
     def lacking(self) -> set[str]:
         """Notes of what is no longer there, or was made from other texts than there are now."""

@@ -119,20 +119,29 @@ class StudyWorkflow:
     def plan_file(self, wildcards: Any) -> list[str]:
         """The file of the cache from which the plan of the study, or of an ablation, is written."""
         ablation = wildcards.get("ablation")
-        is_fresh = not self._is_stale(ablation)
-        path = self._cached[ablation]
+        is_fresh = self._is_plan_fresh(ablation)
         with refusing():
-            is_fresh = is_fresh and is_written(path, Path(self._place(ablation)), Path(self.folder))
             if not is_fresh:
-                renew(path)
-        return self._as_inputs([str(path)], is_fresh)
+                renew(self._cached[ablation])
+        return self._as_inputs([str(self._cached[ablation])], is_fresh)
+
+    def plan_before_ablation(self, wildcards: Any) -> list[str]:
+        """The plan of the study, which stands wherever one of its ablations does: other commands need it."""
+        return self._as_inputs([f"{self.folder}/plan.json"], self._is_plan_fresh(wildcards.ablation))
+
+    def _is_plan_fresh(self, ablation: str | None) -> bool:
+        """Whether a plan is written, and nothing that hangs on it is to be made again."""
+        if self._is_stale(ablation):
+            return False
+        with refusing():
+            return is_written(self._cached[ablation], Path(self._place(ablation)), Path(self.folder))
 
     def plan_of_run(self, made: Literal["trained", "evaluated"]) -> Callable[[Any], list[str]]:
-        """The plan that has a run; it is written anew, and so newer, where what is made of the run is stale."""
+        """The plan that has a run; not as `ancient` for a job that must run, which Snakemake would pass over."""
 
         def of_run(wildcards: Any) -> list[str]:
             plan = f"{self._place(self._ablation_of(_name_of(wildcards)))}/plan.json"
-            return self._as_inputs([plan], getattr(self._state(wildcards), made) != "stale")
+            return self._as_inputs([plan], getattr(self._state(wildcards), made) == "fresh")
 
         return of_run
 
@@ -259,9 +268,9 @@ class StudyWorkflow:
     # Data that studies share
 
     def plan_of_data(self, note: str) -> Callable[[Any], list[str]]:
-        """The plan, written anew where the note of shared data, a pattern with wildcards, is of what is gone."""
+        """The plan, for the rule that makes the note of shared data, a pattern with wildcards."""
         return lambda wildcards: self._as_inputs(
-            [f"{self.folder}/plan.json"], note.format(**dict(wildcards.items())) not in self.shared.lacking
+            [f"{self.folder}/plan.json"], self.shared.is_noted(note.format(**dict(wildcards.items())))
         )
 
     def packages_of_corpus(self, wildcards: Any) -> list[str]:
@@ -288,11 +297,6 @@ class StudyWorkflow:
     def tables(self) -> list[str]:
         """Names of the study's tables."""
         return [*TABLES, *([PUBLISHED] if self.config.get("published") else [])]
-
-    @property
-    def published_option(self) -> Options:
-        """Names the paper whose numbers the study is compared with."""
-        return ["--published", str(self.config["published"])] if self.config.get("published") else []
 
 
 def _name_of(wildcards: Any) -> str:

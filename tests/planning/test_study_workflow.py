@@ -11,7 +11,7 @@ from snakemake.io import is_flagged
 from asura.common.errors import UserError
 from asura.planning.ablations import ablation_files
 from asura.planning.cache import write_plan
-from asura.planning.job_options import processes_option, start_option
+from asura.planning.job_options import processes_option, published_option, start_option
 from asura.planning.refusals import refuse_include, refusing
 from asura.planning.standing import RunState
 from asura.planning.study import Study
@@ -184,9 +184,9 @@ def test_a_folder_among_the_files_of_a_corpus_is_refused():
 
 
 def test_published_numbers_are_a_table_of_studies_that_name_a_paper():
-    assert (workflow().published_option, "published" in workflow().tables) == ([], False)
+    assert (published_option(TINY), "published" in workflow().tables) == ([], False)
     study = workflow(published="gupta_2025")
-    assert study.published_option == ["--published", "gupta_2025"] and "published" in study.tables
+    assert published_option(study.config) == ["--published", "gupta_2025"] and "published" in study.tables
 
 
 def test_what_stands_enters_as_ancient_unless_something_is_forced(monkeypatch: pytest.MonkeyPatch):
@@ -196,8 +196,9 @@ def test_what_stands_enters_as_ancient_unless_something_is_forced(monkeypatch: p
         each.standing()._states["runs/phop/asura-n1-i2/seed0"] = RunState("fresh", "fresh")
         files = [*each.plan_of_run("trained")(RUN), *each.weights_of_run(RUN)]
         assert [is_flagged(file, "ancient") for file in files] == [is_ancient] * 3
-    study.standing()._states["runs/phop/asura-n1-i2/seed0"] = RunState("stale", "stale")
-    assert not any(is_flagged(file, "ancient") for file in study.plan_of_run("trained")(RUN))
+    for state in ("stale", "missing"):
+        study.standing()._states["runs/phop/asura-n1-i2/seed0"] = RunState(state, state)
+        assert not any(is_flagged(file, "ancient") for file in study.plan_of_run("trained")(RUN))
     assert not any(is_flagged(file, "ancient") for file in study.plan_file({}))
 
 
