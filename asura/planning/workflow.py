@@ -201,8 +201,6 @@ class StudyWorkflow:
         with refusing():
             RunFolder(Path(record).parent).forget()
 
-    # Ablations
-
     def check_ablations(self) -> None:
         """Raises UserError where the study lists an ablation that is defined nowhere."""
         with in_file("--config" if "ablations" in self._overrides else self._source):
@@ -265,8 +263,6 @@ class StudyWorkflow:
         names = ",".join(self.plan.benchmarks_of(wildcards.task))
         return ["--benchmarks", names, "--benchmarks-from", self.plan.evaluation["benchmarks_from"]] if names else []
 
-    # Data that studies share
-
     def plan_of_data(self, note: str) -> Callable[[Any], list[str]]:
         """The plan, for the rule that makes the note of shared data, a pattern with wildcards."""
         return lambda wildcards: self._as_inputs(
@@ -284,8 +280,6 @@ class StudyWorkflow:
             return []
         notes = self.shared.notes("benchmarks", self.plan.benchmarks_of(wildcards.task))
         return self._as_inputs(notes, self._state(wildcards).evaluated == "fresh")
-
-    # Tables and figures
 
     def made_from(self, product: str) -> Callable[[Any], list[str]]:
         """The plan, and the files that a product of the study is made from."""
