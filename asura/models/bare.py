@@ -2,11 +2,8 @@
 
 from typing import Literal
 
-from torch import Generator, Tensor, nn
-
-from asura.models.layers import Block
-from asura.models.model import Model, State
 from asura.models.settings import Recursive
+from asura.models.stack import Stack
 
 
 class BareSettings(Recursive):
@@ -18,20 +15,5 @@ class BareSettings(Recursive):
     architecture: Literal["bare"] = "bare"
 
 
-class Bare(Model):
+class Bare(Stack):
     """z_t = B_n(… B_1(z_{t-1})), z_0 = e."""
-
-    def __init__(self, settings: BareSettings, vocabulary: int) -> None:
-        super().__init__(settings, vocabulary)
-        self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n))
-
-    def start(self, tokens: Tensor, generator: Generator | None = None) -> State:
-        """The embedding."""
-        return (self.embed(tokens),)
-
-    def iterate(self, state: State, t: int) -> State:
-        """One pass through the stack; any number of them can be asked for."""
-        (z,) = state
-        for block in self.blocks:
-            z = block(z)
-        return (z,)
