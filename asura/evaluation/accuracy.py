@@ -58,15 +58,20 @@ def task_scores(
             scores = [accuracy(right, asked), exact_match(right, asked)]
             scores += [mean(measure, values[t - 1]) for measure, values in measures.items()]
             found.rows.extend({"split": name, "iterations": t, **score._asdict()} for score in scores)
-        scored_by = SCORED_BY[metric]
-        found.shortcuts[name] = {
-            rule: scored_by(((answer == targets) & (targets != IGNORE)).sum(1), asked).value
-            for rule, answer in split.shortcuts(tokens).items()
-        }
+        found.shortcuts[name] = shortcut_scores(split, Batch(tokens, targets), metric)
         right = correct[min(model.settings.i, len(correct)) - 1]
         score, weight = (right, asked) if metric == "accuracy" else ((right == asked) & (asked > 0), asked > 0)
         found.outcomes.update({f"{name}.score": score.float(), f"{name}.weight": weight.float()})
     return found
+
+
+def shortcut_scores(split: Task, batch: Batch, metric: str) -> dict[str, float]:
+    """What the rules of a split that do not solve it score on some of its examples, by the name of the rule."""
+    asked = batch.targets != IGNORE
+    return {
+        rule: SCORED_BY[metric](((answers == batch.targets) & asked).sum(1), asked.sum(1)).value
+        for rule, answers in split.shortcuts(batch.tokens).items()
+    }
 
 
 def answers(

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from asura.common.errors import UserError
 from asura.common.files import checksum, read_json, remove_leftovers, write_sealed
-from asura.common.validation import checked
 from asura.corpora.folders import data_folder, manifest_checksum
 from asura.evaluation.accuracy import Scores, task_scores
 from asura.evaluation.likelihood import text_scores
@@ -38,8 +37,7 @@ def evaluation_in_study(path: Path) -> Evaluation | None:
     study = folder.parents[min(3, len(folder.parents) - 1)]
     if study / run.folder != folder or not (study / "plan.json").is_file():
         return None
-    plan = load(study / "plan.json")
-    return checked(Evaluation, plan.evaluation | {"benchmarks": plan.benchmarks_of(run.task_name)}, "evaluation")
+    return load(study / "plan.json").evaluation_of(run.task_name)
 
 
 def evaluate(path: Path, evaluation: Evaluation, threads: int = 1, out: Path | None = None) -> dict[str, Any]:

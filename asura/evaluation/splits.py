@@ -5,8 +5,8 @@ from typing import NamedTuple
 from torch import Tensor
 
 from asura.common.randomness import generator
-from asura.evaluation.accuracy import SCORED_BY
-from asura.tasks import IGNORE, Task
+from asura.evaluation.accuracy import shortcut_scores
+from asura.tasks import Task
 
 TRAINED = 10_240
 """Examples of training with which the inputs of a split are compared."""
@@ -27,15 +27,11 @@ def summary(task: Task, name: str, metric: str, examples: int) -> SplitSummary:
     Raises UserError where a task has too few inputs.
     """
     split = task.splits[name]
-    tokens, targets = split.draw(examples, generator("examples", name))
-    asked = targets != IGNORE
-    scores = {
-        rule: SCORED_BY[metric](((answers == targets) & asked).sum(1), asked.sum(1)).value
-        for rule, answers in split.shortcuts(tokens).items()
-    }
+    batch = split.draw(examples, generator("examples", name))
+    scores = shortcut_scores(split, batch, metric)
     rule = max(scores, key=lambda name: scores[name])
     trained = _rows(task.draw(TRAINED, generator("examples", "training")).tokens)
-    shared = sum(row in trained for row in map(tuple, tokens.tolist())) / examples
+    shared = sum(row in trained for row in map(tuple, batch.tokens.tolist())) / examples
     return SplitSummary(split.chance if metric == task.metric else None, rule, scores[rule], shared)
 
 
