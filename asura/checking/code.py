@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from asura.common.errors import UserError
 from asura.common.files import read_json, write_sealed
 from asura.evaluation.evaluate import evaluate
-from asura.planning.plan import Plan, load, make
+from asura.planning.plan import Plan, load, make, planned_folders
 from asura.planning.run_folder import RunFolder
 from asura.planning.runs import read_run
 from asura.planning.standing import Standing
@@ -32,14 +31,10 @@ def outdated(study: Path) -> dict[str, tuple[str, ...]]:
 
 def plans(study: Path) -> list[Plan]:
     """The plans of a study and of its ablations, with the digests of the code that is here. Raises UserError."""
-    if not (study / "plan.json").is_file():
-        raise UserError(f"{study}: it has no plan.json; give the results of a study, as in results/NAME")
-    folders = [study, *sorted(path.parent for path in study.glob("ablations/*/plan.json"))]
-    return [with_code_of_here(load(folder / "plan.json"), folder) for folder in folders]
+    return [_with_code_of_here(load(folder / "plan.json"), folder) for folder in planned_folders(study)]
 
 
-def with_code_of_here(plan: Plan, folder: Path) -> Plan:
-    """A plan that stands in a folder, with the digests of the code that is here. Raises UserError."""
+def _with_code_of_here(plan: Plan, folder: Path) -> Plan:
     return plan._replace(code=make(read_json(folder / "study.json"), plan.against).code)
 
 

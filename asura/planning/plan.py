@@ -228,6 +228,13 @@ def load(path: Path) -> Plan:
     return from_json(read_sealed(path), path)
 
 
+def planned_folders(study: Path) -> list[Path]:
+    """The folders of the plans of a study and of its ablations. Raises UserError where the study has no plan."""
+    if not (study / "plan.json").is_file():
+        raise UserError(f"{study}: it has no plan.json; give the results of a study, as in results/NAME")
+    return [study, *sorted(path.parent for path in study.glob("ablations/*/plan.json"))]
+
+
 def from_json(content: Mapping[str, Any], path: Path) -> Plan:
     """The plan whose content this is, as read from a path. Raises UserError."""
     try:

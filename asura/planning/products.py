@@ -61,11 +61,15 @@ def report_made_of(study: Path, ablations: Iterable[str]) -> dict[str, Any]:
 
     Raises UserError.
     """
-    folders = ["tables", "figures", *(f"ablations/{name}" for name in ablations)]
     texts = [*_TEXTS.glob("captions/*.rst"), *_TEXTS.glob("templates/*")]
     content = sha256(b"".join(path.read_bytes() for path in sorted(texts))).hexdigest()[:16]
-    made_of = {folder: read_json(study / folder / MADE_OF) for folder in folders}
+    made_of = {folder: read_json(study / folder / MADE_OF) for folder in _shown_with(ablations)}
     return {"code": _code("report"), "texts": content, **made_of}
+
+
+def _shown_with(ablations: Iterable[str]) -> list[str]:
+    """The folders of what the report shows, below the study's."""
+    return ["tables", "figures", *(f"ablations/{name}" for name in ablations)]
 
 
 def _made_of(digest: str, product: str) -> dict[str, str]:
@@ -99,8 +103,7 @@ class Products:
     @property
     def notes(self) -> list[str]:
         """What the products that the report holds were made of."""
-        folders = ["tables", "figures", *(f"ablations/{name}" for name in self.ablations)]
-        return [f"{self.study}/{folder}/{MADE_OF}" for folder in folders]
+        return [f"{self.study}/{folder}/{MADE_OF}" for folder in _shown_with(self.ablations)]
 
     def is_fresh(self, product: str) -> bool:
         """Whether a product, and all that it is made from, was made by this code from the runs that are there."""

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from asura.common.errors import UserError
-from asura.planning.plan import load
+from asura.planning.plan import load, planned_folders
 
 
 def unplanned_runs(study: Path) -> list[Path]:
@@ -11,8 +10,6 @@ def unplanned_runs(study: Path) -> list[Path]:
 
     Raises UserError where the study has no plan, or a plan is damaged.
     """
-    if not (study / "plan.json").is_file():
-        raise UserError(f"{study}: it has no plan.json; give the results of a study, as in results/NAME")
-    plans = [load(path) for path in [study / "plan.json", *study.glob("ablations/*/plan.json")]]
+    plans = [load(folder / "plan.json") for folder in planned_folders(study)]
     planned = {study / run for plan in plans for run in plan.runs}
     return sorted({path.parent for path in study.glob("runs/*/*/seed*/run.json")} - planned)
