@@ -6,7 +6,7 @@ from snakemake.utils import min_version
 
 from asura.corpora.packages import wheel
 from asura.planning.ablations import ablation_files
-from asura.planning.job_options import processes_option, published_option, start_option
+from asura.planning.job_options import processes_option, published_option
 from asura.planning.outputs import ABLATION_FIGURES, ABLATION_TABLES, FRAMES, planned_figures
 from asura.planning.products import MADE_OF, REPORT
 from asura.planning.refusals import refuse_include, refusing
@@ -47,7 +47,7 @@ onstart:
     # Only now is it known which trainings are forced, and that this is no dry run.
     for job in workflow.dag.needrun_jobs():
         if job.rule.name == "train" and workflow.dag.reason(job).forced:
-            STUDY.forget(job.output.record)
+            STUDY.forget(job.wildcards)
 
 
 rule all:
@@ -59,6 +59,6 @@ rule all:
         rules.figures.output,
         rules.collect.output,
         STUDY.results_of_listed_ablations(),
-        STUDY.every_run,
+        STUDY.every_job,
     message:
         f"{STUDY.folder}/report.html is ready"

@@ -1,4 +1,4 @@
-"""What the workflow costs: planning, a dry-run and a run with nothing to do of a thousand runs, and the default study.
+"""What the workflow costs: planning, a dry run and a start with nothing to do of many runs, and the default study.
 
 python benchmarks/workflow.py
 """
@@ -15,10 +15,15 @@ from pathlib import Path
 
 import yaml
 
+from asura.common.files import write_sealed
+from asura.planning.jobs import jobs_of
+from asura.planning.plan import load
+from asura.planning.run_folder import RunFolder, digest
+
 ROOT = Path(__file__).parent.parent
+SEEDS = (6, 28)
 GRID = {
-    "name": "thousand",
-    "seeds": list(range(6)),
+    "name": "grid",
     "tasks": {"phop": {}},
     "models": {"asura": {"n": [1, 2, 3, 4, 5, 6], "i": [2, 3, 4, 5, 6, 8]}},
     "controls": ["iso_param", "iso_flop", "iso_both", "iso_recursion"],
@@ -39,32 +44,22 @@ def seconds(folder: Path, *arguments: str, expect: str = "") -> float:
     return min(times)
 
 
-def finish(folder: Path) -> int:
-    """Write every file that the study would, each after those it is made from; returns the number of runs."""
-    study = folder / "results" / "thousand"
-    runs = list(json.loads((study / "plan.json").read_text())["runs"])
-    stages = [
-        [f"{run}/{name}" for run in runs for name in ("training.json", "weights.safetensors")],
-        [f"{run}/evaluation.json" for run in runs],
-    ]
-    listed = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--dry-run", "--summary", "--configfile", "grid.yaml"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    outputs = [line.split("\t")[0].removeprefix("results/thousand/") for line in listed.stdout.splitlines()[1:]]
-    stages += [
-        [name for name in outputs if name.startswith(start)] for start in ("tidy", "tables", "figures", "report")
-    ]
-    for stage in stages:
-        for name in stage:
-            path = study / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("")
+def finish(study: Path) -> int:
+    """Write what trainings and evaluations of a study would leave, as far as a start reads it; returns how many."""
+    plan = load(study / "plan.json")
+    for name, run in plan.runs.items():
+        code = plan.code[f"{run['task_name']}/{run['label']}"]
+        made_of = {"weights": "", **plan.evaluation_of(run["task_name"]).stated()}
+        folder = RunFolder(study / name)
+        folder.weights.touch()
+        write_sealed(folder.record, {"run": digest(run), "weights": "", "code": code["training"]})
+        write_sealed(folder.evaluation, {"made_of": made_of, "code": code["evaluation"]})
+    for made in ("trained", "evaluated"):
+        for job in jobs_of(plan):
+            (study / "jobs" / job.name).mkdir(parents=True, exist_ok=True)
+            (study / "jobs" / job.name / made).touch()
         time.sleep(0.01)
-    return len(runs)
+    return len(plan.runs)
 
 
 def default_study() -> None:
@@ -82,24 +77,29 @@ def default_study() -> None:
     print(f"| of its time on {cores} cores, what is not training | {1 - training / (wall * cores):.1%} |")
 
 
+def measure(folder: Path, seeds: int) -> None:
+    """Print the rows of a grid with so many seeds."""
+    for part in ("Snakefile", "rules", "profiles", "environment.yml"):
+        source = ROOT / part
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / part)
+    (folder / "grid.yaml").write_text(yaml.safe_dump(GRID | {"seeds": list(range(seeds))}))
+    planning = seconds(folder, "asura", "plan", "grid.yaml", "--json")
+    snakemake = ("snakemake", "--cores", "2", "--configfile", "grid.yaml")
+    seconds(folder, *snakemake, "plan")
+    dry_run = seconds(folder, *snakemake, "--dry-run")
+    runs = finish(folder / "results" / "grid")
+    nothing = seconds(folder, *snakemake, "--until", "evaluate", expect="Nothing to be done")
+    print(f"| planning {runs:,} runs | {planning:.1f} s |")
+    print(f"| a dry run of {runs:,} runs | {dry_run:.1f} s |")
+    print(f"| a start with nothing to do of {runs:,} runs | {nothing:.1f} s |")
+
+
 def main() -> None:
     """Print a table."""
     print("| what | |\n|---|---:|")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for part in ("Snakefile", "rules", "profiles", "environment.yml"):
-            source = ROOT / part
-            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / part)
-        (folder / "grid.yaml").write_text(yaml.safe_dump(GRID))
-        planning = seconds(folder, "asura", "plan", "grid.yaml", "--json")
-        snakemake = ("snakemake", "--cores", "2", "--configfile", "grid.yaml")
-        seconds(folder, *snakemake, "--dry-run")  # makes the plan
-        dry_run = seconds(folder, *snakemake, "--dry-run")
-        runs = finish(folder)
-        nothing = seconds(folder, *snakemake, expect="Nothing to be done")
-    print(f"| planning {runs:,} runs | {planning:.1f} s |")
-    print(f"| a dry-run of {runs:,} runs | {dry_run:.1f} s |")
-    print(f"| a run of {runs:,} runs with nothing to do | {nothing:.1f} s |")
+    for seeds in SEEDS:
+        with tempfile.TemporaryDirectory() as name:
+            measure(Path(name), seeds)
     default_study()
 
 

@@ -19,6 +19,10 @@ with refusing():
 ABLATIONS = STUDY.ablations
 ablation_results = STUDY.ablation_results
 
+FIRST = 1000
+"""Priority of jobs that others wait for, and of scores, which are there as soon as a model is trained. Trainings have the
+order of magnitude of their FLOPs."""
+
 # The `python` of the rules is the one that runs Snakemake, also where its environment is not activated.
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)])}
 
@@ -26,6 +30,6 @@ os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.get
 wildcard_constraints:
     task=r"[^/]+",
     label=r"[^/]+",
-    seed=r"\d+",
+    seeds=r"\d+(-\d+)*",
     table=r"[^/]+",
     figure=r"[^/]+",

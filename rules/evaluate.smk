@@ -1,14 +1,15 @@
 rule evaluate:
-    """Score a trained run on every split and benchmark, at every number of iterations."""
+    """Score trained seeds of a model on every split and benchmark, at every number of iterations."""
     input:
-        STUDY.plan_of_run("evaluated"),
-        STUDY.weights_of_run,
-        STUDY.data_of_run,
+        STUDY.plan_of_job("evaluated"),
+        STUDY.training_of_job,
+        STUDY.data_of_job,
         STUDY.benchmark_documents,
     output:
-        f"{STUDY.run}/evaluation.json",
+        touch(f"{STUDY.job}/evaluated"),
     log:
-        f"{STUDY.run}/evaluate.log",
+        f"{STUDY.job}/evaluate.log",
+    priority: FIRST
     conda:
         "../environment.yml"
     threads: 1
@@ -17,13 +18,10 @@ rule evaluate:
         runtime=STUDY.asked("runtime", 60),
         gpu=STUDY.asked("gpu", 1),
     params:
-        iterations=STUDY.plan.evaluation["iterations"],
-        examples=STUDY.plan.evaluation["examples"],
-        benchmarks=STUDY.benchmark_options,
+        runs=STUDY.runs_of_job,
         processes=processes_option,
-        run=subpath(output[0], parent=True),
     message:
-        "evaluate {wildcards.label} on {wildcards.task}, seed {wildcards.seed}"
+        "evaluate {wildcards.label} on {wildcards.task}, seeds {wildcards.seeds}"
     shell:
-        "python -m asura evaluate {params.run:q} --iterations {params.iterations:q} --examples {params.examples:q}"
-        " {params.benchmarks:q} {params.processes:q} --threads {threads} > {log:q} 2>&1"
+        "python -m asura evaluate {params.runs:q} --log evaluate.log {params.processes:q} --threads {threads}"
+        " > {log:q} 2>&1"

@@ -1,15 +1,15 @@
 rule train:
-    """Train one model with one seed, or resume it from its checkpoint."""
+    """Train some seeds of a model, one after another, or resume them from their checkpoints."""
     input:
-        plan=STUDY.plan_of_run("trained"),
-        data=STUDY.data_of_run,
-        start=STUDY.start_of_run,
+        STUDY.plan_of_job("trained"),
+        STUDY.data_of_job,
+        STUDY.starts_of_job,
     output:
-        # Not deleted before the job: the command itself knows whether what is there is the result of this run.
-        record=update(f"{STUDY.run}/training.json"),
-        weights=update(f"{STUDY.run}/weights.safetensors"),
+        # All that is said of a run stands in its folder, and is not deleted when a job fails or starts again.
+        touch(f"{STUDY.job}/trained"),
     log:
-        f"{STUDY.run}/train.log",
+        f"{STUDY.job}/train.log",
+    priority: STUDY.order_of_magnitude
     retries: 2
     conda:
         "../environment.yml"
@@ -19,12 +19,9 @@ rule train:
         runtime=STUDY.asked("runtime", 240),
         gpu=STUDY.asked("gpu", 1),
     params:
-        run=f"{STUDY.run}/run.json",
-        out=subpath(output.record, parent=True),
-        start=start_option,
+        runs=STUDY.settings_of_job,
         processes=processes_option,
     message:
-        "train {wildcards.label} on {wildcards.task}, seed {wildcards.seed}"
+        "train {wildcards.label} on {wildcards.task}, seeds {wildcards.seeds}"
     shell:
-        "python -m asura train {params.run:q} --out {params.out:q} {params.start:q} {params.processes:q}"
-        " --threads {threads} > {log:q} 2>&1"
+        "python -m asura train {params.runs:q} --log train.log {params.processes:q} --threads {threads} > {log:q} 2>&1"

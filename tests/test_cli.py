@@ -83,7 +83,7 @@ def test_a_run_is_trained_and_evaluated_by_hand(asura, study, tmp_path, monkeypa
     assert asura("train", run, "--out", out)[:2] == (0, f"{out}: finished at step 12\n")
     assert (out / "run.json").read_text() == run.read_text()
     code, output, _ = asura("evaluate", out, "--examples", 40)
-    assert code == 0 and len(output.splitlines()) == 4 * 4 * 2
+    assert code == 0 and len(output.splitlines()) == 1 + 4 * 4 * 2
     assert asura("evaluate", out, "--examples", 40)[1] == output
 
 

@@ -85,7 +85,9 @@ def _run(study: Path, name: str, content: dict[str, Any], plan: Plan) -> int:
     folder.check(record)
     if load_tensors(folder.weights)[1]["run"] != record["run"]:
         raise UserError(f"{folder.weights}: it holds the weights of another run")
-    return len(read_evaluation_of(folder, record, content, plan)["rows"])
+    evaluation = read_evaluation_of(folder, record, content, plan)
+    folder.check_outcomes(evaluation)
+    return len(evaluation["rows"])
 
 
 def _same(again: Path, there: Path) -> int:

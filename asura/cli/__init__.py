@@ -7,6 +7,7 @@ import sys
 import typer
 
 from asura.cli import data, reports, runs, studies
+from asura.cli.messages import in_a_line
 from asura.common.errors import UserError
 from asura.common.world import world
 
@@ -48,16 +49,11 @@ def main() -> None:
     atexit.register(gc.freeze)  # else the last garbage collection walks through all of torch, for a third of a second
     try:
         app()
-    except UserError as error:
-        sys.exit(f"asura: {error}" if _is_first_here() else 1)
-    except OSError as error:
-        sys.exit(f"asura: {error.filename}: {error.strerror}" if error.filename else f"asura: {error}")
-    except (MemoryError, RuntimeError) as error:
-        from asura.training.devices import is_out_of_memory
-
-        if not is_out_of_memory(error):
+    except Exception as error:
+        line = in_a_line(error)
+        if line is None:
             raise
-        sys.exit(f"asura: out of memory: {' '.join(str(error).split())}")
+        sys.exit(f"asura: {line}" if _is_first_here() or not isinstance(error, UserError) else 1)
 
 
 def _is_first_here() -> bool:

@@ -11,4 +11,8 @@ Threads = Annotated[int, typer.Option(min=1, help="Threads of torch on the CPU; 
 Processes = Annotated[
     int, typer.Option(min=1, help="Processes that share the work, one for each GPU; torchrun has its own number.")
 ]
+LogName = Annotated[
+    str | None,
+    typer.Option("--log", metavar="NAME", help="A file in the folder of each run for what is said of it."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -2,49 +2,63 @@
 
 import atexit
 import signal
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asura.cli.options import Processes, Threads
+from asura.cli.options import LogName, Processes, Threads
+from asura.cli.several import one_by_one
 from asura.common.errors import UserError
 from asura.common.world import world
 
+if TYPE_CHECKING:
+    from asura.planning.study_settings import Evaluation
+
 
 def train(
-    run: Annotated[Path, typer.Argument(metavar="RUN.json", help="All settings of one run.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run; what is there is resumed, or left if it has ended.")],
-    start_from: Annotated[
-        Path | None, typer.Option(help="Folder of the trained run that this one starts from.")
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN.json", help="All settings of a run, or of several.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the run; that of RUN.json by default. What is there is resumed, or left if it ended."
+        ),
     ] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Folder of the trained run that this one starts from; its study's by default.")
+    ] = None,
+    log: LogName = None,
     threads: Threads = 1,
     processes: Processes = 1,
 ) -> None:
-    """Train one run, or resume it."""
-    _spread(processes)
+    """Train runs one after another, or resume them. Where one fails, the others are still trained."""
+    if out is not None and len(runs) > 1:
+        raise UserError(f"--out: found {len(runs)} runs; give one, or leave --out away")
+    _spread(processes, runs)
     from asura.planning.runs import read_run
-    from asura.training.loop import train as train_run
-    from asura.training.signals import INTERRUPTED, Stopped
+    from asura.training.signals import Stopped
 
-    settings = read_run(run)
+    settings = {out or path.parent: path for path in runs}
+
+    def of_run(folder: Path) -> str:
+        from asura.training.loop import train as train_run
+
+        record = train_run(read_run(settings[folder]), folder, threads, start_from)
+        return f"{record['status']} at step {record['step']}"
+
     try:
-        record = train_run(settings, out, threads, start_from)
+        one_by_one(list(settings), log, of_run)
     except Stopped as stopped:
-        if _is_first():
-            typer.echo(f"asura: {out}: {stopped}", err=True)
         raise typer.Exit(128 + stopped.number) from None
     except KeyboardInterrupt:  # before the first step
-        typer.echo(f"asura: {out}: {INTERRUPTED}", err=True)
         raise typer.Exit(130) from None
     finally:
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # nothing is left to be interrupted
-    if _is_first():
-        typer.echo(f"{out}: {record['status']} at step {record['step']}")
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained run.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="DIR", help="Folder of a trained run, or of several.")],
     iterations: Annotated[
         str | None, typer.Option(help="Up to which number: trained, up_to_twice or up_to_four_times.")
     ] = None,
@@ -54,22 +68,37 @@ def evaluate(
     ] = None,
     benchmarks_from: Annotated[str | None, typer.Option(help="Where their documents are: embedded or hub.")] = None,
     out: Annotated[Path | None, typer.Option(help="The JSON file to write; evaluation.json in DIR by default.")] = None,
+    log: LogName = None,
     threads: Threads = 1,
     processes: Processes = 1,
 ) -> None:
-    """Evaluate one trained run on every split and benchmark, at every number of iterations.
+    """Evaluate trained runs on every split and benchmark, at every number of iterations.
 
-    Options that are not given are those of the study in whose results the run is.
+    Options that are not given are those of the study in whose results a run is. Where one run fails, the others are
+    still evaluated.
     """
-    _spread(processes)
-    from asura.common.validation import checked
-    from asura.evaluation.evaluate import evaluate as evaluate_run
-    from asura.evaluation.evaluate import evaluation_in_study
-    from asura.planning.study_settings import Evaluation
-
+    if out is not None and len(runs) > 1:
+        raise UserError(f"--out: found {len(runs)} runs; give one, or leave --out away")
+    _spread(processes, runs)
     names = None if benchmarks is None else tuple(filter(None, benchmarks.split(",")))
     options = {"iterations": iterations, "examples": examples, "benchmarks": names, "benchmarks_from": benchmarks_from}
     given = {key: value for key, value in options.items() if value is not None}
+
+    def of_run(folder: Path) -> str:
+        from asura.evaluation.evaluate import evaluate as evaluate_run
+
+        rows = evaluate_run(folder, _asked(folder, given, out), threads, out)["rows"]
+        return "".join(["evaluated" if rows else "no scores; its training did not finish", *map(_score, rows)])
+
+    one_by_one(runs, log, of_run)
+
+
+def _asked(run: Path, given: dict[str, Any], out: Path | None) -> "Evaluation":
+    """How a run is evaluated: as its study says, with what is given in place of that."""
+    from asura.common.validation import checked
+    from asura.evaluation.evaluate import evaluation_in_study
+    from asura.planning.study_settings import Evaluation
+
     in_study = evaluation_in_study(run)
     settings = checked(Evaluation, (in_study or Evaluation()).model_dump() | given, "evaluation")
     if in_study and settings != in_study and out is None:
@@ -78,12 +107,14 @@ def evaluate(
             f"{run}: its study evaluates it with another value of {changed}; leave that out, or write the scores "
             "elsewhere with --out FILE"
         )
-    rows = evaluate_run(run, settings, threads, out)["rows"]
-    for row in rows if _is_first() else []:
-        typer.echo(
-            f"{row.get('benchmark', row.get('split')):16} {row['iterations']:3} iterations  {row['metric']:12} "
-            f"{row['value']:.3f} ± {row['standard_error']:.3f}"
-        )
+    return settings
+
+
+def _score(row: Mapping[str, Any]) -> str:
+    return (
+        f"\n{row.get('benchmark', row.get('split')):16} {row['iterations']:3} iterations  {row['metric']:12} "
+        f"{row['value']:.3f} ± {row['standard_error']:.3f}"
+    )
 
 
 def generate(
@@ -112,14 +143,12 @@ def export(
     typer.echo(to)
 
 
-def _spread(processes: int) -> None:
+def _spread(processes: int, runs: Sequence[Path]) -> None:
     """Start this command on several processes, where they are asked for and torchrun has not, and end with it."""
-    if world().size == 1 and processes > 1:
+    here = world()
+    if len(runs) > 1 and max(processes, here.size) > 1:
+        raise UserError(f"found {len(runs)} runs for several processes; give one run")
+    if here.size == 1 and processes > 1:
         from asura.training.processes import launch
 
         raise typer.Exit(launch(processes))
-
-
-def _is_first() -> bool:
-    """Whether this process speaks for all that share its work."""
-    return world().rank == 0

@@ -1,5 +1,6 @@
 """Evaluating the folder of a run: from weights to evaluation.json."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from asura.models.model import Model
 from asura.planning.code import evaluation_code
 from asura.planning.plan import load, ranked_by
 from asura.planning.run_folder import RunFolder, is_evaluation_of
-from asura.planning.runs import Run, read_run
+from asura.planning.runs import Run, read_run, study_of
 from asura.planning.study_settings import Evaluation
 from asura.tasks.text import Text
 from asura.training.devices import describe, precision, prepare
@@ -33,9 +34,8 @@ def evaluation_in_study(path: Path) -> Evaluation | None:
     Raises UserError where the folder holds no run, or the plan of the study is damaged.
     """
     run = read_run(RunFolder(path).run)
-    folder = path.resolve()
-    study = folder.parents[min(3, len(folder.parents) - 1)]
-    if study / run.folder != folder or not (study / "plan.json").is_file():
+    study = study_of(path, run)
+    if study is None or not (study / "plan.json").is_file():
         return None
     return load(study / "plan.json").evaluation_of(run.task_name)
 
@@ -57,14 +57,14 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1, out: Path | N
         raise UserError(f"{run.label}: benchmarks are for models of text, and {run.task_name} is none; leave them out")
     if run.task.reads and record["corpus"] != manifest_checksum(run.task.reads.folder):
         raise UserError(f"{folder.record}: it is of other texts than the corpus has now; train the run again")
-    if folder.evaluation.is_file():
-        done = folder.read_evaluation()
-        if is_evaluation_of(done, record, evaluation):
-            return done
+    if done := _result(folder, record, evaluation):
+        return done
     remove_leftovers(path)
     with joined() as processes:
         device = prepare(threads)
         meter = Meter(device)
+        about = f"asura: {run.label} on {run.task_name}, seed {run.seed}: evaluated on {describe(device)}"
+        processes.write(lambda: print(about, file=sys.stderr, flush=True))
         is_finished = record["status"] == "finished"
         found = _scores(folder, run, evaluation, device, processes) if is_finished else Scores([], {}, {})
         used = {"seconds": meter.seconds(), **meter.used(processes)}
@@ -80,6 +80,19 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1, out: Path | N
         }
         processes.write(lambda: _write(folder, result, found.outcomes))
     return folder.read_evaluation()
+
+
+def _result(folder: RunFolder, record: dict[str, Any], evaluation: Evaluation) -> dict[str, Any] | None:
+    """What an earlier evaluation of these weights left, if it was asked for the same and is whole."""
+    if not folder.evaluation.is_file():
+        return None
+    try:
+        done = folder.read_evaluation()
+        folder.check_outcomes(done)
+    except UserError as damaged:
+        print(f"asura: {damaged}; the run is evaluated again", file=sys.stderr, flush=True)
+        return None
+    return done if is_evaluation_of(done, record, evaluation) else None
 
 
 def _scores(folder: RunFolder, run: Run, evaluation: Evaluation, device: torch.device, processes: Alone) -> Scores:

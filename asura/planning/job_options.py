@@ -1,13 +1,7 @@
 """Options of the commands of jobs that follow from what a job is given, whatever the study."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-
-def start_option(wildcards: Any, input: Any) -> list[str]:
-    """Names the folder of the run that a run starts from."""
-    return ["--start-from", str(Path(input.start[0]).parent)] if input.get("start") else []
 
 
 def processes_option(wildcards: Any, resources: Any) -> list[str]:

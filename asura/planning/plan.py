@@ -108,33 +108,39 @@ def make(config: Mapping[str, Any], against: str | None = None) -> Plan:
                 role = {"task": task.name, "label": variant.label, "control": control}
                 roles.append(role | {"control_of": cell.label, "deviation": deviation})
 
-    for place, variant in list(variants.items()):
+    for variant in list(variants.values()):
         if start := variant.start:
             variants.setdefault((start.task.name, start.label), start)
-            _add_seeds(seeds, start, seeds[place])
 
     models: list[dict[str, Any]] = []
-    runs: dict[str, dict[str, Any]] = {}
     resources: dict[str, dict[str, Any]] = {}
     code: dict[str, dict[str, str]] = {}
     compared = _compared(variants, against) if against else {}
     for order, (place, variant) in enumerate(variants.items()):
-        of_seeds = [variant.run(seed) for seed in seeds[place]]
-        runs |= {run.folder: run.stated() for run in of_seeds}
         key, model, asked = "/".join(place), variant.model, variant.task.task
         resources[key] = variant.resources.model_dump(exclude_none=True)
         benchmarks = list(study.evaluation.benchmarks) if variant.task.kind == "text" else []
         trained_by, scored_by = training_code(model, asked), evaluation_code(model, asked, benchmarks)
         code[key] = {"training": trained_by, "evaluation": scored_by}
-        row = {"benchmarks": benchmarks, "order": order, "against": compared.get(place), "seeds": list(seeds[place])}
-        models.append(_model(variant, of_seeds[0].tokens, study.evaluation.metric) | row)
+        row = {"benchmarks": benchmarks, "order": order, "against": compared.get(place)}
+        models.append(_model(variant, study.evaluation.metric) | row)
+    metrics = {task.name: (*task.task.metrics, *_of_curves(task, study)) for task in tasks}
+    questions = asked_of(study.questions, models, roles, metrics)
+    for question in questions:
+        for label in (question.row, question.reference):
+            _add_seeds(seeds, variants[str(question.task).split("/")[0], label], tuple(question.seeds or ()))
+    for place, variant in variants.items():
+        if start := variant.start:
+            _add_seeds(seeds, start, seeds[place])
+    runs = {run.folder: run.stated() for place, variant in variants.items() for run in map(variant.run, seeds[place])}
+    for place, row in zip(variants, models, strict=True):
+        row["seeds"] = list(seeds[place])
     corpora = {task.name: task.task.reads.stated() for task in tasks if task.task.reads}
     chances = {
         task.name: {name: split.chance for name, split in task.task.splits.items()}
         for task in tasks
         if ranked_by(task.task, study.evaluation.metric) == task.task.metric
     }
-    metrics = {task.name: (*task.task.metrics, *_of_curves(task, study)) for task in tasks}
     evaluation = study.evaluation.model_dump(mode="json")
     ablated = study.ablated.resources.model_dump(exclude_none=True)
     return Plan(
@@ -150,7 +156,7 @@ def make(config: Mapping[str, Any], against: str | None = None) -> Plan:
         ablated=ablated,
         code=code,
         against=against,
-        questions=[question.model_dump() for question in asked_of(study.questions, models, roles, metrics)],
+        questions=[question.model_dump(exclude={"seeds"}) for question in questions],
     )
 
 
@@ -171,12 +177,12 @@ def ranked_by(task: "Task", metric: str | None) -> str:
     return metric if metric in task.metrics else task.metric
 
 
-def _model(variant: "Variant", tokens: int, metric: str | None) -> dict[str, Any]:
-    """What a model is and what it costs, trained on so many tokens, and how it is scored."""
+def _model(variant: "Variant", metric: str | None) -> dict[str, Any]:
+    """What a model is and what it costs, and how it is scored."""
     from asura.planning.costs import embedding_parameters
     from asura.planning.matching import cost_of
 
-    task, model = variant.task.task, variant.model
+    task, model, tokens = variant.task.task, variant.model, variant.run(0).tokens
     parameters, flops, inference_flops = cost_of(variant)
     return {
         "label": variant.label,

@@ -22,7 +22,6 @@ MADE_OF_IN_PAGE = re.compile(r'<meta name="made-of" content="([^"]*)">')
 
 REPORT = "report.html"
 HEAD = 100_000  # characters of the report that hold what it was made of
-SCORED = ("training.json", "evaluation.json")
 
 MODULES = {
     "tidy": ["collect"],
@@ -93,9 +92,7 @@ class Products:
         self.study, self.standing, self.ablations = study, standing, ablations
 
     def sources(self, product: str) -> list[str]:
-        """The files that a product is made from."""
-        if product == "tidy":
-            return [f"{self.study}/{run}/{name}" for run in self.standing.plan.runs for name in SCORED]
+        """The files that the tables, the figures or the report are made from."""
         if product == REPORT:
             return [*self.notes, f"{self.study}/study.json"]
         return [f"{self.study}/tidy/{name}" for name in (*(f"{frame}.csv" for frame in FRAMES), MADE_OF)]

@@ -72,6 +72,11 @@ class RunFolder:
             remedy = f"delete {self.record.name} to train again"
             raise UserError(f"{path}: missing, or without the checksum in {self.record.name}; {remedy}")
 
+    def check_outcomes(self, evaluation: Mapping[str, Any]) -> None:
+        """Raises UserError where the outcomes of examples are missing, or without the checksum in the evaluation."""
+        if not self.outcomes.is_file() or checksum(self.outcomes) != evaluation.get("outcomes"):
+            raise UserError(f"{self.outcomes}: missing, or without the checksum in {self.evaluation.name}")
+
     def read_metrics(self) -> list[dict[str, Any]]:
         """The lines of the metrics, less a last one that is being written. Raises UserError."""
         try:

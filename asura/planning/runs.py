@@ -66,6 +66,13 @@ def read_run(path: Path) -> Run:
         return checked(Run, content, "")
 
 
+def study_of(path: Path, run: Run) -> Path | None:
+    """The results of the study in which a folder is that of a run; None where it is in no such place."""
+    folder = path.resolve()
+    study = folder.parents[min(3, len(folder.parents) - 1)]
+    return study if study / run.folder == folder else None
+
+
 def is_folder_of(folder: RunFolder, run: Run) -> bool:
     """Whether run.json in a folder is that of a run. Raises UserError where there is none, or it is damaged."""
     return digest(read_run(folder.run)) == digest(run)

@@ -73,9 +73,12 @@ class Resources(Settings):
     mem_mb: int | None = Field(None, ge=1, le=2**40)
     """Memory of a job in MB; null for the default of the rule."""
     runtime: int | None = Field(None, ge=1, le=2**40)
-    """Time limit of a job in minutes; null for the default of the rule."""
+    """Time limit in minutes for each seed of a job; null for the default of the rule."""
     gpu: int | None = Field(None, ge=0, le=2**40)
     """Number of GPUs of a job; null for the default of the rule. A run is shared among all its GPUs."""
+    seeds_per_job: int = Field(10, ge=1, le=10)
+    """Largest number of seeds of the model that one job trains, or evaluates, one after another in one process. Large
+    models need 1, so that their seeds run at the same time. With more than one GPU it is always 1."""
 
 
 class Ablated(Settings):
@@ -131,6 +134,8 @@ class Question(Settings):
     margin: float | None = Field(None, gt=0)
     """Whether the two are equivalent is asked too: whether they differ by less than this, in the metric, which must be
     named; null not to ask it."""
+    seeds: Seeds | None = None
+    """Seeds with which both models are trained, in addition to those that they have."""
 
 
 def is_ablation_file(entry: Any) -> bool:

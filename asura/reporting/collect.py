@@ -25,7 +25,11 @@ from asura.reporting.frames import (
 )
 from asura.reporting.outcomes import errors_over_examples, read_effects
 
-USED: dict[str, Callable[[Iterable[float]], float]] = {"cpu_seconds": sum, "max_rss_mb": max, "max_device_mb": max}
+USED: dict[str, Callable[[Iterable[float]], float]] = {
+    "cpu_seconds": sum,
+    "job_rss_mb": max,
+    "job_device_mb": max,
+}
 """What a session of a training and an evaluation record, and how sessions add up. Records of 0.1.0 do not have it."""
 
 

@@ -96,9 +96,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "label": "str",
         "seed": "int64",
         "seconds": "float64",
-        "max_rss_mb": "float64",
+        "job_rss_mb": "float64",
         "cpu_seconds": "float64",
-        "max_device_mb": "float64",
+        "job_device_mb": "float64",
     },
 }
 

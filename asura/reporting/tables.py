@@ -118,13 +118,13 @@ def resources(results: Results) -> pd.DataFrame:
     seconds = results.resources.pivot_table(index=key, columns="rule", values="seconds", aggfunc="mean")
     rules = ["train", "evaluate"]
     table = seconds.reindex(columns=rules).add_suffix("_seconds")
-    table["peak_memory_mb"] = groups["max_rss_mb"].max(skipna=False)
-    table["peak_device_mb"] = groups["max_device_mb"].max(skipna=False)
+    table["job_peak_memory_mb"] = groups["job_rss_mb"].max(skipna=False)
+    table["job_peak_device_mb"] = groups["job_device_mb"].max(skipna=False)
     table["total_seconds"] = groups["seconds"].sum(skipna=False)
     table["total_cpu_seconds"] = groups["cpu_seconds"].sum(skipna=False)
     table["runs"] = groups["seed"].nunique()
-    if table["peak_device_mb"].isna().all():
-        del table["peak_device_mb"]
+    if table["job_peak_device_mb"].isna().all():
+        del table["job_peak_device_mb"]
     models = results.runs[key].drop_duplicates()
     return models.merge(table.reset_index(), on=key).rename(columns={"label": "model"})
 
@@ -172,8 +172,8 @@ FORMATS: dict[str, Callable[[float], str]] = {
     "evaluate_seconds": _seconds,
     "total_seconds": _seconds,
     "total_cpu_seconds": _seconds,
-    "peak_memory_mb": _count,
-    "peak_device_mb": _count,
+    "job_peak_memory_mb": _count,
+    "job_peak_device_mb": _count,
 }
 
 

@@ -5,6 +5,7 @@ import os
 import platform
 import tempfile
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -29,6 +30,7 @@ def prepare(threads: int, compiles: bool = False) -> torch.device:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may differ from call to call
     if compiles:
         torch.use_deterministic_algorithms(True)  # imports torch._inductor, which takes a second
+        torch.compiler.reset()  # what was compiled for another run of this process counts towards a limit
     else:
         torch.set_deterministic_debug_mode("error")  # the same flag without that import
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # no kernel here reads what it did not write
@@ -45,6 +47,7 @@ def prepare(threads: int, compiles: bool = False) -> torch.device:
         raise UserError(f"ASURA_DEVICE: found {asked!r}; it cannot be used here ({reason})") from None
 
 
+@cache
 def _take_one(kind: str, count: int) -> int:
     """The first of several devices that no other run of this user has taken, until this process ends; or any."""
     for index in range(count):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -18,14 +18,14 @@ from tqdm import tqdm
 
 from asura.common.errors import UserError
 from asura.common.files import checksum, naming, remove_leftovers, write_sealed, write_text, write_whole
-from asura.corpora.folders import manifest_checksum
 from asura.corpora.settings import Corpus
 from asura.planning.code import training_code
-from asura.planning.run_folder import RunFolder, digest
+from asura.planning.run_folder import RunFolder
 from asura.planning.runs import Run, is_folder_of
 from asura.training import checkpoints
 from asura.training.checkpoints import Checkpoint
 from asura.training.devices import describe, is_out_of_memory, precision, prepare, refuse_neighbours
+from asura.training.origin import Origin, origin_of
 from asura.training.processes import ALONE, Alone, joined
 from asura.training.provenance import provenance
 from asura.training.signals import Stopped, signals
@@ -40,7 +40,8 @@ OUT_OF_MEMORY = "out of memory"
 def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None) -> dict[str, Any]:
     """Train a run in a folder, or resume it there, or leave it alone if it has ended; returns its record.
 
-    `start_from` is the folder of the trained run whose weights are the first ones, where the run asks for one.
+    `start_from` is the folder of the trained run whose weights are the first ones, where the run asks for one; by
+    default, the one of its study.
 
     What was left of other settings, by a run that was changed since, is not gone on from, nor a checkpoint that is
     damaged: the one before it is, or else training begins anew. A run that diverges, or whose memory does not suffice,
@@ -52,7 +53,7 @@ def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None
         write_text(folder.run, json.dumps(run.stated(), indent=1) + "\n")
     elif not is_folder_of(folder, run):
         raise UserError(f"{path}: it is the folder of a run with other settings; give another folder")
-    origin = _origin(run, start_from)
+    origin = origin_of(run, path, start_from)
     if record := _result(origin, folder):
         _tidy(folder, record["status"])
         return record
@@ -62,35 +63,7 @@ def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None
         return _Session(run, origin, folder, device, threads, processes).go(received)
 
 
-class _Origin(NamedTuple):
-    """What the result of a run follows from."""
-
-    identity: str
-    start: RunFolder | None
-    prior: dict[str, Any] | None
-    """The record of the run that this one starts from."""
-    corpus: str | None
-    """Checksum of the manifest of the corpus that its task reads."""
-
-
-def _origin(run: Run, start_from: Path | None) -> _Origin:
-    start = _start(run, start_from)
-    prior = start.read_record() if start else None
-    corpus = manifest_checksum(run.task.reads.folder) if run.task.reads else None
-    return _Origin(digest(run, prior["weights"] if prior else None, corpus), start, prior, corpus)
-
-
-def _start(run: Run, start_from: Path | None) -> RunFolder | None:
-    if run.start_from is None:
-        if start_from is not None:
-            raise UserError(f"{run.label}: it starts from no other run; leave out --start-from")
-        return None
-    if start_from is None:
-        raise UserError(f"{run.label}: it starts from {run.start_from}; give that run's folder by --start-from")
-    return RunFolder(start_from)
-
-
-def _result(origin: _Origin, folder: RunFolder) -> dict[str, Any] | None:
+def _result(origin: Origin, folder: RunFolder) -> dict[str, Any] | None:
     """The record of a run that has ended, if it is of this origin and its weights are whole."""
     if not folder.record.is_file():
         return None
@@ -121,7 +94,7 @@ class _Session:
     def __init__(
         self,
         run: Run,
-        origin: _Origin,
+        origin: Origin,
         folder: RunFolder,
         device: torch.device,
         threads: int,
@@ -168,6 +141,12 @@ class _Session:
         elif self.origin.start:
             self.trainer.start_from(self._first_weights(self.origin.start))
         self.processes.write(lambda: write_text(self.folder.metrics, self.metrics.decode()))
+        self.processes.write(self._say_what_begins)
+
+    def _say_what_begins(self) -> None:
+        run = self.run
+        where = f"step {self.step} of {run.training.steps}, on {describe(self.device)}"
+        print(f"asura: {run.label} on {run.task_name}, seed {run.seed}: from {where}", file=sys.stderr, flush=True)
 
     def _first_weights(self, start: RunFolder) -> Mapping[str, Tensor]:
         assert self.origin.prior

@@ -34,8 +34,8 @@ class Meter:
         rss, of_device = processes.largest(_rss_peak(), -1 if device is None else device)
         return {
             "cpu_seconds": processes.total(cpu)[0].item(),
-            "max_rss_mb": rss / MIB,
-            "max_device_mb": None if of_device < 0 else of_device / MIB,
+            "job_rss_mb": rss / MIB,
+            "job_device_mb": None if of_device < 0 else of_device / MIB,
         }
 
 

@@ -38,7 +38,7 @@ def test_a_model_without_iterations_is_evaluated_once(tmp_path):
 def test_an_evaluation_records_what_it_used(folder):
     evaluation = evaluate(folder.path, FEW)
     assert 0 < evaluation["seconds"] < 60 and 0 < evaluation["cpu_seconds"] < 60
-    assert 50 < evaluation["max_rss_mb"] < 20_000 and evaluation["max_device_mb"] is None
+    assert 50 < evaluation["job_rss_mb"] < 20_000 and evaluation["job_device_mb"] is None
 
 
 def test_what_is_evaluated_is_left_alone_until_something_changes(folder):

@@ -16,7 +16,7 @@ STUDY: dict[str, Any] = {
     "name": "faults",
     "seeds": [0, 1],
     "tasks": {"phop": {"hops": 1, "alphabet": 3, "length": 8}},
-    "models": {"asura": {"n": 1, "i": [1, 2]}},
+    "models": {"asura": [{"n": 1, "i": 1, "resources": {"seeds_per_job": 1}}, {"n": 1, "i": 2}]},
     "width": 8,
     "heads": 2,
     "training": {"steps": 4000, "batch": 4, "log_steps": 50, "checkpoint_steps": 100},

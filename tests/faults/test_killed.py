@@ -17,7 +17,7 @@ from tests.conftest import Tell, tiny_run
 from tests.faults.studies import FRAMES, RUNS, STUDY, frames, records, start, wait_for
 from tests.training.trainings import same_end
 from tests.training.trainings import start as start_training
-from tests.workflow.conftest import call, copy_workflow, trainings, write
+from tests.workflow.conftest import call, copy_workflow, in_training, trainings, write
 
 pytestmark = pytest.mark.faults
 KILLS = 20
@@ -71,8 +71,8 @@ def test_a_training_that_is_told_to_leave_is_taken_up_again_by_itself(
     tmp_path: Path, running: subprocess.Popen, undisturbed: dict[str, str], number: int, fault: Tell
 ):
     fault("SIGINT, SIGTERM or SIGUSR1 to a training", "it saves and exits within 10 s; Snakemake restarts it")
-    wait_for(lambda: any(run.checkpoint.exists() for run in trainings(tmp_path).values()))
-    training, run = next((each, run) for each, run in trainings(tmp_path).items() if run.checkpoint.exists())
+    wait_for(lambda: in_training(tmp_path))
+    training, run = in_training(tmp_path)[0]
     training.send_signal(number)
     training.wait(10)
     assert running.wait() == 0, (tmp_path / "snakemake.log").read_text()
@@ -84,8 +84,8 @@ def test_after_ctrl_c_the_same_command_goes_on(
     tmp_path: Path, running: subprocess.Popen, undisturbed: dict[str, str], fault: Tell
 ):
     fault("Ctrl-C in the terminal of a Snakemake", "every training saves and exits; the same command resumes them")
-    wait_for(lambda: any(run.checkpoint.exists() for run in trainings(tmp_path).values()))
-    begun = [run for run in trainings(tmp_path).values() if run.checkpoint.exists()]
+    wait_for(lambda: in_training(tmp_path))
+    begun = [run for _, run in in_training(tmp_path)]
     os.killpg(running.pid, signal.SIGINT)
     assert running.wait(60) != 0
     stopped = [run for run in begun if not run.record.exists()]
@@ -101,13 +101,13 @@ def test_a_snakemake_that_was_killed_runs_what_was_unfinished(
     tmp_path: Path, running: subprocess.Popen, undisturbed: dict[str, str], fault: Tell
 ):
     fault("Snakemake itself is killed", "after `--unlock`, only the unfinished runs continue")
-    wait_for(lambda: any(run.checkpoint.exists() for run in trainings(tmp_path).values()))
+    wait_for(lambda: in_training(tmp_path))
     running.kill()
     running.wait()
     orphans = trainings(tmp_path)
     for training in orphans:
         training.wait()
-    assert any(run.record.exists() for run in orphans.values())
+    assert all(run.record.exists() for runs in orphans.values() for run in runs)
     finished = {path: path.read_bytes() for path in records(tmp_path)}  # some ended while there was no Snakemake
     assert len(finished) < RUNS
     assert call(tmp_path, "--unlock").returncode == 0

@@ -148,3 +148,12 @@ def test_a_plan_says_what_the_seeds_of_each_question_can_show():
     # all of ten runs right: the share of right ones is at least .05^(1/10) = .741, of what is above chance, 1/4
     assert smallest_margin(10, 0.25) == pytest.approx(0.75 * (1 - 0.741134), rel=1e-5)
     assert "cannot show equivalence within ±0.1: ±0.19 is the least" in said
+
+
+def test_a_question_gives_its_models_more_seeds_and_the_others_none():
+    before = {model["label"]: model["seeds"] for model in asking(QUESTION).models}
+    plan = asking(QUESTION | {"seeds": [1, 7]})
+    after = {model["label"]: model["seeds"] for model in plan.models}
+    assert after == before | {"asura-n1-i2": [1, 5, 7], "vanilla-n1": [0, 1, 7]}
+    assert {f"runs/phop/{label}/seed{seed}" for label in after for seed in after[label]} == set(plan.runs)
+    assert set(plan.questions[0]) == {"task", "row", "reference", "metric", "margin"}

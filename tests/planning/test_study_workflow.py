@@ -11,14 +11,14 @@ from snakemake.io import is_flagged
 from asura.common.errors import UserError
 from asura.planning.ablations import ablation_files
 from asura.planning.cache import write_plan
-from asura.planning.job_options import processes_option, published_option, start_option
+from asura.planning.job_options import processes_option, published_option
 from asura.planning.refusals import refuse_include, refusing
 from asura.planning.standing import RunState
 from asura.planning.study import Study
 from asura.planning.workflow import StudyWorkflow
 from tests.conftest import TINY
 
-RUN = SimpleNamespace(task="phop", label="asura-n1-i2", seed="0")
+JOB = SimpleNamespace(task="phop", label="asura-n1-i2", seeds="0")
 INLINE = {"wider": {"asura": {"mlp_width": [8, 16]}}}
 
 
@@ -31,27 +31,32 @@ def workflow(**changes: Any) -> StudyWorkflow:
     return StudyWorkflow(TINY | changes, [])
 
 
-def test_a_run_is_asked_for_below_the_study():
-    study = workflow()
+def test_a_job_has_the_seeds_of_a_model():
+    study = workflow(seeds=[0, 3])
+    job = SimpleNamespace(task="phop", label="asura-n1-i2", seeds="0-3")
     assert study.folder == "results/tiny"
-    assert study.run.format(task="phop", label="x", seed=3) == "results/tiny/runs/phop/x/seed3"
-    plan, *sources = study.made_from("tidy")(RUN)
+    assert study.job.format(**vars(job)) == "results/tiny/jobs/phop/asura-n1-i2/0-3"
+    plan, *sources = study.made_from("tidy")(job)
     assert plan == "results/tiny/plan.json"
-    assert sources == [f"results/tiny/runs/phop/asura-n1-i2/seed0/{name}.json" for name in ("training", "evaluation")]
-    assert {Path(path).name for path in study.every_run(RUN)} == {
-        "weights.safetensors",
-        "training.json",
-        "evaluation.json",
-    }
+    assert sources == study.every_job(job) == ["results/tiny/jobs/phop/asura-n1-i2/0-3/evaluated"]
+    assert study.runs_of_job(job) == [f"results/tiny/runs/phop/asura-n1-i2/seed{seed}" for seed in (0, 3)]
+    assert study.settings_of_job(job)[1] == "results/tiny/runs/phop/asura-n1-i2/seed3/run.json"
+    assert study.asked("runtime", 60)(job, 2) == 240 and study.asked("mem_mb", 60)(job, 2) == 120
+
+
+def test_long_jobs_go_first():
+    study = workflow(models={"asura": {"n": 1, "i": [1, 2]}}, seeds=[0, 1])
+    short, long = (SimpleNamespace(task="phop", label=f"asura-n1-i{i}", seeds="0-1") for i in (1, 2))
+    assert 4 < study.order_of_magnitude(short) < study.order_of_magnitude(long) < 20
 
 
 def test_time_and_memory_grow_with_each_attempt_and_gpus_do_not():
     study = workflow(models={"asura": {"n": 1, "i": 2, "resources": {"mem_mb": 700, "gpu": 2}}})
-    assert [study.asked("mem_mb", 2000)(RUN, attempt) for attempt in (1, 2)] == [700, 1400]
-    assert [study.asked("runtime", 60)(RUN, attempt) for attempt in (1, 3)] == [60, 180]
-    assert [study.asked("gpu", 1)(RUN, attempt) for attempt in (1, 3)] == [2, 2]
-    assert processes_option(RUN, SimpleNamespace(gpu=2)) == ["--processes", "2"]
-    assert processes_option(RUN, SimpleNamespace(gpu=1)) == []
+    assert [study.asked("mem_mb", 2000)(JOB, attempt) for attempt in (1, 2)] == [700, 1400]
+    assert [study.asked("runtime", 60)(JOB, attempt) for attempt in (1, 3)] == [60, 180]
+    assert [study.asked("gpu", 1)(JOB, attempt) for attempt in (1, 3)] == [2, 2]
+    assert processes_option(JOB, SimpleNamespace(gpu=2)) == ["--processes", "2"]
+    assert processes_option(JOB, SimpleNamespace(gpu=1)) == []
 
 
 def test_a_run_on_text_waits_for_its_corpus_benchmarks_and_first_weights():
@@ -62,20 +67,13 @@ def test_a_run_on_text_waits_for_its_corpus_benchmarks_and_first_weights():
         models={"asura": [{"n": 1, "i": 2}, {"n": 1, "i": 2, "training": {"start_from": "text"}}]},
         evaluation={"benchmarks": ["piqa", "copa"]},
     )
-    started = SimpleNamespace(task="words", label="asura-n1-i2+start_from=text", seed="0")
-    of_text = SimpleNamespace(task="text", label="asura-n1-i2", seed="0")
-    (note,) = study.data_of_run(of_text)
-    assert note.startswith("results/tiny/data/corpora/files-") and study.data_of_run(started) == [note]
-    assert study.benchmark_options(of_text) == ["--benchmarks", "piqa,copa", "--benchmarks-from", "embedded"]
+    started = SimpleNamespace(task="words", label="asura-n1-i2+start_from=text", seeds="0")
+    of_text = SimpleNamespace(task="text", label="asura-n1-i2", seeds="0")
+    (note,) = study.data_of_job(of_text)
+    assert note.startswith("results/tiny/data/corpora/files-") and study.data_of_job(started) == [note]
     assert [Path(path).stem for path in study.benchmark_documents(of_text)] == ["piqa", "copa"]
-    assert study.benchmark_options(started) == []
-    (start,) = study.start_of_run(started)
-    assert start == "results/tiny/runs/text/asura-n1-i2/seed0/training.json"
-    assert study.start_of_run(of_text) == []
-    assert start_option(started, SimpleNamespace(start=[start], get=lambda name: [start])) == [
-        "--start-from",
-        "results/tiny/runs/text/asura-n1-i2/seed0",
-    ]
+    assert study.starts_of_job(started) == ["results/tiny/jobs/text/asura-n1-i2/0/trained"]
+    assert study.starts_of_job(of_text) == []
 
 
 def test_packages_of_a_corpus_are_fetched_for_its_texts_and_its_tokenizer():
@@ -142,9 +140,9 @@ def test_a_job_reads_the_plan_that_was_written_for_it():
     edited = TINY | {"seeds": [0, 1], "ablations": [{"wider": {"asura": {"mlp_width": 32}}}]}
     job = StudyWorkflow(edited, [], is_job=True)
     assert job.plan == first.plan and StudyWorkflow(edited, []).plan.seeds == [0, 1]
-    of_ablation = SimpleNamespace(task="phop", label="asura-n1-i2+mlp_width=8", seed="0")
-    assert job.plan_of_run("trained")(of_ablation) == ["results/tiny/ablations/wider/plan.json"]
-    assert job.start_of_run(of_ablation) == []
+    of_ablation = SimpleNamespace(task="phop", label="asura-n1-i2+mlp_width=8", seeds="0")
+    assert job.plan_of_job("trained")(of_ablation) == ["results/tiny/ablations/wider/plan.json"]
+    assert job.starts_of_job(of_ablation) == []
 
 
 def test_a_key_that_stands_twice_is_refused_before_anything_is_written():
@@ -192,13 +190,21 @@ def test_published_numbers_are_a_table_of_studies_that_name_a_paper():
 def test_what_stands_enters_as_ancient_unless_something_is_forced(monkeypatch: pytest.MonkeyPatch):
     study, forced = workflow(), workflow()
     forced._is_forced = lambda: True
+    folder = Path(study.job.format(**vars(JOB)))
+    folder.mkdir(parents=True)
     for each, is_ancient in ((study, True), (forced, False)):
         each.standing()._states["runs/phop/asura-n1-i2/seed0"] = RunState("fresh", "fresh")
-        files = [*each.plan_of_run("trained")(RUN), *each.weights_of_run(RUN)]
-        assert [is_flagged(file, "ancient") for file in files] == [is_ancient] * 3
+        for made in ("trained", "evaluated"):
+            (folder / made).unlink(missing_ok=True)
+        files = [*each.plan_of_job("trained")(JOB), *each.training_of_job(JOB)]
+        assert not any(is_flagged(file, "ancient") for file in files)
+        for made in ("trained", "evaluated"):
+            (folder / made).touch()
+        files = [*each.plan_of_job("trained")(JOB), *each.training_of_job(JOB)]
+        assert [is_flagged(file, "ancient") for file in files] == [is_ancient] * 2
     for state in ("stale", "missing"):
         study.standing()._states["runs/phop/asura-n1-i2/seed0"] = RunState(state, state)
-        assert not any(is_flagged(file, "ancient") for file in study.plan_of_run("trained")(RUN))
+        assert not any(is_flagged(file, "ancient") for file in study.plan_of_job("trained")(JOB))
     assert not any(is_flagged(file, "ancient") for file in study.plan_file({}))
 
 

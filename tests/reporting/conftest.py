@@ -141,7 +141,7 @@ def build_results(
                     curves.append(key | {"step": step, "tokens": tokens, "loss": loss, "accuracy": accuracy})
                 for rule, seconds, memory in [("train", 21.0 * n * i, 900.0), ("evaluate", 3.0, 700.0)]:
                     resources.append(
-                        key | {"rule": rule, "seconds": seconds, "max_rss_mb": memory, "cpu_seconds": 2 * seconds}
+                        key | {"rule": rule, "seconds": seconds, "job_rss_mb": memory, "cpu_seconds": 2 * seconds}
                     )
                 if fails:
                     continue

@@ -25,7 +25,7 @@ from asura.reporting.frames import COLUMNS, Results, headline_by_model, remarks
 from asura.reporting.tables import TABLES
 from tests.conftest import ROOT, tiny_run
 
-USED: dict[str, Any] = {"cpu_seconds": 11.75, "max_rss_mb": 300.25, "max_device_mb": None}
+USED: dict[str, Any] = {"cpu_seconds": 11.75, "job_rss_mb": 300.25, "job_device_mb": None}
 SIZES = {"n": 1, "i": 2, "parameters": 100, "total_parameters": 150, "effective_depth": 2}
 FLOPS = {"flops_per_token": 6e2, "inference_flops_per_token": 2e2, "training_flops": 6e5}
 COST: dict[str, Any] = SIZES | FLOPS | {"tokens": 1000}
@@ -132,7 +132,7 @@ def test_scores_curves_and_resources_are_those_of_the_files(study: Path):
         (1, 10, 500, THIRD + 1 / 7),
         (1, 20, 1000, THIRD + 1 / 7),
     ]
-    assert rows_of(results.resources, "rule", "seed", "seconds", "max_rss_mb", "cpu_seconds")[:2] == [
+    assert rows_of(results.resources, "rule", "seed", "seconds", "job_rss_mb", "cpu_seconds")[:2] == [
         ("train", 0, 13.75, 300.25, 11.75),
         ("evaluate", 0, 0.9, 300.25, 11.75),
     ]
@@ -202,10 +202,13 @@ def test_a_study_that_has_not_begun_has_partial_results(study: Path):
 
 def test_what_sessions_of_a_training_used_is_summed_and_of_memory_the_most(study: Path):
     path = folder_of(study, "asura-n1-i2", 0) / "training.json"
-    sessions = [USED | {"cpu_seconds": 20.5, "max_device_mb": 7.5}, USED | {"max_rss_mb": 400, "max_device_mb": 9.5}]
+    sessions = [
+        USED | {"cpu_seconds": 20.5, "job_device_mb": 7.5},
+        USED | {"job_rss_mb": 400, "job_device_mb": 9.5},
+    ]
     write_sealed(path, read_sealed(path) | {"sessions": sessions})
     used = collect(study).resources.iloc[0]
-    assert used[["cpu_seconds", "max_rss_mb", "max_device_mb"]].tolist() == [32.25, 400, 9.5]
+    assert used[["cpu_seconds", "job_rss_mb", "job_device_mb"]].tolist() == [32.25, 400, 9.5]
 
 
 @pytest.mark.parametrize("sessions", [[{}], [USED, {}], []])
@@ -217,7 +220,7 @@ def test_what_a_record_of_an_earlier_version_does_not_say_is_empty(sessions: lis
     write_sealed(folder / "evaluation.json", kept)
     results = collect(study)
     train, evaluate = results.resources.iloc[:2].to_dict("records")
-    assert train["seconds"] == 13.75 and math.isnan(train["cpu_seconds"]) and math.isnan(train["max_rss_mb"])
+    assert train["seconds"] == 13.75 and math.isnan(train["cpu_seconds"]) and math.isnan(train["job_rss_mb"])
     assert math.isnan(evaluate["seconds"]) and math.isnan(evaluate["cpu_seconds"])
     table = TABLES["resources"](results).set_index("model")
     assert table["total_cpu_seconds"].isna().tolist() == table["total_seconds"].isna().tolist() == [True, False]

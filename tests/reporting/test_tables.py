@@ -167,8 +167,8 @@ def test_resources_are_means_of_runs_maxima_and_sums():
         run = {"task": "phop", "label": label, "seed": seed}
         runs.append(run)
         for rule, s, memory in zip(("train", "evaluate"), of_rules, (900 + 100 * seed, 950), strict=True):
-            used.append(run | {"rule": rule, "seconds": s, "max_rss_mb": memory, "cpu_seconds": 2 * s})
-            used[-1]["max_device_mb"] = 50 * (seed + 1)
+            used.append(run | {"rule": rule, "seconds": s, "job_rss_mb": memory, "cpu_seconds": 2 * s})
+            used[-1]["job_device_mb"] = 50 * (seed + 1)
     frames = {name: tidy(name, []) for name in Results._fields}
     table = resources(Results(**frames | {"runs": pd.DataFrame(runs), "resources": tidy("resources", used)}))
     assert table.to_dict("list") == {
@@ -176,8 +176,8 @@ def test_resources_are_means_of_runs_maxima_and_sums():
         "model": ["b", "a"],
         "train_seconds": [200, 15],
         "evaluate_seconds": [6, 1],
-        "peak_memory_mb": [1000, 1000],
-        "peak_device_mb": [100, 100],
+        "job_peak_memory_mb": [1000, 1000],
+        "job_peak_device_mb": [100, 100],
         "total_seconds": [412, 32],
         "total_cpu_seconds": [824, 64],
         "runs": [2, 2],

@@ -95,7 +95,7 @@ def test_each_session_records_what_it_used(tmp_path, monkeypatch):
         record = train(tiny_run(), tmp_path)
     first, second = record["sessions"]
     assert 0.25 <= first["cpu_seconds"] < 5 and 0.35 <= second["cpu_seconds"] < 5  # 5 of the 12 steps, and 7
-    assert all(50 < session["max_rss_mb"] < 20_000 and session["max_device_mb"] is None for session in (first, second))
+    assert all(50 < session["job_rss_mb"] < 20_000 and session["job_device_mb"] is None for session in (first, second))
     assert train(tiny_run(), tmp_path) == record
 
 

@@ -92,14 +92,19 @@ def succeed(folder: Path, *arguments: str) -> None:
     assert result.returncode == 0, result.stderr
 
 
-def trainings(folder: Path) -> dict[psutil.Process, RunFolder]:
-    """The processes that train in a copy of the workflow, less the shells around them, with the run of each."""
+def trainings(folder: Path) -> dict[psutil.Process, list[RunFolder]]:
+    """The processes that train in a copy of the workflow, less the shells around them, with the runs of each."""
     found = {}
     for process in psutil.process_iter(["cmdline", "cwd"]):
         command = process.info["cmdline"] or []
         if process.info["cwd"] == str(folder) and command[1:4] == ["-m", "asura", "train"]:
-            found[process] = RunFolder(folder / command[command.index("--out") + 1])
+            found[process] = [RunFolder(folder / Path(run).parent) for run in command if run.endswith("/run.json")]
     return found
+
+
+def in_training(folder: Path) -> list[tuple[psutil.Process, RunFolder]]:
+    """Runs that have saved a checkpoint and go on, each with its process."""
+    return [(each, run) for each, runs in trainings(folder).items() for run in runs if run.checkpoint.exists()]
 
 
 def runs_trained(changed: set[str]) -> set[str]:

@@ -70,6 +70,7 @@ TAMPERED = [
     (f"{RUN}/evaluation.json", drop_a_score, "evaluation.json: its content does not have the checksum"),
     (f"{RUN}/evaluation.json", ask_less, "evaluation.json: it is of other weights, or was asked otherwise"),
     (f"{RUN}/evaluation.json", unseal, "evaluation.json: its content does not have the checksum"),
+    (f"{RUN}/outcomes.safetensors", flip, "outcomes.safetensors: missing, or without the checksum"),
     (f"{RUN}/metrics.jsonl", replace("0.", "1."), "metrics.jsonl: missing, or without the checksum"),
     (f"{RUN}/training.json", lambda path: path.write_text("{}"), "training.json: its content does not have"),
     (f"{RUN}/run.json", replace('"batch": 4', '"batch": 5'), "run.json: it is not the run of plan.json"),
