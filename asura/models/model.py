@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from asura.models.layers import Block
 from asura.models.settings import Architecture, Recursive
 from asura.tasks.base import IGNORE
 
@@ -97,6 +98,10 @@ class Model(nn.Module):
     def measures(self, state: State) -> dict[str, Tensor]:
         """What is reported of a state, by the names in `measured`: each (B,)."""
         return {}
+
+    def parts(self) -> list[nn.Module]:
+        """The modules that are applied again and again: what is compiled, and sharded, each by itself."""
+        return [module for module in self.modules() if isinstance(module, Block)]
 
     def embed(self, tokens: Tensor) -> Tensor:
         """(B, T) tokens to (B, T, d)."""

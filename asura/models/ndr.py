@@ -121,6 +121,10 @@ class NDR(Model):
         super().__init__(settings, vocabulary)
         self.routers = nn.ModuleList(Router(settings) for _ in range(settings.n))
 
+    def parts(self) -> list[nn.Module]:
+        """The routers."""
+        return list(self.routers)
+
     def start(self, tokens: Tensor, noise: Tensor | None = None) -> State:
         """The embedding."""
         return (self.embed(tokens),)
