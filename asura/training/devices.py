@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed
+from torch import Tensor
 
 from asura.common.errors import UserError
 from asura.models.model import Model
@@ -84,6 +85,13 @@ def with_compiled_parts(model: Model) -> Model:
     for part in model.parts():
         part.forward = torch.compile(part.forward, dynamic=False)
     return model
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on the device; the process does not wait for a copy to a GPU."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def describe(device: torch.device) -> str:

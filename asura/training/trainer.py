@@ -14,7 +14,7 @@ from asura.models import build
 from asura.models.model import Loss, Model, Unrolling
 from asura.planning.runs import Run
 from asura.training.batches import batches
-from asura.training.devices import autocast
+from asura.training.devices import autocast, sent
 from asura.training.optimisers import optimisers, rate_factor
 from asura.training.processes import ALONE, Alone
 from asura.training.validation import Validation
@@ -70,7 +70,7 @@ class Trainer:
             for group in optimiser.param_groups:
                 group["lr"] = training.learning_rate * rate_factor(training, self.step)
         drawn = self._drawn()
-        rows = (processes.rows(part, training.accumulate).to(self.device) for part in batch)
+        rows = (sent(processes.rows(part, training.accumulate), self.device) for part in batch)
         *others, last = zip(*(part.chunk(training.accumulate) for part in rows), strict=True)
         with processes.accumulating():
             results = [self._backward(part, asked, drawn, place) for place, part in enumerate(others)]
