@@ -41,7 +41,9 @@ def page(study: Path, status: StudyStatus) -> Group:
     if len(tasks) > 1:
         parts += [Text(f"  {task}: {_counts(status, f'runs/{task}/')}") for task in tasks]
     table = _runs(status)
-    return Group(*parts, *([Text(), table] if table.rows else []), Text(), Text(_whole(status)))
+    if table.rows:
+        parts += [Text(), table]
+    return Group(*parts, Text(), Text(_whole(status)))
 
 
 def _counts(status: StudyStatus, prefix: str) -> str:

@@ -48,7 +48,7 @@ class Study:
         self.write(seed, "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows) + rest, age)
 
     def record(
-        self, seed: int, status: str = "finished", seconds: float = 30.0, step: int = STEPS, **more: Any
+        self, seed: int, status: str = "finished", seconds: float = 30.0, step: int = STEPS, **more: str
     ) -> None:
         folder, run = self.folder(seed), self.plan.runs[f"runs/phop/asura-n1-i2/seed{seed}"]
         record = {"run": digest(run), "status": status, "step": step, "seconds": seconds, "weights": "w"} | more
