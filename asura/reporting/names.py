@@ -22,7 +22,7 @@ ROLES = {
     "iso_flop": "equal FLOPs (deeper stack)",
     "iso_both": "equal parameters and total FLOPs",
     "iso_param_depth": "equal parameters and depth (narrower stack)",
-    "iso_recursion": "bare recursion",
+    "iso_recursion": "equal blocks (bare recursion)",
 }
 TASKS = {
     "phop": "p-hop induction",

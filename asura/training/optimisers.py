@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
-from torch.optim import Adafactor, AdamW, Muon, Optimizer
+from torch.optim import Adafactor, AdamW, Optimizer
 
 from asura.planning.training_settings import Training
+from asura.training.muon import Muon
 
 Kind = TypeVar("Kind", bound=Optimizer)
 DECORATED = ("add_param_group", "state_dict", "load_state_dict", "zero_grad")

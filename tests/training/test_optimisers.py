@@ -10,6 +10,7 @@ from asura.models import build
 from asura.planning.training_settings import Training
 from asura.training import optimisers as module
 from asura.training.loop import train
+from asura.training.muon import Muon
 from asura.training.optimisers import optimisers, rate_factor, undecorated
 from tests.conftest import tiny_run
 
@@ -63,6 +64,44 @@ def test_muon_takes_hidden_matrices_and_no_embedding():
     assert "blocks.0.mlp.up.weight" in names and "long_skips.0.weight" in names
     assert not {"embedding.weight", "head.weight", "head_norm.weight"} & names
     assert isinstance(rest, torch.optim.AdamW)
+
+
+def stepped(kind: type[torch.optim.Muon], settings: dict, steps: int) -> list[torch.Tensor]:
+    """The matrices of a model and what the optimiser keeps of them, after some steps on tokens that are drawn."""
+    model = build(settings, 5)
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embedding" not in name]
+    muon = kind(matrices, lr=3e-3, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(steps):
+        tokens = torch.randint(5, (4, 8), generator=generator)
+        muon.zero_grad()
+        model.loss(tokens, tokens.roll(1, 1)).loss.backward()
+        muon.step()
+    return [*matrices, *(muon.state[matrix]["momentum_buffer"] for matrix in matrices)]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"architecture": "asura", "n": 1, "i": 4, "width": 64, "heads": 4},
+        {"architecture": "vanilla", "n": 4, "width": 64, "heads": 4},
+        {"architecture": "asura_full", "n": 2, "i": 2, "width": 24, "heads": 2},
+        {"architecture": "ndr", "n": 2, "i": 2, "width": 8, "heads": 2},
+    ],
+    ids=lambda settings: settings["architecture"],
+)
+def test_muon_in_batches_has_the_bits_of_torchs_own(settings: dict):
+    found, expected = (stepped(kind, settings, 20) for kind in (Muon, torch.optim.Muon))
+    assert all(map(torch.equal, found, expected))
+
+
+def test_muon_passes_over_matrices_without_gradient():
+    first, second = (torch.nn.Parameter(torch.ones(2, 3)) for _ in range(2))
+    muon = Muon([first, second], lr=1e-3, adjust_lr_fn="match_rms_adamw")
+    second.grad = torch.ones(2, 3)
+    muon.step()
+    assert torch.equal(first, torch.ones(2, 3)) and not torch.equal(second, first)
+    assert list(muon.state) == [second]
 
 
 def test_one_step_of_adamw_worked_out_by_hand():
