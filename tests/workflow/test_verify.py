@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -112,11 +113,11 @@ def test_what_was_changed_is_named(folder: Path, name: str, tamper: Callable[[Pa
 
 
 def test_a_plan_is_made_once(finished: Path, monkeypatch):
-    made: list[str] = []
+    planning = Mock(wraps=make)
     for module in ("verify", "code"):
-        monkeypatch.setattr(f"asura.checking.{module}.make", lambda *asked: made.append("plan") or make(*asked))
-    runs = islice(verify(finished / "results" / "tiny"), 3)
-    assert list(runs)[-1] == "all 3 runs were made by the code that is here" and made == ["plan"]
+        monkeypatch.setattr(f"asura.checking.{module}.make", planning)
+    said = list(islice(verify(finished / "results" / "tiny"), 3))
+    assert said[-1] == "all 3 runs were made by the code that is here" and planning.call_count == 1
 
 
 def test_runs_that_other_code_made_are_named(folder: Path):
