@@ -21,7 +21,7 @@ ROLES = {
     "iso_param": "equal parameters",
     "iso_flop": "equal FLOPs (deeper stack)",
     "iso_both": "equal parameters and total FLOPs",
-    "iso_param_depth": "equal parameters and depth (narrower stack)",
+    "iso_param_depth": "equal parameters and depth (narrower)",
     "iso_recursion": "equal blocks (bare recursion)",
 }
 TASKS = {
