@@ -47,6 +47,7 @@ UNSEEN = {
     "study: label twice",
     "study: infinite rate",
     "study: accumulate",
+    "study: GPUs that share no batch",
     "study: warm-up",
     "study: reads its answers",
     "study: long label",
