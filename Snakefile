@@ -6,7 +6,7 @@ from snakemake.utils import min_version
 
 from asura.corpora.packages import wheel
 from asura.planning.ablations import ablation_files
-from asura.planning.job_options import processes_option, published_option
+from asura.planning.job_options import device_variable, processes_option, published_option
 from asura.planning.outputs import ABLATION_FIGURES, ABLATION_TABLES, FRAMES, planned_figures
 from asura.planning.products import MADE_OF, REPORT
 from asura.planning.refusals import refuse_include, refusing

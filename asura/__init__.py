@@ -8,14 +8,19 @@ from asura.common.version import __version__
 if TYPE_CHECKING:
     from asura.models import build
     from asura.pretrained import from_pretrained
+    from asura.reporting.study_results import results
 
-__all__ = ["__version__", "build", "from_pretrained"]
+__all__ = ["__version__", "build", "from_pretrained", "results"]
 
-_PLACES = {"build": "asura.models", "from_pretrained": "asura.pretrained"}
+_PLACES = {
+    "build": "asura.models",
+    "from_pretrained": "asura.pretrained",
+    "results": "asura.reporting.study_results",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import torch only when a model is asked for: commands that need none start in a tenth of a second."""
+    """Import torch and pandas only when they are needed: commands that need neither start in a tenth of a second."""
     if name not in _PLACES:
         raise AttributeError(f"module 'asura' has no attribute {name!r}")
     return getattr(import_module(_PLACES[name]), name)

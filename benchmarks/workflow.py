@@ -84,7 +84,7 @@ def measure(folder: Path, seeds: int) -> None:
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / part)
     (folder / "grid.yaml").write_text(yaml.safe_dump(GRID | {"seeds": list(range(seeds))}))
     planning = seconds(folder, "asura", "plan", "grid.yaml", "--json")
-    snakemake = ("snakemake", "--cores", "2", "--configfile", "grid.yaml")
+    snakemake = ("snakemake", "--configfile", "grid.yaml", "--cores", "2")
     seconds(folder, *snakemake, "plan")
     dry_run = seconds(folder, *snakemake, "--dry-run")
     runs = finish(folder / "results" / "grid")

@@ -12,16 +12,18 @@ rule evaluate:
     priority: FIRST
     conda:
         "../environment.yml"
-    threads: 1
+    threads: STUDY.cores
     resources:
         mem_mb=STUDY.asked("mem_mb", 2000),
         runtime=STUDY.asked("runtime", 60),
-        gpu=STUDY.asked("gpu", 1),
+        gpu=STUDY.gpus_to_evaluate,
+        nodes=STUDY.nodes,
     params:
         runs=STUDY.runs_of_job,
         processes=processes_option,
+        device=device_variable,
     message:
         "evaluate {wildcards.label} on {wildcards.task}, seeds {wildcards.seeds}"
     shell:
-        "python -m asura evaluate {params.runs:q} --log evaluate.log {params.processes:q} --threads {threads}"
+        "env {params.device:q} python -m asura evaluate {params.runs:q} --log evaluate.log {params.processes:q}"
         " > {log:q} 2>&1"

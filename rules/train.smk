@@ -13,15 +13,17 @@ rule train:
     retries: 2
     conda:
         "../environment.yml"
-    threads: 1
+    threads: STUDY.cores
     resources:
         mem_mb=STUDY.asked("mem_mb", 2000),
         runtime=STUDY.asked("runtime", 240),
-        gpu=STUDY.asked("gpu", 1),
+        gpu=STUDY.gpus_to_train,
+        nodes=STUDY.nodes,
     params:
         runs=STUDY.settings_of_job,
         processes=processes_option,
+        device=device_variable,
     message:
         "train {wildcards.label} on {wildcards.task}, seeds {wildcards.seeds}"
     shell:
-        "python -m asura train {params.runs:q} --log train.log {params.processes:q} --threads {threads} > {log:q} 2>&1"
+        "env {params.device:q} python -m asura train {params.runs:q} --log train.log {params.processes:q} > {log:q} 2>&1"

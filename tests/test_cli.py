@@ -50,7 +50,14 @@ def test_a_plan_for_programs_has_an_object_for_each_run(asura, study):
 def test_a_plan_for_people_names_models_controls_and_cost(asura, study):
     code, output, _ = asura("plan", study)
     assert code == 0
-    for part in ("asura-n1-i2", "iso_param", "+0.00%", "depth 0.50×", "3 models × 2 seeds = 6 runs", "minutes"):
+    for part in (
+        "asura-n1-i2",
+        "iso_param",
+        "+0.00%",
+        "depth 0.50×",
+        "3 models × 2 seeds = 6 runs in 3 jobs",
+        "seconds on",
+    ):
         assert part in output
 
 
@@ -137,6 +144,7 @@ def test_a_run_is_exported_and_a_text_continued_by_hand(asura, corpus, tmp_path)
         (["collect", "none"], ["none/plan.json: no such file"]),
         (["tables", "none"], ["none/tidy/runs.csv: no such file"]),
         (["partial", "none"], ["none/plan.json: no such file"]),
+        (["status", "none"], ["none: it has no plan.json; give the results of a study"]),
     ],
 )
 def test_bad_input_is_refused_in_one_line(asura, study, monkeypatch, arguments: list[str], parts: list[str]):

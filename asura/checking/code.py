@@ -1,7 +1,7 @@
 """Runs that were made by other code than is here: which they are, and whether this code would give the same bits."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ def outdated(study: Path) -> dict[str, tuple[str, ...]]:
 
     Raises UserError where the study has no plan, or a plan is damaged.
     """
-    found: dict[str, tuple[str, ...]] = {}
-    for plan in plans(study):
-        found |= Standing(plan, study).made_by_other_code()
-    return found
+    return made_by_other_code(study, plans(study))
+
+
+def made_by_other_code(study: Path, plans: Iterable[Plan]) -> dict[str, tuple[str, ...]]:
+    """The same of the runs of some plans, which have the digests of the code that is here."""
+    return {name: parts for plan in plans for name, parts in Standing(plan, study).made_by_other_code().items()}
 
 
 def plans(study: Path) -> list[Plan]:
@@ -75,7 +77,10 @@ def _accept(study: Path, plan: Plan, part: str, model: str, runs: list[str], thr
         )
     seed = runs[0].rpartition("/")[2]
     if different := [name for name in SAME[part] if again[name] != before[name]]:
-        return f"{task}/{label}: {part} of {seed} gives other {' and '.join(different)} now; it is not accepted", False
+        was, now = before.get("device", "an unknown device"), again["device"]
+        where = f" on {now}, where it was made on {was}" if was != now else ""
+        found = f"gives other {' and '.join(different)} now{where}"
+        return f"{task}/{label}: {part} of {seed} {found}; it is not accepted", False
     reason = f"{part} of {seed}, made again on {again['device']}, gives the same bits"
     for name in runs:
         record = _read(study, name, part)

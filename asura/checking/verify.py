@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from asura.checking.code import outdated
+from asura.checking.code import made_by_other_code
 from asura.common.errors import UserError
 from asura.common.files import read_json, write_text
 from asura.planning.ablations import listed_ablations, reported
@@ -35,10 +35,11 @@ def verify(study: Path) -> Iterator[str]:
     drawn = {path.parent.name for path in study.glob("ablations/*/table.csv")}
     ablations = [study / "ablations" / name for name in sorted(drawn.union(named))]
     yield f"plan.json is the plan of study.json: {len(plan.models)} models, {len(plan.runs)} runs"
-    runs = {folder: run for each in [*map(_plan, ablations), plan] for folder, run in each.runs.items()}
+    plans = [*map(_plan, ablations), plan]
+    runs = {folder: run for each in plans for folder, run in each.runs.items()}
     scores = sum(_run(study, folder, content, plan) for folder, content in runs.items())
     yield f"{len(runs)} runs: settings, weights, metrics and records belong together, and {scores} scores to them"
-    if other := outdated(study):
+    if other := made_by_other_code(study, plans):
         raise UserError(f"{study}: {len(other)} of {len(runs)} runs were made by other code ({by_model(other)})")
     yield f"all {len(runs)} runs were made by the code that is here"
     with tempfile.TemporaryDirectory() as name:
@@ -63,14 +64,17 @@ def verify(study: Path) -> Iterator[str]:
 
 
 def _plan(folder: Path) -> Plan:
-    """The plan of a study or an ablation, which must be what this code plans of the settings beside it."""
+    """The plan of a study or an ablation, which must be what this code plans of the settings beside it.
+
+    It has the digests of the code that is here.
+    """
     path = folder / "plan.json"
     plan = load(path)
     made = make(read_json(folder / "study.json"), plan.against)
     expected = reported(made, {model["task"] for model in plan.models})
     if expected._replace(code=plan.code).as_json() != plan.as_json():
         raise UserError(f"{path}: it is not the plan of study.json; run the workflow, which writes it anew")
-    return plan
+    return plan._replace(code=made.code)
 
 
 def _run(study: Path, name: str, content: dict[str, Any], plan: Plan) -> int:

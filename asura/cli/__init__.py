@@ -31,6 +31,7 @@ for command in (
     reports.ablation,
     reports.report,
     reports.partial,
+    studies.status,
     studies.verify,
     studies.outdated,
     studies.accept,

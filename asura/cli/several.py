@@ -9,6 +9,7 @@ from pathlib import Path
 
 from asura.cli.messages import in_a_line
 from asura.common.errors import UserError
+from asura.common.log_lines import FAILED
 from asura.common.world import world
 from asura.training.signals import INTERRUPTED, Stopped
 
@@ -46,7 +47,7 @@ def one_by_one(folders: Sequence[Path], log: str | None, work: Callable[[Path], 
         except Exception as error:
             line = in_a_line(error)
             if own:
-                own.write(f"asura: {line}\n" if line else traceback.format_exc())
+                own.write(f"{'' if line else traceback.format_exc()}{FAILED}{line or repr(error)}\n")
             if len(folders) == 1:
                 raise
             failed.append(folder.name)

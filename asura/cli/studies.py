@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,11 +27,11 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(list(planned.rows()), indent=1))
     else:
+        from asura.evaluation.cost import evaluation_flops
         from asura.planning.estimate import print_plan
-        from asura.planning.runs import Run
-        from asura.training.speed import measured_speed
+        from asura.training.speed import measured_speeds
 
-        print_plan(planned, measured_speed(Run.model_validate(next(iter(planned.runs.values())))))
+        print_plan(planned, measured_speeds(planned), evaluation_flops(planned))
         if names := ", ".join(listed_ablations(config)):
             typer.echo(f"Its ablations are not counted ({names}); `snakemake -n` counts their runs.")
         _print_splits(config)
@@ -108,6 +109,19 @@ def verify(results: StudyResults) -> None:
 
     for held in verify_study(results):
         typer.echo(held)
+
+
+def status(
+    results: StudyResults,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh until all runs are done, or until Ctrl-C.")] = False,
+) -> None:
+    """Show how a study stands, also while it runs: which runs are finished, running, failed or waiting, and for how
+    long.
+    """
+    from asura.planning.status_table import print_status
+
+    with suppress(KeyboardInterrupt):
+        print_status(results, watch)
 
 
 def prune(

@@ -42,8 +42,10 @@ def planned_ablation(config: Mapping[str, Any], ablation: str, models: Mapping[s
         for task in about.tasks:
             if task not in tasks:
                 raise UserError(f"tasks: no such task{nearest(task, tasks)}")
-        filled = _filled(given, {"n": 1, "i": 4, **config.get("ablated", {})})
-        own = {**shared, "tasks": tasks, "models": filled, "controls": given.get("controls", [])}
+        ablated = {"n": 1, "i": 4, **config.get("ablated", {})}
+        resources = {**config.get("resources", {}), **ablated.get("resources", {})}
+        own = {**shared, "tasks": tasks, "resources": resources}
+        own |= {"models": _filled(given, ablated), "controls": given.get("controls", [])}
         return planned(
             f"{config['name']}/ablations/{ablation}",
             {**own, "about": about.model_dump()},
@@ -83,7 +85,7 @@ def reported(plan: Plan, tasks: Collection[str]) -> Plan:
     return plan._replace(models=models, roles=roles)
 
 
-def _filled(models: Mapping[str, Any], ablated: Mapping[str, int]) -> dict[str, list[dict[str, Any]]]:
+def _filled(models: Mapping[str, Any], ablated: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """The models' settings with the size of the ablated cell; a stack without iterations is given its depth."""
     depth = {"n": ablated["n"] * ablated["i"]}
     size = {"n": ablated["n"], "i": ablated["i"]}

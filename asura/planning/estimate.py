@@ -1,13 +1,16 @@
-"""What a plan looks like to a person, and how long it may take on this machine."""
+"""What a plan looks like to a person, with how long it may take on this machine."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from asura.common.log_lines import duration
 from asura.planning.control_settings import TOLERANCE
+from asura.planning.duration import HOPELESS, Estimate, Speed, estimated, usable_cores
+from asura.planning.jobs import jobs_of
 from asura.planning.plan import Plan
 from asura.planning.power import limits
 
@@ -16,14 +19,6 @@ LARGE = 1e17
 
 GPU_SPEED = 0.4 * 989e12
 """FLOP/s that well-kept training code reaches on one H100."""
-
-
-class Speed(NamedTuple):
-    """What a device reaches in training, in FLOP/s; of a CPU, one core."""
-
-    device: str
-    is_cpu: bool
-    flops: float
 
 
 COSTS = {
@@ -38,14 +33,17 @@ COSTS = {
 """What a control may have more or less of than its cell, by its name in the plan."""
 
 
-def print_plan(plan: Plan, speed: Speed) -> None:
-    """Print the models of a plan, how each control compares with its cell, and an estimate of the time."""
+def print_plan(plan: Plan, speeds: Mapping[str, Speed], evaluation_flops: Mapping[tuple[str, str], float]) -> None:
+    """Print the models of a plan, how each control compares with its cell, and an estimate of the time.
+
+    The last two arguments are those of `estimated`.
+    """
     console = Console(width=None if os.isatty(1) else 200)
     console.print(_models(plan))
     if plan.roles:
         console.print()
         console.print(_controls(plan))
-    console.print(_summary(plan, speed), highlight=False)
+    console.print(_summary(plan, speeds, estimated(plan, speeds, evaluation_flops)), highlight=False)
     for line in limits(plan):
         console.print(line, highlight=False)
 
@@ -101,26 +99,36 @@ def unequal(control: Mapping[str, Any], cell: Mapping[str, Any]) -> Iterator[str
             yield f"{name} {ratio:.2f}×"
 
 
-def _summary(plan: Plan, speed: Speed) -> str:
+def _summary(plan: Plan, speeds: Mapping[str, Speed], estimate: Estimate) -> str:
     flops = sum(model["training_flops"] * len(model["seeds"]) for model in plan.models)
-    hours = flops / speed.flops / 3600
-    cores = os.cpu_count() or 1
-    where = f"on one {speed.device}"
-    if speed.is_cpu:
-        hours, where = hours / cores, f"on the {cores} cores of this machine"
-    on_gpu = ""
-    if flops > LARGE:
-        on_gpu = f"; {flops / GPU_SPEED / 3600:,.0f} GPU-hours at 40 % of an H100's dense bfloat16 peak, 989 TFLOP/s"
+    runs = f"{len(plan.models)} models{_times_seeds(plan)}{len(plan.runs)} runs in {len(jobs_of(plan))} jobs"
+    on_gpu = f"{flops / GPU_SPEED / 3600:,.0f} GPU-hours at 40 % of an H100's dense bfloat16 peak, 989 TFLOP/s"
+    on_cpu = all(speed.is_cpu for speed in speeds.values())
+    if on_cpu and estimate.wall > HOPELESS:
+        said = f"{on_gpu}; too much for the CPU of this machine"
+    else:
+        said = f"{_here(plan, speeds, estimate, on_cpu)}{f'; {on_gpu}' if flops > LARGE else ''}"
+    return f"\n{runs}, {flops:.3g} training FLOPs: {said}"
+
+
+def _here(plan: Plan, speeds: Mapping[str, Speed], estimate: Estimate, on_cpu: bool) -> str:
+    """How long a study takes on this machine, and what takes how much of it."""
+    where = f"on {estimate.workers} of the {usable_cores()} cores" if on_cpu else f"on one {_devices(speeds)}"
+    each = {"train": estimate.training, "evaluate": estimate.evaluation, "start processes": estimate.starts}
+    takes = ", ".join(f"{duration(seconds)} to {name}" for name, seconds in each.items())
+    flops = " and ".join(f"{speed.flops:.2g}" for speed in speeds.values())
+    left_out = "; benchmarks are not counted" if any(model["benchmarks"] for model in plan.models) else ""
     return (
-        f"\n{len(plan.models)} models{_times_seeds(plan)}{len(plan.runs)} runs, {flops:.3g} training FLOPs: "
-        f"about {_duration(hours)} of training {where} (a probe reached {speed.flops:.2g} FLOP/s){on_gpu}"
+        f"about {duration(estimate.wall)} {where} of this machine, if nothing else runs there\n"
+        f"One after another, its jobs take {takes}; the longest takes {duration(estimate.longest)} "
+        f"(a probe reached {flops} FLOP/s{left_out})"
     )
+
+
+def _devices(speeds: Mapping[str, Speed]) -> str:
+    return " or ".join(dict.fromkeys(speed.device for speed in speeds.values()))
 
 
 def _times_seeds(plan: Plan) -> str:
     counts = sorted({len(model["seeds"]) for model in plan.models})
     return f" × {counts[0]} seeds = " if len(counts) == 1 else f" with {counts[0]} to {counts[-1]} seeds each: "
-
-
-def _duration(hours: float) -> str:
-    return f"{hours:,.0f} hours" if hours >= 3 else f"{60 * hours:.0f} minutes"

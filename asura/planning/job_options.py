@@ -4,9 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def processes_option(wildcards: Any, resources: Any) -> list[str]:
-    """Shares a run among processes where it is given more than one GPU."""
-    return ["--processes", str(resources.gpu)] if resources.gpu > 1 else []
+def processes_option(wildcards: Any, resources: Any, threads: int) -> list[str]:
+    """Shares a run among as many processes as it has GPUs, and the cores of the job among these."""
+    processes = max(1, resources.gpu)
+    shared = ["--processes", str(processes)] if processes > 1 else []
+    return [*shared, "--threads", str(max(1, threads // processes))]
+
+
+def device_variable(wildcards: Any, resources: Any) -> list[str]:
+    """Sets the variable that keeps a job off the GPUs of others where it is given none."""
+    return [] if resources.gpu else ["ASURA_DEVICE=cpu"]
 
 
 def published_option(study: Mapping[str, Any]) -> list[str]:

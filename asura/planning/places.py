@@ -10,5 +10,6 @@ BESIDE_MODEL = {"training": Training.model_fields, "resources": Resources.model_
 BESIDE_STUDY = {
     "training": Training.model_fields,
     "evaluation": Evaluation.model_fields,
+    "resources": Resources.model_fields,
     "models.asura": MODEL_SETTINGS,
 }

@@ -142,7 +142,7 @@ def make(config: Mapping[str, Any], against: str | None = None) -> Plan:
         if ranked_by(task.task, study.evaluation.metric) == task.task.metric
     }
     evaluation = study.evaluation.model_dump(mode="json")
-    ablated = study.ablated.resources.model_dump(exclude_none=True)
+    ablated = study.ablated.resources.over(study.resources).model_dump(exclude_none=True)
     return Plan(
         study=study.name,
         seeds=study.seeds,

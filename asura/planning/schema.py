@@ -183,7 +183,8 @@ def _model(name: str) -> Schema:
         about = {key: value for key, value in schema.items() if key in ("description", "default")}
         values = {"type": "array", "minItems": 1, "uniqueItems": True, "items": _value(schema)}
         own[key] = {**about, "anyOf": [_value(schema), values]}
-    added = {"training": _ref("TrainingChanges"), "resources": _ref("Resources")}
+    refs = {"training": _ref("TrainingChanges"), "resources": _ref("Resources")}
+    added = {key: _value(schema) for key, schema in definition(ModelEntry)["properties"].items()} | refs
     added = {key: _described(ModelEntry, key, schema) for key, schema in added.items()}
     return _mapping({**own, **added}, description=definition(MODELS[name])["description"])
 

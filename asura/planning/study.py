@@ -121,6 +121,8 @@ class Study(Settings):
     """How all models are trained."""
     evaluation: Evaluation = Evaluation()
     """How all models are evaluated."""
+    resources: Resources = Resources()
+    """Resources of the jobs of all models on a cluster."""
     ablations: list[str | dict[Name, dict[str, Any]]] = Field([], json_schema_extra=EACH_ONCE)
     """Ablations that run as part of the study. Each is the name of a file in `rules/ablations`, the path of a rule file
     (ending in `.smk`), or a mapping of a name to the models of the ablation."""
@@ -216,7 +218,10 @@ class Study(Settings):
         if training.start_from is not None and training.start_from != task.written_as:
             self._check_start(training.start_from, where)
             return  # a model that starts from a text is trained only on the tasks written in its words
-        resources = added.resources
+        resources = added.resources.over(self.resources)
+        if training.batch % (parts := training.accumulate * (resources.gpu or 1)):
+            shared = f"{resources.gpu} GPUs with accumulate {training.accumulate}"
+            raise UserError(f"{where}.resources: batch {training.batch} is no multiple of {parts}, for {shared}")
         for point in grid(settings, where):
             model = checked(ARCHITECTURES[preset][0], {**self.shared(task), **point}, where, BESIDE_MODEL)
             if task.task.reads_its_answers and not model.causal:

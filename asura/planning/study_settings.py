@@ -67,18 +67,25 @@ class Evaluation(Settings):
 
 
 class Resources(Settings):
-    """Resources of each job of a model on a cluster. They replace the defaults of the rules and never change
-    results."""
+    """Resources of each job on a cluster: of all models of a study, of one model, or of the models of ablations. They
+    replace the defaults of the rules, and a change of them trains nothing again."""
 
     mem_mb: int | None = Field(None, ge=1, le=2**40)
-    """Memory of a job in MB; null for the default of the rule."""
+    """Memory of a job in MB; null for the default of the rule. Seeds run one after another, so a job of several needs
+    no more than a job of one."""
     runtime: int | None = Field(None, ge=1, le=2**40)
-    """Time limit in minutes for each seed of a job; null for the default of the rule."""
+    """Time limit in minutes for each seed of a job; null for the default of the rule. A job of three seeds asks for
+    three times as much."""
     gpu: int | None = Field(None, ge=0, le=2**40)
-    """Number of GPUs of a job; null for the default of the rule. A run is shared among all its GPUs."""
+    """Number of GPUs of a job; null for the default of the rule. A run is shared among all its GPUs, and its job asks
+    for one core for each. A job without a GPU runs on the CPU."""
     seeds_per_job: int = Field(10, ge=1, le=10)
     """Largest number of seeds of the model that one job trains, or evaluates, one after another in one process. Large
     models need 1, so that their seeds run at the same time. With more than one GPU it is always 1."""
+
+    def over(self, usual: "Resources") -> "Resources":
+        """These, and those of `usual` where nothing is said here."""
+        return usual.model_copy(update={key: getattr(self, key) for key in self.model_fields_set})
 
 
 class Ablated(Settings):
@@ -89,7 +96,7 @@ class Ablated(Settings):
     i: int = Field(4, ge=1, le=LARGEST)
     """Number of iterations. A stack without iterations gets `n` × `i` blocks."""
     resources: Resources = Resources()
-    """Resources of each job on a cluster."""
+    """Resources of each job of these models on a cluster. They replace those of the study."""
 
 
 class TaskEntry(Settings):
@@ -114,7 +121,8 @@ class ModelEntry(Settings):
     training: dict[str, Any] = Field({})
     """Settings of training of this model. They replace those of the study and of the task."""
     resources: Resources = Resources()
-    """Resources of each job of this model on a cluster. Its controls have the same."""
+    """Resources of each job of this model on a cluster. They replace those of the study. Its controls have the
+    same."""
     seeds: Seeds | None = None
     """Seeds of this model and of its controls; null for the seeds of the study."""
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from snakemake.io import ancient
 
@@ -14,6 +14,9 @@ from asura.planning.products import is_made_of
 from asura.planning.refusals import refusing
 from asura.planning.run_folder import RunFolder
 from asura.planning.study_state import Made, StudyState
+
+TINY = 1e6
+"""FLOPs per token at inference up to which a model is evaluated without a GPU: a core reads some 30,000 tokens/s."""
 
 
 class StudyWorkflow(StudyState):
@@ -102,15 +105,35 @@ class StudyWorkflow(StudyState):
         notes = self.shared.notes("benchmarks", self.plan.benchmarks_of(wildcards.task))
         return self._as_inputs(notes, self._is_fresh(job_of(wildcards), "evaluated"))
 
-    def asked(self, resource: str, usual: int) -> Callable[[Any, int], int]:
-        """What a job asks for: what the study says, or `usual`; time and memory grow with each attempt."""
+    def asked(self, resource: Literal["mem_mb", "runtime"], usual: int) -> Callable[[Any, int], int]:
+        """What a job asks for: what the study says, or `usual`. It grows with each attempt, and time with the seeds."""
 
         def of_attempt(wildcards: Any, attempt: int) -> int:
-            amount = self.plan.resources_of(wildcards.task, wildcards.label).get(resource, usual)
             seeds = len(job_of(wildcards).seeds) if resource == "runtime" else 1
-            return amount if resource == "gpu" else amount * seeds * attempt
+            return self._said(wildcards, resource, usual) * seeds * attempt
 
         return of_attempt
+
+    def gpus_to_train(self, wildcards: Any) -> int:
+        """What the study says, or one."""
+        return self._said(wildcards, "gpu", 1)
+
+    def gpus_to_evaluate(self, wildcards: Any) -> int:
+        """What the study says, or one; none where every model of the task is tiny, so that all use the same device."""
+        models = [model for model in self.plan.models if model["task"] == wildcards.task]
+        are_tiny = all(model["inference_flops_per_token"] <= TINY and not model["benchmarks"] for model in models)
+        return self._said(wildcards, "gpu", 0 if are_tiny else 1)
+
+    def cores(self, wildcards: Any) -> int:
+        """One for each GPU, whose process it feeds."""
+        return max(1, self._said(wildcards, "gpu", 1))
+
+    def nodes(self, wildcards: Any) -> int | None:
+        """One for a run that several GPUs share, as its processes meet on one machine; others are not asked."""
+        return 1 if self.cores(wildcards) > 1 else None
+
+    def _said(self, wildcards: Any, resource: str, usual: int) -> int:
+        return self.plan.resources_of(wildcards.task, wildcards.label).get(resource, usual)
 
     def order_of_magnitude(self, wildcards: Any) -> float:
         """Of the training FLOPs of a job. The longest go first, so that no core idles at the end."""

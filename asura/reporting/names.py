@@ -21,8 +21,8 @@ ROLES = {
     "iso_param": "equal parameters",
     "iso_flop": "equal FLOPs (deeper stack)",
     "iso_both": "equal parameters and total FLOPs",
-    "iso_param_depth": "equal parameters and depth (narrower stack)",
-    "iso_recursion": "bare recursion",
+    "iso_param_depth": "equal parameters and depth (narrower)",
+    "iso_recursion": "equal blocks (bare recursion)",
 }
 TASKS = {
     "phop": "p-hop induction",

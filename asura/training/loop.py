@@ -5,6 +5,7 @@ import math
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
@@ -14,7 +15,6 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from asura.common.errors import UserError
 from asura.common.files import checksum, naming, remove_leftovers, write_sealed, write_text, write_whole
@@ -27,6 +27,7 @@ from asura.training.checkpoints import Checkpoint
 from asura.training.devices import describe, is_out_of_memory, precision, prepare, refuse_neighbours
 from asura.training.origin import Origin, origin_of
 from asura.training.processes import ALONE, Alone, joined
+from asura.training.progress import Reporter
 from asura.training.provenance import provenance
 from asura.training.signals import Stopped, signals
 from asura.training.tensors import load_tensors, save_tensors
@@ -171,19 +172,19 @@ class _Session:
 
     def _train(self, received: list[int]) -> dict[str, Any]:
         trainer, training = self.trainer, self.run.training
-        hidden = None if self.processes.first else True  # None: where nobody looks
-        bar = tqdm(total=training.steps, initial=trainer.step, desc=self.run.label, unit="step", disable=hidden)
-        with self.folder.metrics.open("ab", buffering=0) as log, bar:
+        shown = closing(Reporter(self.run.label, trainer.step, training.steps, self.processes.first))
+        with self.folder.metrics.open("ab", buffering=0) as log, shown as reporter:
             while not trainer.done:
                 self.step = trainer.step + 1
                 trainer.advance()
-                bar.update()
+                reporter.advance()
                 if trainer.step % training.log_steps == 0 or trainer.done:
                     metrics = trainer.measure()
                     line = _line(metrics)
                     self.processes.write(partial(_append, log, line))
                     self.metrics += line
                     trainer.forget()
+                    reporter.measured(metrics.step, metrics.loss)
                     if metrics.diverged_at is not None:
                         self.step = metrics.diverged_at
                         return self._end("diverged", trainer.weights())

@@ -1,19 +1,31 @@
 """How fast this machine trains, by a few steps of one block."""
 
 import time
+from collections.abc import Mapping
 
 from asura.models.vanilla import VanillaSettings
 from asura.planning.costs import counted
-from asura.planning.estimate import Speed
+from asura.planning.duration import Speed
+from asura.planning.plan import Plan
 from asura.planning.runs import Run
 from asura.tasks.phop import PHop
 from asura.training.devices import describe, prepare
 from asura.training.trainer import Trainer
 
-PROBE_FLOPS = 2e10
-"""FLOPs of a step of the probe, at most: about a second of one CPU core."""
+PROBE_FLOPS = 5e9
+"""FLOPs of a step of the probe, at most: about a quarter of a second of one CPU core."""
 
-PROBE_STEPS = 3
+PROBE_STEPS, PROBE_SECONDS = 3, 0.3
+"""Least of both that is measured."""
+
+
+def measured_speeds(plan: Plan) -> Mapping[str, Speed]:
+    """The speed of training on each task of a plan, by the first of its runs."""
+    first: dict[str, Run] = {}
+    for content in plan.runs.values():
+        if content["task_name"] not in first:
+            first[content["task_name"]] = Run.model_validate(content)
+    return {task: measured_speed(run) for task, run in first.items()}
 
 
 def measured_speed(run: Run) -> Speed:
@@ -27,9 +39,11 @@ def measured_speed(run: Run) -> Speed:
     trainer = Trainer(run.model_copy(update={"model": model, "training": training, "task": task}), device)
     trainer.advance()
     trainer.measure()
-    start = time.perf_counter()
-    for _ in range(PROBE_STEPS):
+    clock = time.process_time if device.type == "cpu" else time.perf_counter  # of a core as it is when it is free
+    start, steps, seconds = clock(), 0, 0.0
+    while steps < PROBE_STEPS or seconds < PROBE_SECONDS:
         trainer.advance()
-    trainer.measure()
-    seconds = time.perf_counter() - start
-    return Speed(describe(device), device.type == "cpu", PROBE_STEPS * batch * flops / seconds)
+        if device.type != "cpu":
+            trainer.measure()
+        steps, seconds = steps + 1, clock() - start
+    return Speed(describe(device), device.type == "cpu", steps * batch * flops / seconds)

@@ -1,5 +1,5 @@
 ABLATIONS["family"] = {
-    **dict.fromkeys(["vanilla", "asura", "asura_full", "deep_thinking", "deq", "ndr", "recurrent_depth"], {}),
+    **dict.fromkeys(["vanilla", "bare", "asura", "asura_full", "deep_thinking", "deq", "ndr", "recurrent_depth"], {}),
     "universal": {"halting": ["none", "act"]},
 }
 

@@ -63,6 +63,13 @@ def test_other_bits_are_not_accepted(study: Path):
     assert set(outdated(study).values()) == {("evaluation",)}
 
 
+def test_other_bits_on_another_device_are_said_to_be_of_that(study: Path):
+    first = next(iter(sorted(study.glob("runs/*/*/*/evaluation.json"))))
+    rows = read_sealed(first)["rows"]
+    change(first, rows=[rows[0] | {"value": 0.123}, *rows[1:]], device="NVIDIA H100")
+    assert "other rows now on cpu (x86_64), where it was made on NVIDIA H100; it is not" in list(dict(accept(study)))[1]
+
+
 def test_what_is_discarded_is_made_again(study: Path):
     found = outdated(study)
     assert set(found.values()) == {("training", "evaluation")} and len(found) == 2

@@ -4,7 +4,11 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from asura.evaluation.lm_eval_model import IteratedLM
+from asura.models import build
+from asura.models.model import Model
 from tests.conftest import read_documents
+from tests.evaluation.plain_scorer import CPU, LENGTH, SMALL, VOCABULARY
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +49,13 @@ def tokenizer(few) -> Tokenizer:
     )
     tokenizer.train_from_iterator((document["text"] for document in read_documents(few, "lambada")), trainer)
     return tokenizer
+
+
+@pytest.fixture
+def model() -> Model:
+    return build(SMALL, VOCABULARY).eval()
+
+
+@pytest.fixture
+def lm(model, tokenizer) -> IteratedLM:
+    return IteratedLM(model, tokenizer, 3, LENGTH, CPU)

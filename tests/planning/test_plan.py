@@ -1,11 +1,13 @@
 import json
 import sys
+from collections import Counter
 from subprocess import run
 
 import pytest
 
 from asura.common.errors import UserError
 from asura.planning.cache import is_written, planned, read_plan, renew
+from asura.planning.jobs import jobs_of
 from asura.planning.plan import Plan, load, make
 from asura.planning.runs import read_run
 from tests.conftest import TINY
@@ -131,6 +133,7 @@ def test_a_run_reads_back_as_it_was_planned(tmp_path):
         assert run.stated() == content
 
 
+USUAL = {"seeds_per_job": 10}
 ASKED = {"mem_mb": 9000, "gpu": 2}
 
 
@@ -141,12 +144,30 @@ def test_resources_are_those_of_the_model_for_its_controls_too_and_nothing_is_tr
     plan = prepare(STUDY | {"models": models, "ablated": {"resources": {"runtime": 7}}}, tmp_path)
     assert plan.runs == before.runs
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")} == times
-    assert plan.resources_of("phop", "asura-n1-i2") == plan.resources_of("phop", "asura-n1-i1") == ASKED
-    assert plan.resources_of("phop", "asura_full-n1-i2") == {}
+    assert plan.resources_of("phop", "asura-n1-i2") == plan.resources_of("phop", "asura-n1-i1") == USUAL | ASKED
+    assert plan.resources_of("phop", "asura_full-n1-i2") == USUAL
     for role in plan.roles:  # the first cell of a shared control is asura's
         first = next(r["control_of"] for r in plan.roles if r["label"] == role["label"])
-        assert plan.resources_of("phop", role["label"]) == (ASKED if first.startswith("asura-") else {})
-    assert plan.resources_of("phop", "asura-n1-i2+long_skip=none") == {"runtime": 7}
+        assert plan.resources_of("phop", role["label"]) == USUAL | (ASKED if first.startswith("asura-") else {})
+    assert plan.resources_of("phop", "asura-n1-i2+long_skip=none") == USUAL | {"runtime": 7}
+
+
+def test_what_a_study_asks_for_all_models_a_model_and_the_ablations_change():
+    asked = {"mem_mb": 500, "runtime": 30, "gpu": 0, "seeds_per_job": 2}
+    models = {
+        "asura": [{"n": 1, "i": 2, "resources": ASKED}, {"n": 1, "i": 1}],
+        "vanilla": {"n": 1, "resources": {"runtime": None}},
+    }
+    plan = make(STUDY | {"resources": asked, "models": models, "controls": [], "ablated": {"resources": {"gpu": 1}}})
+    assert plan.resources_of("phop", "asura-n1-i2") == asked | ASKED
+    assert plan.resources_of("phop", "asura-n1-i1") == asked
+    assert plan.resources_of("phop", "vanilla-n1") == {key: asked[key] for key in ("mem_mb", "gpu", "seeds_per_job")}
+    assert plan.resources_of("phop", "asura-n1-i2+long_skip=none") == asked | {"gpu": 1}
+    assert (
+        plan.runs
+        == make(STUDY | {"models": {"asura": {"n": 1, "i": [2, 1]}, "vanilla": {"n": 1}}, "controls": []}).runs
+    )
+    assert Counter(job.label for job in jobs_of(plan)) == {"asura-n1-i2": 2, "asura-n1-i1": 1, "vanilla-n1": 1}
 
 
 @pytest.mark.parametrize(

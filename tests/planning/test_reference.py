@@ -47,6 +47,7 @@ UNSEEN = {
     "study: label twice",
     "study: infinite rate",
     "study: accumulate",
+    "study: GPUs that share no batch",
     "study: warm-up",
     "study: reads its answers",
     "study: long label",
@@ -79,6 +80,13 @@ def test_both_forms_of_controls_are_accepted_and_checked():
     assert accepts(TINY | {"controls": {"iso_param": {"training": {"learning_rate": 0.01}}, "iso_flop": {}}})
     assert not accepts(TINY | {"controls": {"iso_param": {"training": {"learning_rat": 0.01}}}})
     assert not accepts(TINY | {"controls": ["iso_param", "iso_param"]})
+
+
+def test_every_key_of_a_model_is_accepted_and_checked():
+    model = {"n": 1, "i": 2, "seeds": [3, 4], "resources": {"seeds_per_job": 1}, "training": {"steps": 3}}
+    assert accepts(TINY | {"models": {"asura": model}})
+    for wrong in ({"seeds": [3, 3]}, {"seeds": 3}, {"resources": {"seeds_per_job": 0}}):
+        assert not accepts(TINY | {"models": {"asura": model | wrong}})
 
 
 @pytest.mark.parametrize("kind", every_settings_class(), ids=lambda kind: kind.__name__)

@@ -76,6 +76,12 @@ def test_devices_and_precisions_that_are_mixed_are_named(made):
     )
 
 
+def test_a_run_may_be_evaluated_on_another_device_than_it_was_trained_on(made):
+    plan, study = made
+    reseal(study / RUN / "evaluation.json", device="NVIDIA H100")
+    assert Standing(plan, study).state(RUN).is_done and said(plan, study) == ""
+
+
 def test_products_are_of_their_runs_and_of_the_code_that_wrote_them(made, monkeypatch):
     plan, study = made
     before = Standing(plan, study).digest

@@ -149,6 +149,14 @@ BAD: dict[str, tuple] = {
         {"models": {"asura": [{**ASURA, "resources": {"slurm_partition": "x"}}]}},
         "models.asura.0.resources.slurm_partition: no such key",
     ),
+    "resources of the study": ({"resources": {"gpus": 1}}, "resources.gpus: no such key", "did you mean 'gpu'?"),
+    "half a GPU": ({"resources": {"gpu": 0.5}}, "resources.gpu: found 0.5"),
+    "GPUs that share no batch": (
+        {"resources": {"gpu": 3}, "training": {"steps": 1, "batch": 8, "accumulate": 2}},
+        "models.asura.resources: batch 8 is no multiple of 6, for 3 GPUs with accumulate 2",
+    ),
+    "resources that are no mapping": ({"resources": 4}, "resources: found 4"),
+    "GPUs in the study": ({"gpu": 4}, "gpu: no such key here; write it as `resources: {gpu: …}`"),
     "no memory": ({"ablated": {"resources": {"mem_mb": 0}}}, "ablated.resources.mem_mb: found 0"),
     "model's setting in a task": (
         {"tasks": {"phop": {"hops": 1, "width": 32}}},

@@ -11,10 +11,11 @@ from snakemake.io import is_flagged
 from asura.common.errors import UserError
 from asura.planning.ablations import ablation_files
 from asura.planning.cache import write_plan
-from asura.planning.job_options import processes_option, published_option
+from asura.planning.job_options import device_variable, processes_option, published_option
 from asura.planning.refusals import refuse_include, refusing
 from asura.planning.standing import RunState
 from asura.planning.study import Study
+from asura.planning.workflow import TINY as TINY_FLOPS
 from asura.planning.workflow import StudyWorkflow
 from tests.conftest import TINY
 
@@ -41,7 +42,7 @@ def test_a_job_has_the_seeds_of_a_model():
     assert sources == study.every_job(job) == ["results/tiny/jobs/phop/asura-n1-i2/0-3/evaluated"]
     assert study.runs_of_job(job) == [f"results/tiny/runs/phop/asura-n1-i2/seed{seed}" for seed in (0, 3)]
     assert study.settings_of_job(job)[1] == "results/tiny/runs/phop/asura-n1-i2/seed3/run.json"
-    assert study.asked("runtime", 60)(job, 2) == 240 and study.asked("mem_mb", 60)(job, 2) == 120
+    assert study.asked("runtime", 60)(job, 2) == 240 and study.asked("mem_mb", 60)(job, 2) == 120  # one after another
 
 
 def test_long_jobs_go_first():
@@ -54,9 +55,44 @@ def test_time_and_memory_grow_with_each_attempt_and_gpus_do_not():
     study = workflow(models={"asura": {"n": 1, "i": 2, "resources": {"mem_mb": 700, "gpu": 2}}})
     assert [study.asked("mem_mb", 2000)(JOB, attempt) for attempt in (1, 2)] == [700, 1400]
     assert [study.asked("runtime", 60)(JOB, attempt) for attempt in (1, 3)] == [60, 180]
-    assert [study.asked("gpu", 1)(JOB, attempt) for attempt in (1, 3)] == [2, 2]
-    assert processes_option(JOB, SimpleNamespace(gpu=2)) == ["--processes", "2"]
-    assert processes_option(JOB, SimpleNamespace(gpu=1)) == []
+    assert (study.gpus_to_train(JOB), study.gpus_to_evaluate(JOB)) == (2, 2)
+
+
+def test_a_job_has_a_core_for_each_gpu_and_one_machine_for_several():
+    found = {}
+    for gpus in (0, 1, 4):
+        study = workflow(resources={"gpu": gpus})
+        found[gpus] = study.cores(JOB), study.nodes(JOB)
+    assert found == {0: (1, None), 1: (1, None), 4: (4, 1)}
+
+
+def test_processes_share_the_cores_of_a_job():
+    def options(gpu: int, threads: int) -> str:
+        return " ".join(processes_option(JOB, SimpleNamespace(gpu=gpu), threads))
+
+    assert options(0, 1) == options(1, 1) == "--threads 1" and options(1, 3) == "--threads 3"
+    assert options(4, 4) == options(4, 2) == "--processes 4 --threads 1"  # on a machine with less than was asked for
+    assert options(4, 8) == "--processes 4 --threads 2"
+
+
+def test_a_job_without_a_gpu_leaves_those_of_others_alone():
+    assert device_variable(JOB, SimpleNamespace(gpu=0)) == ["ASURA_DEVICE=cpu"]
+    assert device_variable(JOB, SimpleNamespace(gpu=1)) == []
+
+
+def test_tiny_models_are_evaluated_without_a_gpu_unless_the_study_says_so():
+    def gpus(**changes: Any) -> int:
+        return workflow(**changes).gpus_to_evaluate(JOB)
+
+    model = {"n": 1, "i": 2}
+    (flops,) = {row["inference_flops_per_token"] for row in workflow().plan.models}
+    assert flops < TINY_FLOPS and gpus() == 0 and workflow().gpus_to_train(JOB) == 1
+    assert gpus(resources={"gpu": 1}) == gpus(models={"asura": {**model, "resources": {"gpu": 1}}}) == 1
+    assert gpus(models={"asura": [model, {"n": 64, "i": 64, "mlp_width": 64}]}) == 1  # where one is large, for all
+    text = {"corpus": {"source": "embedded", "vocabulary": 300}, "length": 8}
+    study = workflow(tasks={"text": text, **TINY["tasks"]}, evaluation={"benchmarks": ["piqa"]})
+    of_text = SimpleNamespace(task="text", label="asura-n1-i2", seeds="0")
+    assert (study.gpus_to_evaluate(of_text), study.gpus_to_evaluate(JOB)) == (1, 0)
 
 
 def test_a_run_on_text_waits_for_its_corpus_benchmarks_and_first_weights():

@@ -1,6 +1,7 @@
 """A study as the default one would leave it: 24 models of one task, three seeds, one run diverged."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 
 from asura.reporting.frames import COLUMNS, Results, tidy
 from asura.reporting.statistics import Scale, mean_interval
+from tests.reporting.written_runs import write_study
 
 COMMIT = "0a1b2c"
 STEPS, BATCH, LENGTH, CHANCE, SOLVED = 600, 32, 32, 0.25, 0.95
@@ -205,3 +207,10 @@ def studies(results: Results) -> dict[str, Results]:
         "nothing": without(few, "scores", "curves", "resources", status="missing", step=0),
         "all diverged": without(few, "scores", status="diverged"),
     }
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """See `write_study`."""
+    write_study(tmp_path)
+    return tmp_path

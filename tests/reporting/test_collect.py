@@ -1,109 +1,39 @@
+"""The frames of a study are what its files say."""
+
 import json
-import math
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
-from asura.common.errors import UserError
 from asura.common.files import checksum, read_sealed, write_sealed
 from asura.common.source import path_of, reached
 from asura.planning import outputs
-from asura.planning.plan import Plan
 from asura.planning.products import MODULES
 from asura.planning.run_folder import digest
-from asura.planning.runs import Run
-from asura.reporting.collect import collect, progress, read_results, write_results
+from asura.reporting.collect import collect, read_results, write_results
 from asura.reporting.comparing import Comparing
 from asura.reporting.figures import FIGURES
 from asura.reporting.frames import COLUMNS, Results, headline_by_model, remarks
 from asura.reporting.tables import TABLES
-from tests.conftest import ROOT, tiny_run
-
-USED: dict[str, Any] = {"cpu_seconds": 11.75, "job_rss_mb": 300.25, "job_device_mb": None}
-SIZES = {"n": 1, "i": 2, "parameters": 100, "total_parameters": 150, "effective_depth": 2}
-FLOPS = {"flops_per_token": 6e2, "inference_flops_per_token": 2e2, "training_flops": 6e5}
-COST: dict[str, Any] = SIZES | FLOPS | {"tokens": 1000}
-MODELS: list[dict[str, Any]] = [
-    {"label": label, "task": "NA", "architecture": label.split("-")[0]}
-    | COST
-    | {"metric": "accuracy", "chance": 0.5, "benchmarks": [], "order": order, "seeds": [0, 1]}
-    for order, label in enumerate(["asura-n1-i2", "bare-n1-i2"])
-]
-CHANCES = {"NA": {"test": 0.5}}
-ROLE = {"task": "NA", "label": "bare-n1-i2", "control": "iso_recursion", "control_of": "asura-n1-i2"}
-QUESTION = {"task": "NA", "row": "asura-n1-i2", "reference": "bare-n1-i2", "metric": "accuracy", "margin": 0.1}
-SCORE = {"split": "test", "iterations": 2, "metric": "accuracy", "standard_error": 0.01, "examples": 640}
-ASKED = {"iterations": "trained", "examples": 640}  # neither is the default
-THIRD = 1 / 3  # has no short decimal
-
-
-def folder_of(study: Path, label: str, seed: int) -> Path:
-    return study / "runs" / "NA" / label / f"seed{seed}"
-
-
-def run_of(label: str, seed: int) -> Run:
-    return tiny_run().model_copy(update={"task_name": "NA", "label": label, "seed": seed})
-
-
-def plan_of(models: list[dict], seeds: list[int]) -> Plan:
-    runs = [run_of(model["label"], seed) for model in models for seed in seeds]
-    return Plan(
-        study="s",
-        seeds=seeds,
-        evaluation=ASKED,
-        corpora={},
-        chances=CHANCES,
-        models=models,
-        roles=[ROLE | {"deviation": -0.004}],
-        runs={run.folder: run.stated() for run in runs},
-        resources={},
-        ablated={},
-        code={f"NA/{model['label']}": {"training": "t", "evaluation": "e"} for model in models},
-        against=None,
-        questions=[QUESTION],
-    )
-
-
-def write_run(folder: Path, value: float, status: str = "finished") -> None:
-    folder.mkdir(parents=True)
-    run = run_of(folder.parent.name, int(folder.name.removeprefix("seed")))
-    record: dict[str, Any] = {
-        "status": status,
-        "step": 20 if status == "finished" else 7,
-        "weights": "abc",
-        "seconds": 13.75,
-    }
-    record |= {"run": digest(run), "sessions": [USED], "code": "t", "device": "cpu", "precision": "float32"}
-    rows = [SCORE | {"value": value}] if status == "finished" else []
-    evaluation: dict[str, Any] = {"made_of": {"weights": "abc", **ASKED}, "rows": rows, "floors": {}, "code": "e"}
-    evaluation["shortcuts"] = {"test": {"copy": 0.25, "1 hop": 0.5}}
-    evaluation |= {"seconds": 0.9, **USED}
-    write_sealed(folder / "evaluation.json", evaluation)
-    losses = {10: value / 10, 20: None}  # as of a loss that is no number
-    metrics = [{"step": step, "tokens": 50 * step, "loss": loss, "accuracy": value} for step, loss in losses.items()]
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in metrics))
-    write_sealed(folder / "training.json", record | {"metrics": checksum(folder / "metrics.jsonl")})
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    """Two models of two seeds, of which one run diverged."""
-    write_sealed(tmp_path / "plan.json", plan_of(MODELS, [0, 1])._asdict())
-    for model, value in {"asura-n1-i2": THIRD, "bare-n1-i2": 0.6}.items():
-        for seed in (0, 1):
-            diverged = (model, seed) == ("bare-n1-i2", 1)
-            write_run(folder_of(tmp_path, model, seed), value + seed / 7, "diverged" if diverged else "finished")
-    return tmp_path
-
-
-def rows_of(frame: pd.DataFrame, *columns: str) -> list[tuple]:
-    return list(frame[list(columns)].itertuples(index=False, name=None))
+from tests.conftest import ROOT
+from tests.reporting.written_runs import (
+    ASKED,
+    COST,
+    MODELS,
+    QUESTION,
+    SCORE,
+    THIRD,
+    USED,
+    folder_of,
+    plan_of,
+    rows_of,
+    write_run,
+)
 
 
 def test_every_run_of_the_plan_is_collected(study: Path):
@@ -168,38 +98,6 @@ def test_what_is_written_reads_back_as_it_was(study: Path, results: Results, emp
             pd.testing.assert_frame_equal(before, after, check_exact=True)
 
 
-def test_a_run_that_is_not_done_is_missing_in_partial_results(study: Path):
-    unfinished = folder_of(study, "asura-n1-i2", 1)
-    for name in ("training.json", "evaluation.json"):
-        (unfinished / name).unlink()
-    with (unfinished / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 30, "tok')  # being written
-    with pytest.raises(UserError, match=r"asura-n1-i2/seed1/training.json"):
-        collect(study)
-    so_far = collect(study, partial=True)
-    assert progress(so_far) == "PARTIAL RESULTS: 3 of 4 runs"
-    assert so_far.runs["status"].tolist() == ["finished", "missing", "finished", "diverged"]
-    assert so_far.runs["step"].tolist() == [20, 0, 20, 7]
-    assert ("asura-n1-i2", 1) not in rows_of(so_far.scores, "label", "seed")
-    assert len(so_far.curves) == 8  # the curve so far among them
-    assert len(so_far.resources) == 6
-
-
-@pytest.mark.parametrize("name", ["training.json", "evaluation.json", "metrics.jsonl"])
-def test_a_missing_file_is_named(name: str, study: Path):
-    (folder_of(study, "bare-n1-i2", 0) / name).unlink()
-    with pytest.raises(UserError, match=f"bare-n1-i2/seed0/{name}"):
-        collect(study)
-
-
-def test_a_study_that_has_not_begun_has_partial_results(study: Path):
-    for path in study.glob("runs/**/*.*"):
-        path.unlink()
-    nothing = collect(study, partial=True)
-    assert progress(nothing) == "PARTIAL RESULTS: 0 of 4 runs"
-    assert all(len(make(nothing)) <= 4 for make in TABLES.values())
-
-
 def test_what_sessions_of_a_training_used_is_summed_and_of_memory_the_most(study: Path):
     path = folder_of(study, "asura-n1-i2", 0) / "training.json"
     sessions = [
@@ -209,95 +107,6 @@ def test_what_sessions_of_a_training_used_is_summed_and_of_memory_the_most(study
     write_sealed(path, read_sealed(path) | {"sessions": sessions})
     used = collect(study).resources.iloc[0]
     assert used[["cpu_seconds", "job_rss_mb", "job_device_mb"]].tolist() == [32.25, 400, 9.5]
-
-
-@pytest.mark.parametrize("sessions", [[{}], [USED, {}], []])
-def test_what_a_record_of_an_earlier_version_does_not_say_is_empty(sessions: list, study: Path):
-    folder = folder_of(study, "asura-n1-i2", 0)
-    write_sealed(folder / "training.json", read_sealed(folder / "training.json") | {"sessions": sessions})
-    evaluation = read_sealed(folder / "evaluation.json")
-    kept = {key: value for key, value in evaluation.items() if key not in ("seconds", *USED)}
-    write_sealed(folder / "evaluation.json", kept)
-    results = collect(study)
-    train, evaluate = results.resources.iloc[:2].to_dict("records")
-    assert train["seconds"] == 13.75 and math.isnan(train["cpu_seconds"]) and math.isnan(train["job_rss_mb"])
-    assert math.isnan(evaluate["seconds"]) and math.isnan(evaluate["cpu_seconds"])
-    table = TABLES["resources"](results).set_index("model")
-    assert table["total_cpu_seconds"].isna().tolist() == table["total_seconds"].isna().tolist() == [True, False]
-    assert table["train_seconds"].tolist() == [13.75, 13.75]
-
-
-def test_an_evaluation_of_other_weights_is_refused_and_in_partial_results_missing(study: Path):
-    path = folder_of(study, "asura-n1-i2", 0) / "training.json"
-    write_sealed(path, read_sealed(path) | {"weights": "abd"})
-    with pytest.raises(UserError, match=r"asura-n1-i2/seed0/evaluation.json: it is of other weights"):
-        collect(study)
-    assert collect(study, partial=True).runs["status"].tolist()[:2] == ["missing", "finished"]
-
-
-def test_a_training_of_other_settings_is_refused_and_in_partial_results_missing(study: Path):
-    path = folder_of(study, "asura-n1-i2", 0) / "training.json"
-    write_sealed(path, read_sealed(path) | {"run": digest(tiny_run())})
-    with pytest.raises(UserError, match=r"asura-n1-i2/seed0/training.json: it is of other settings"):
-        collect(study)
-    assert collect(study, partial=True).runs["status"].tolist()[:2] == ["missing", "finished"]
-
-
-def test_an_evaluation_of_fewer_examples_than_the_plan_asks_is_refused(study: Path):
-    path = folder_of(study, "asura-n1-i2", 0) / "evaluation.json"
-    evaluation = read_sealed(path)
-    write_sealed(path, evaluation | {"made_of": evaluation["made_of"] | {"examples": 64}})
-    with pytest.raises(UserError, match=r"asura-n1-i2/seed0/evaluation.json: .*was asked otherwise"):
-        collect(study)
-
-
-@pytest.mark.parametrize("partial", [False, True])
-@pytest.mark.parametrize("name", ["training.json", "evaluation.json"])
-def test_a_file_cut_short_is_named(name: str, partial: bool, study: Path):
-    path = folder_of(study, "asura-n1-i2", 1) / name
-    path.write_text(path.read_text()[:20])
-    with pytest.raises(UserError, match=f"seed1/{name}: .* cut short.*; delete it"):
-        collect(study, partial)
-
-
-@pytest.mark.parametrize("name", ["training.json", "evaluation.json", "plan.json"])
-@pytest.mark.parametrize("content", [{}, {"status": "odd"}, {"made_of": 3, "rows": "x"}])
-def test_an_object_without_its_checksum_is_refused(name: str, content: dict, study: Path):
-    path = study / name if name == "plan.json" else folder_of(study, "asura-n1-i2", 1) / name
-    path.write_text(json.dumps(content))
-    for partial in (False, True):
-        with pytest.raises(UserError, match=f"{name}: its content does not have the checksum it was written with"):
-            collect(study, partial)
-
-
-@pytest.mark.parametrize("content", ["", "3\n", "[]\n"])
-def test_metrics_that_are_not_those_of_the_record_are_refused(content: str, study: Path):
-    (folder_of(study, "asura-n1-i2", 1) / "metrics.jsonl").write_text(content)
-    with pytest.raises(UserError, match=r"metrics\.jsonl: missing, or without the checksum in training\.json; delete"):
-        collect(study)
-
-
-def test_a_study_without_a_plan_is_refused(tmp_path: Path):
-    with pytest.raises(UserError, match=r"plan.json: no such file"):
-        collect(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "no such file"),
-        ("", "cannot be read as a table"),
-        ("task,label\n", "found the columns"),
-        ("\n".join([",".join(COLUMNS["curves"]), "a,b,c,d,e,f,g\n"]), "cannot be read as a table"),
-    ],
-)
-def test_a_frame_that_is_damaged_is_refused(content: str | None, message: str, results: Results, tmp_path: Path):
-    write_results(results, tmp_path)
-    (tmp_path / "curves.csv").unlink()
-    if content is not None:
-        (tmp_path / "curves.csv").write_text(content)
-    with pytest.raises(UserError, match=rf"curves.csv: .*{message}.*collect the study"):
-        read_results(tmp_path)
 
 
 def test_what_the_rules_declare_is_what_is_written():

@@ -155,8 +155,8 @@ def test_curves_over_iterations_at_evaluation(results: Results, drawn: dict[str,
     models = [
         "ASURA, i = 2",
         "ASURA, i = 4",
-        "bare recursion, i = 2",
-        "bare recursion, i = 4",
+        "equal blocks (bare recursion), i = 2",
+        "equal blocks (bare recursion), i = 4",
         "ASURA, complete, i = 4",
     ]
     assert set(entries(figure)) == {*models, "one seed", "chance"}
@@ -208,7 +208,7 @@ def test_learning_curves_show_the_validation_split_where_it_was_measured(build: 
     measured = results.curves["accuracy"].where(results.curves["step"] % 100 == 0) - 0.1
     results = results._replace(curves=results.curves.assign(validation_accuracy=measured))
     figure, numbers = FIGURES["learning_curves"](results, "phop")
-    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "validation accuracy"]
+    assert [axes.get_ylabel().replace("\n", " ") for axes in figure.axes] == ["loss", "validation accuracy"]
     shown = numbers[(numbers["quantity"] == "validation_accuracy") & (numbers["shows"] == "seed")]
     assert sorted(shown["value"]) == pytest.approx(sorted(measured.dropna()))
 

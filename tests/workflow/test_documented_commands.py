@@ -30,7 +30,15 @@ LEFT_OUT = (
 """What no test can run. Every block and command that holds none of these words is run."""
 GATE = ("make test", "make lint", "make docs", "make faults", "make bench")
 """Commands that run this test, or take an hour; they are asked what they would do."""
-CHECKS = ("make ", "asura plan", "asura sample", "asura partial", "asura verify", "snakemake --cores all")
+CHECKS = (
+    "make ",
+    "asura plan",
+    "asura sample",
+    "asura partial",
+    "asura status",
+    "asura verify",
+    "snakemake --cores all",
+)
 """Commands that have nothing to do, or find the same, where they are given a second time."""
 EXAMPLE = "rules/ablations/mlp_width.smk"
 COMMANDS = r"(?:make|snakemake|asura|python|pip|cp|cd|mkdir|git|conda|\.) "

@@ -4,7 +4,9 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -12,6 +14,7 @@ from asura.checking.verify import verify
 from asura.cli import main
 from asura.common.errors import UserError
 from asura.common.files import read_sealed, write_sealed
+from asura.planning.plan import make
 
 RUN = "runs/phop/asura-n1-i2/seed0"
 
@@ -107,6 +110,14 @@ def test_what_was_changed_is_named(folder: Path, name: str, tamper: Callable[[Pa
         )
     with pytest.raises(UserError, match=said):
         list(verify(results))
+
+
+def test_a_plan_is_made_once(finished: Path, monkeypatch):
+    planning = Mock(wraps=make)
+    for module in ("verify", "code"):
+        monkeypatch.setattr(f"asura.checking.{module}.make", planning)
+    said = list(islice(verify(finished / "results" / "tiny"), 3))
+    assert said[-1] == "all 3 runs were made by the code that is here" and planning.call_count == 1
 
 
 def test_runs_that_other_code_made_are_named(folder: Path):

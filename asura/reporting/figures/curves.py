@@ -87,7 +87,8 @@ def iterations_at_evaluation(results: Results, *tasks: str) -> Drawn:
             axes.tick_params(labelleft=True)
     say_what_is_left_out(drawn.figure, len(models), len(every_model), "models")
     handles = [series_handle(f"{series_name(name)}, i = {i}", style, line) for (name, i), (style, line) in look.items()]
-    legend(drawn.figure, [*handles, SEED_LINE, *marks.level_handles(results, tasks[0])])
+    splits = {split for _, _, split in shown}
+    legend(drawn.figure, [*handles, SEED_LINE, *marks.level_handles(results, tasks[0], splits)])
     return Drawn(drawn.figure, numbers.rename(columns={"label": "model"}))
 
 

@@ -14,6 +14,7 @@ from asura.reporting.figures.style import (
     WIDTH,
     Drawn,
     Panels,
+    beside,
     nothing,
     panels,
     say_what_is_left_out,
@@ -141,5 +142,6 @@ def _finish(drawn: Panels, results: Results, task: str, mesh: Any, x: str, y: st
     """Names, and one colour bar."""
     drawn.name(x, y)
     metric = results.runs.loc[results.runs["task"] == task, "metric"].iloc[0]
-    bar = drawn.figure.colorbar(mesh, ax=drawn.axes[0], label=f"mean {metric_name(metric)}", aspect=25, pad=0.01)
+    bar = drawn.figure.colorbar(mesh, ax=drawn.axes[0], aspect=25, pad=0.01)
+    bar.set_label(beside(bar.ax, f"mean {metric_name(metric)}"))
     bar.outline.set_visible(False)

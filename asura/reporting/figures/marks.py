@@ -1,6 +1,6 @@
 """What is drawn in panels: means with their intervals, seeds, failures and levels; and the rows that say so."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -103,13 +103,14 @@ def draw_levels(axes: Axes, results: Results, task: str, split: str = HEADLINE_S
             axes.axhline(value, color=INK, linestyle=line, linewidth=0.9, zorder=0)
 
 
-def level_handles(results: Results, task: str) -> list[Artist]:
-    """The legend entries of the levels; where less is better they are off the axis."""
+def level_handles(results: Results, task: str, splits: Collection[str] = (HEADLINE_SPLIT,)) -> list[Artist]:
+    """The legend entries of the levels on some splits; where less is better they are off the axis."""
     scores = results.scores[results.scores["task"] == task]
     metric = results.runs.loc[results.runs["task"] == task, "metric"].iloc[0]
     shown = [level for level in LEVELS if not np.isnan(level_on(results, task, HEADLINE_SPLIT, level))]
-    rules = scores.loc[(scores["split"] == HEADLINE_SPLIT) & (scores["metric"] == metric), "rule"].dropna()
-    names = {"chance": "chance", "shortcut": f"best shortcut ({spaced(rules.iloc[0])})" if len(rules) else ""}
+    on = scores["split"].isin(splits) & (scores["metric"] == metric)
+    rules = " or ".join(map(spaced, scores.loc[on, "rule"].dropna().unique()))
+    names = {"chance": "chance", "shortcut": f"best shortcut ({rules})"}
     handles: list[Artist] = [
         Line2D([], [], color=INK, linewidth=0.9, linestyle=LEVELS[level], label=names[level]) for level in shown
     ]

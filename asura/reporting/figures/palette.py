@@ -30,13 +30,13 @@ FIXED = {
     "asura": Style(to_rgb("#0b62a4"), "o"),
     "asura_full": Style(to_rgb("#1d1d1d"), "D"),
     "iso_param": Style(to_rgb("#b35806"), "s"),
-    "iso_param_depth": Style(to_rgb("#7a7200"), "P"),
+    "iso_param_depth": Style(to_rgb("#7a7200"), "d"),
     "iso_flop": Style(to_rgb("#00784f"), "^"),
     "iso_both": Style(to_rgb("#c0223b"), "v"),
     "iso_recursion": Style(to_rgb("#8a3f9e"), "p"),
 }
 SPARE_COLOURS = tuple(map(to_rgb, ("#0a7d8c", "#7b4a12", "#5a5a5a", "#b8377e", "#3f47a0", "#54761a", "#9a3412")))
-SPARE_MARKERS = ("h", "8", "<", ">", "d", "H", "X", "*")  # one more than colours, so that pairs do not soon recur
+SPARE_MARKERS = ("h", "8", "<", ">", "P", "H", "X", "*")  # one more than colours, so that pairs do not soon recur
 
 
 def styles(results: Results) -> dict[str, Style]:

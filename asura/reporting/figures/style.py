@@ -73,8 +73,14 @@ class Panels(NamedTuple):
                 axes.set_xlabel(x if is_lowest else "")
                 axes.tick_params(labelbottom=is_lowest)
                 is_first = place % self.columns == 0
-                axes.set_ylabel(name if is_first else "")
+                axes.set_ylabel(beside(axes, name) if is_first else "")
                 axes.tick_params(labelleft=is_first)
+
+
+def beside(axes: Axes, name: str) -> str:
+    """A name as the label of a vertical axis, in lines that are no longer than the axis."""
+    height = axes.get_figure(root=True).get_figheight() * axes.get_position().height  # type: ignore[union-attr]
+    return fill(name, max(12, int(height / LETTER)), break_long_words=False)
 
 
 def panels(
