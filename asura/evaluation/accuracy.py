@@ -112,9 +112,12 @@ def scored(
     for start in processes.mine(range(0, len(batch.tokens), at_once)):
         rows = slice(start, start + at_once)
         tokens, targets = (part[rows].to(device) for part in batch)
-        for t, state in enumerate(model.trajectory(tokens, iterations)):
-            for name, values in (score(model.logits(model.read(state)), targets) | model.measures(state)).items():
-                found[name][t, rows] = values.cpu().double()
+        each = [
+            score(model.logits(model.read(state)), targets) | model.measures(state)
+            for state in model.trajectory(tokens, iterations)
+        ]
+        for name in found:  # read when all iterations are done, since reading waits for the device
+            found[name][:, rows] = torch.stack([values[name] for values in each]).cpu().double()
     return dict(zip(found, processes.total(*found.values()), strict=True))
 
 

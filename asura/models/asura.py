@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from pydantic import Field, model_validator
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from asura.common.validation import LARGEST
 from asura.models.adapters import ABBA, LoRA
@@ -127,7 +127,7 @@ class Asura(Model):
         self.block_norms = Iterated(lambda: nn.LayerNorm(width), times[settings.block_norm])
         self.adapters = Iterated(adapters, times[settings.adapter])
 
-    def start(self, tokens: Tensor, generator: Generator | None = None) -> State:
+    def start(self, tokens: Tensor, noise: Tensor | None = None) -> State:
         """(z, e), both the embedding."""
         e = self.embed(tokens)
         return e, e

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from pydantic import Field
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from asura.models.layers import Block, ConcatSkip
 from asura.models.model import Model, State
@@ -28,7 +28,7 @@ class DeepThinking(Model):
         self.recall = ConcatSkip(settings.width, "random")
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n))
 
-    def start(self, tokens: Tensor, generator: Generator | None = None) -> State:
+    def start(self, tokens: Tensor, noise: Tensor | None = None) -> State:
         """(z, e), both the embedding."""
         e = self.embed(tokens)
         return e, e

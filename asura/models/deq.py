@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from torchdeq import get_deq
 from torchdeq.solver import get_solver
 
@@ -146,7 +146,7 @@ class DEQ(Model):
         tokens: Tensor,
         iterations: int | None = None,
         without_gradient: int = 0,
-        generator: Generator | None = None,
+        noise: Tensor | None = None,
     ) -> Iterator[State]:
         """With gradient, what is found alone; without, what would have been found with each number of evaluations.
 

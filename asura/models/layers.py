@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from asura.models.settings import Architecture
 
 
-@lru_cache(maxsize=16)
-def rotary_angles(length: int, head_width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def angles(length: int, head_width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cosine and signed sine, each (length, head_width), of rotary positions (Su et al., 2021, arXiv 2104.09864)."""
     with torch.inference_mode(False):  # what inference mode makes cannot be trained with, and this is kept
         frequency = 10_000.0 ** -(torch.arange(0, head_width, 2, device=device) / head_width)
@@ -22,9 +21,13 @@ def rotary_angles(length: int, head_width: int, device: torch.device) -> tuple[T
         return angle.cos().repeat(1, 2), torch.cat((-angle.sin(), angle.sin()), dim=-1)
 
 
-def rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+rotary_angles = lru_cache(maxsize=16)(angles)
+"""`angles`, kept; a compiler would not see the cache, and says so."""
+
+
+def rotate(x: Tensor, at: tuple[Tensor, Tensor]) -> Tensor:
     """Rotate x (..., T, head width), whose halves are the two coordinates of each pair."""
-    cos, sin = angles
+    cos, sin = at
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin).to(x.dtype)
 
 
@@ -44,8 +47,9 @@ class Attention(nn.Module):
         q, k, v = self.qkv(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         q, k = self.q_norm(q), self.k_norm(k)
         if self.rotary:
-            angles = rotary_angles(length, width // self.heads, x.device)
-            q, k = rotate(q, angles), rotate(k, angles)
+            angles_of = angles if torch.compiler.is_compiling() else rotary_angles
+            at = angles_of(length, width // self.heads, x.device)
+            q, k = rotate(q, at), rotate(k, at)
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         return self.out(mixed.transpose(1, 2).reshape(batch, length, width))
 

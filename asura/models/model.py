@@ -1,7 +1,7 @@
 """What every architecture is: an embedding, a state that is iterated, a head; and the loss that training minimises."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from asura.models.layers import Block
 from asura.models.settings import Architecture, Recursive
 from asura.tasks.base import IGNORE
 
@@ -26,11 +27,19 @@ State = tuple[Tensor, ...]
 
 
 class Unrolling(NamedTuple):
-    """A pass through the model in training: its share of the loss, and its iterations, the first without gradient."""
+    """A pass through the model in training.
+
+    It has a share of the loss, iterations, the first of them without gradient, and noise to start from (B, T, d).
+    """
 
     share: float
     iterations: int
     without_gradient: int = 0
+    noise: Tensor | None = None
+
+    def part(self, place: int, parts: int) -> "Unrolling":
+        """The pass for one of equal parts of the batch."""
+        return self if self.noise is None else self._replace(noise=self.noise.chunk(parts)[place])
 
 
 class Loss(NamedTuple):
@@ -52,8 +61,6 @@ class Model(nn.Module):
     starts_from_noise = False
     activation_checkpointing = False
     """Whether each iteration with gradient is evaluated again in the backward pass, which then keeps states alone."""
-    share = (0, 1)
-    """Which of how many equal parts of a batch the model is given, where processes share one; noise is the batch's."""
 
     def __init__(self, settings: Architecture, vocabulary: int) -> None:
         super().__init__()
@@ -64,8 +71,12 @@ class Model(nn.Module):
         self.head_norm = nn.LayerNorm(settings.width)
         self.head = nn.Linear(settings.width, vocabulary, bias=False)
 
-    def start(self, tokens: Tensor, generator: Generator | None = None) -> State:
-        """The state before the first iteration, of tokens (B, T); noise, if it has any, is from the generator."""
+    def noise(self, batch: int, length: int, generator: Generator) -> Tensor | None:
+        """The noise that a batch starts from in training, (B, T, d); None for none."""
+        return None
+
+    def start(self, tokens: Tensor, noise: Tensor | None = None) -> State:
+        """The state before the first iteration, of tokens (B, T)."""
         raise NotImplementedError
 
     def iterate(self, state: State, t: int) -> State:
@@ -88,6 +99,10 @@ class Model(nn.Module):
         """What is reported of a state, by the names in `measured`: each (B,)."""
         return {}
 
+    def parts(self) -> list[nn.Module]:
+        """The modules that are applied again and again: what is compiled, and sharded, each by itself."""
+        return [module for module in self.modules() if isinstance(module, Block)]
+
     def embed(self, tokens: Tensor) -> Tensor:
         """(B, T) tokens to (B, T, d)."""
         e = self.embedding(tokens)
@@ -104,7 +119,7 @@ class Model(nn.Module):
         tokens: Tensor,
         iterations: int | None = None,
         without_gradient: int = 0,
-        generator: Generator | None = None,
+        noise: Tensor | None = None,
     ) -> Iterator[State]:
         """Yield the state after each iteration, `iterations` of them (as trained if None).
 
@@ -112,7 +127,7 @@ class Model(nn.Module):
         """
         if iterations is None or not self.settings.iterates():
             iterations = self.settings.i
-        state = self.start(tokens, generator)
+        state = self.start(tokens, noise)
         for t in range(1, iterations + 1):
             if t <= without_gradient:
                 with torch.no_grad():
@@ -139,6 +154,12 @@ class Model(nn.Module):
         iterations = isinstance(settings, Recursive) and bool(settings.drawn or settings.progressive)
         return iterations or self.starts_from_noise
 
+    def drawn(self, batch: int, length: int, generator: Generator) -> list[Unrolling]:
+        """What one batch is trained on, of this size, with its noise."""
+        return [
+            unrolling._replace(noise=self.noise(batch, length, generator)) for unrolling in self.unrollings(generator)
+        ]
+
     def unrollings(self, generator: Generator | None = None) -> list[Unrolling]:
         """What one batch is trained on; without a generator, nothing is drawn and the plain pass stands alone."""
         settings = self.settings
@@ -162,18 +183,21 @@ class Model(nn.Module):
         tokens: Tensor,
         targets: Tensor,
         z_loss: float = 0.0,
-        generator: Generator | None = None,
+        passes: Sequence[Unrolling] | None = None,
         recompute: bool = True,
     ) -> Loss:
         """Summed cross-entropy over asked positions; `correct` and `measures` are of the first pass's last iteration.
+
+        The passes are what `drawn` gave, by default those of a batch for which nothing is drawn. They come from outside
+        so that nothing in here draws a number, which no compiler could follow.
 
         Where several iterations have a loss, or one has more than LOGITS_AT_ONCE logits, `recompute` evaluates the head
         again in the backward pass, for each iteration and chunk of positions, so that one chunk's logits are alive at
         a time. Neither the loss nor its gradient depends on it.
         """
         first, *others = (
-            (unrolling.share, self.loss_of(unrolling, tokens, targets, z_loss, generator, recompute))
-            for unrolling in self.unrollings(generator)
+            (unrolling.share, self.loss_of(unrolling, tokens, targets, z_loss, recompute))
+            for unrolling in passes or self.unrollings()
         )
         total = first[0] * first[1].loss
         for share, result in others:
@@ -186,7 +210,6 @@ class Model(nn.Module):
         tokens: Tensor,
         targets: Tensor,
         z_loss: float = 0.0,
-        generator: Generator | None = None,
         recompute: bool = True,
     ) -> Loss:
         """The loss of one pass, its share left out."""
@@ -194,7 +217,7 @@ class Model(nn.Module):
         chunks = math.ceil(targets.numel() / max(1, LOGITS_AT_ONCE // self.head.out_features))
         recompute = recompute and chunks * sum(weight > 0 for weight in weights) > 1
         total = torch.zeros((), device=tokens.device)
-        trajectory = self.trajectory(tokens, unrolling.iterations, unrolling.without_gradient, generator)
+        trajectory = self.trajectory(tokens, unrolling.iterations, unrolling.without_gradient, unrolling.noise)
         for weight, state in zip(weights, trajectory, strict=True):
             if not weight:
                 continue

@@ -121,7 +121,11 @@ class NDR(Model):
         super().__init__(settings, vocabulary)
         self.routers = nn.ModuleList(Router(settings) for _ in range(settings.n))
 
-    def start(self, tokens: Tensor, generator: Generator | None = None) -> State:
+    def parts(self) -> list[nn.Module]:
+        """The routers."""
+        return list(self.routers)
+
+    def start(self, tokens: Tensor, noise: Tensor | None = None) -> State:
         """The embedding."""
         return (self.embed(tokens),)
 

@@ -65,16 +65,17 @@ class RecurrentDepth(Model):
         self.core_norm = nn.LayerNorm(settings.width)
         self.coda = nn.Sequential(*(Block(settings) for _ in range(settings.coda)))
 
-    def start(self, tokens: Tensor, generator: Generator | None = None) -> State:
-        """(z, e); where no generator is given, as in evaluation, every sequence starts from the same noise."""
+    def noise(self, batch: int, length: int, generator: Generator) -> Tensor:
+        """What z starts from, (B, T, d)."""
+        return NOISE * torch.randn(batch, length, self.settings.width, generator=generator)
+
+    def start(self, tokens: Tensor, noise: Tensor | None = None) -> State:
+        """(z, e); where no noise is given, as in evaluation, every sequence starts from the same."""
         e = self.prelude(self.embed(tokens))
         if tokens.is_meta:
             return torch.empty_like(e), e
-        if generator is None:
+        if noise is None:
             noise = _same_noise(max(LONGEST, e.shape[1]), e.shape[2])[: e.shape[1]].expand_as(e)
-        else:
-            place, shares = self.share
-            noise = NOISE * torch.randn(e.shape[0] * shares, *e.shape[1:], generator=generator).chunk(shares)[place]
         return noise.to(e.device, e.dtype), e
 
     def iterate(self, state: State, t: int) -> State:

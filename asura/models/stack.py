@@ -1,6 +1,6 @@
 """A stack of blocks, which an architecture applies once or many times."""
 
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from asura.models.layers import Block
 from asura.models.model import Model, State
@@ -14,7 +14,7 @@ class Stack(Model):
         super().__init__(settings, vocabulary)
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n))
 
-    def start(self, tokens: Tensor, generator: Generator | None = None) -> State:
+    def start(self, tokens: Tensor, noise: Tensor | None = None) -> State:
         """The embedding."""
         return (self.embed(tokens),)
 

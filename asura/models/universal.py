@@ -72,7 +72,7 @@ class Universal(Model):
         self.halting = HaltingUnit(settings.width) if settings.halting == "act" else None
         self.measured = ("halting_iterations",) if self.halting else ()
 
-    def start(self, tokens: Tensor, generator: Generator | None = None) -> State:
+    def start(self, tokens: Tensor, noise: Tensor | None = None) -> State:
         """(z,), and with ACT (z, weighted sum of states, h, iterations taken, remainder), the last three (B, T).
 
         The remainder is the weight of the last state, were this iteration the last: 1 - h before it.

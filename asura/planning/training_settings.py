@@ -45,7 +45,7 @@ class Training(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of the forward and backward pass. `auto` is bfloat16 on CUDA and float32 elsewhere."""
     compile: bool = False
-    """Compile the loss with `torch.compile`."""
+    """Compile the blocks with `torch.compile`, once for all models of a job. It pays for long runs (docs/speed.md)."""
     activation_checkpointing: bool = False
     """Recompute each iteration in the backward pass in place of storing it. The memory is that of one iteration, and
     training takes about a third longer. The FLOPs of a plan do not count the recomputation."""

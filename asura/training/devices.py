@@ -10,13 +10,18 @@ from pathlib import Path
 
 import torch
 import torch.distributed
+from torch import Tensor
 
 from asura.common.errors import UserError
+from asura.models.model import Model
 from asura.planning.training_settings import Training
 
 OF_OTHERS = 0.1
 """Share of a device's memory that others may hold where a run that it does not suffice to is a result; a process holds
 some by itself."""
+
+SHAPES = 64
+"""Shapes of a block that a process compiles: those of all runs that it trains, with and without gradient."""
 
 
 def prepare(threads: int, compiles: bool = False) -> torch.device:
@@ -30,7 +35,7 @@ def prepare(threads: int, compiles: bool = False) -> torch.device:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may differ from call to call
     if compiles:
         torch.use_deterministic_algorithms(True)  # imports torch._inductor, which takes a second
-        torch.compiler.reset()  # what was compiled for another run of this process counts towards a limit
+        torch._dynamo.config.recompile_limit = SHAPES  # beyond it torch goes on uncompiled, with nothing but a warning
     else:
         torch.set_deterministic_debug_mode("error")  # the same flag without that import
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # no kernel here reads what it did not write
@@ -73,6 +78,20 @@ def refuse_neighbours(device: torch.device) -> None:
             f"out of memory beside others, who hold {others >> 20} MiB of the device's {total >> 20}; let fewer run at "
             "once (--resources gpu=1)"
         )
+
+
+def with_compiled_parts(model: Model) -> Model:
+    """The model, each block of which is compiled once for all iterations, and all models of its shape here."""
+    for part in model.parts():
+        part.forward = torch.compile(part.forward, dynamic=False)
+    return model
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on the device; the process does not wait for a copy to a GPU."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def describe(device: torch.device) -> str:

@@ -21,10 +21,10 @@ from torch.optim import Optimizer
 
 from asura.common.errors import UserError
 from asura.common.world import REMEDY, World, world
-from asura.models.layers import Block
 from asura.models.model import Loss, Model
 from asura.models.settings import Recursive
 from asura.planning.training_settings import Training
+from asura.training.devices import with_compiled_parts
 
 Item = TypeVar("Item")
 Weights = Mapping[str, Tensor]
@@ -53,7 +53,7 @@ class Alone:
 
         Optimisers are to be made after it. Raises UserError where processes cannot share the batch or the model.
         """
-        return torch.compile(model.loss) if training.compile else model.loss
+        return with_compiled_parts(model).loss if training.compile else model.loss
 
     def accumulating(self) -> AbstractContextManager:
         """A context for all parts of a batch but the last, whose gradients need not be shared yet."""
@@ -133,7 +133,7 @@ class Several(Alone):
             if not parameter.ndim:
                 raise UserError(f"training.parallel: fsdp cannot shard {name}, which is one number; use ddp")
         mesh = init_device_mesh(next(model.parameters()).device.type, (self.count,))
-        for module in [*(module for module in model.modules() if isinstance(module, Block)), model]:
+        for module in [*model.parts(), model]:
             fully_shard(module, mesh=mesh)
         register_fsdp_forward_method(model, "loss")
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from asura.common.errors import UserError
 from asura.common.randomness import generator
 from asura.models import build
-from asura.models.model import Loss, Model
+from asura.models.model import Loss, Model, Unrolling
 from asura.planning.runs import Run
 from asura.training.batches import batches
-from asura.training.devices import autocast
+from asura.training.devices import autocast, sent
 from asura.training.optimisers import optimisers, rate_factor
 from asura.training.processes import ALONE, Alone
 from asura.training.validation import Validation
@@ -69,12 +69,12 @@ class Trainer:
             optimiser.zero_grad(set_to_none=True)
             for group in optimiser.param_groups:
                 group["lr"] = training.learning_rate * rate_factor(training, self.step)
-        rows = (processes.rows(part, training.accumulate).to(self.device) for part in batch)
+        drawn = self._drawn()
+        rows = (sent(processes.rows(part, training.accumulate), self.device) for part in batch)
         *others, last = zip(*(part.chunk(training.accumulate) for part in rows), strict=True)
         with processes.accumulating():
-            results = [self._backward(tokens, targets, asked, place) for place, (tokens, targets) in enumerate(others)]
-        tokens, targets = last
-        results.append(self._backward(tokens, targets, asked, len(others)))
+            results = [self._backward(part, asked, drawn, place) for place, part in enumerate(others)]
+        results.append(self._backward(last, asked, drawn, len(others)))
         norm = processes.whole(nn.utils.clip_grad_norm_(self.model.parameters(), training.clip or math.inf))
         for optimiser in self._optimisers:
             optimiser.step()
@@ -85,13 +85,20 @@ class Trainer:
         self._window.append(torch.stack([loss, correct, torch.full_like(loss, asked), norm, *means]))
         self.step += 1
 
-    def _backward(self, tokens: Tensor, targets: Tensor, asked: int, place: int) -> Loss:
-        """Add the gradient of the part at a place in the batch, of which `asked` positions are asked in all."""
-        processes = self._processes
-        self.model.share = place * processes.count + processes.index, self.run.training.accumulate * processes.count
-        drawn = generator("training", self.run.seed, self.step) if self.model.draws else None
-        with autocast(self.run.training, self.device):
-            result = self._loss(tokens, targets, z_loss=self.run.training.z_loss, generator=drawn)
+    def _drawn(self) -> list[Unrolling]:
+        """The passes of this step, of the whole batch."""
+        if not self.model.draws:
+            return self.model.unrollings()
+        draws = generator("training", self.run.seed, self.step)
+        return self.model.drawn(self.run.training.batch, self.run.task.sequence_length, draws)
+
+    def _backward(self, part: tuple[Tensor, ...], asked: int, drawn: list[Unrolling], place: int) -> Loss:
+        """Add the gradient of the part at a place in the batch, of whose positions `asked` are asked in all parts."""
+        training, processes = self.run.training, self._processes
+        share = place * processes.count + processes.index
+        passes = [unrolling.part(share, training.accumulate * processes.count) for unrolling in drawn]
+        with autocast(training, self.device):
+            result = self._loss(*part, z_loss=training.z_loss, passes=passes)
         (result.loss / (asked / processes.count)).backward()
         return result._replace(loss=result.loss.detach())
 

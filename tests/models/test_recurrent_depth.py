@@ -10,10 +10,22 @@ TOKENS = torch.randint(5, (64, 6), generator=torch.Generator().manual_seed(0))
 
 def test_it_starts_from_noise_that_the_generator_draws():
     model = build(SMALL, 5)
-    one, again, other = (model.start(TOKENS, torch.Generator().manual_seed(seed))[0] for seed in (1, 1, 2))
+
+    def start(seed: int) -> torch.Tensor:
+        return model.start(TOKENS, model.noise(64, 6, torch.Generator().manual_seed(seed)))[0]
+
+    one, again, other = map(start, (1, 1, 2))
     assert torch.equal(one, again) and not torch.equal(one, other)
     assert abs(one.std().item() - (2 / 5) ** 0.5) < 0.03
     assert torch.equal(model.start(TOKENS)[0], model.start(TOKENS)[0])
+
+
+def test_the_parts_of_a_batch_start_from_the_noise_of_the_whole():
+    (whole,) = build(SMALL, 5).drawn(6, 3, torch.Generator().manual_seed(0))
+    parts = [whole.part(place, 3) for place in range(3)]
+    assert whole.noise is not None and whole.noise.shape == (6, 3, 8)
+    assert torch.equal(torch.cat([part.noise for part in parts if part.noise is not None]), whole.noise)
+    assert {part[:3] for part in parts} == {whole[:3]}
 
 
 def test_prelude_core_and_coda_are_applied_in_that_order():
