@@ -14,7 +14,7 @@ from asura.planning.run_folder import RunFolder
 from asura.training.loop import train
 from asura.training.tensors import load_tensors
 from tests.conftest import Tell, tiny_run
-from tests.training.trainings import interrupt_at, steps_of, stopped_after
+from tests.training.trainings import complaints, interrupt_at, steps_of, stopped_after
 
 
 def cut_short(content: bytes) -> bytes:
@@ -59,7 +59,7 @@ def test_from_a_damaged_checkpoint_training_goes_back_to_the_one_before_or_begin
     record = train(tiny_run(), folder.path)
     assert steps_of(record) == ([0] if both else [0, 4])  # there were checkpoints at 4 and at 8
     assert record["weights"] == straight["weights"] and record["metrics"] == straight["metrics"]
-    (said,) = capsys.readouterr().err.splitlines()
+    (said,) = complaints(capsys.readouterr().err)
     assert said.endswith("damaged; training begins anew" if both else "damaged; training goes on from step 4")
     assert not (tmp_path / "exploded").exists()
 
@@ -89,7 +89,7 @@ def test_a_record_that_is_damaged_is_said_and_made_again(tmp_path, capsys, fault
     record = train(tiny_run(), tmp_path)
     folder.record.write_bytes(flipped(folder.record.read_bytes()))
     assert train(tiny_run(), tmp_path)["weights"] == record["weights"]
-    (said,) = capsys.readouterr().err.splitlines()
+    (said,) = complaints(capsys.readouterr().err)
     assert "training.json: damaged, or of other settings, texts or first weights; the run is trained again" in said
 
 
@@ -100,7 +100,7 @@ def test_a_result_without_its_weights_is_said_and_made_again(tmp_path, capsys, h
     record = train(tiny_run(), tmp_path)
     harm(folder.weights)
     assert train(tiny_run(), tmp_path)["weights"] == record["weights"] == checksum(folder.weights)
-    (said,) = capsys.readouterr().err.splitlines()
+    (said,) = complaints(capsys.readouterr().err)
     assert "weights.safetensors: missing or damaged; the run is trained again" in said
 
 

@@ -36,7 +36,9 @@ def test_every_architecture_trains_in_bfloat16_by_every_rule(variant: dict, rule
     optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
     before = [parameter.detach().clone() for parameter in model.parameters()]
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        result = model.loss(TOKENS, TOKENS.roll(1, 1), 1e-4, model.drawn(4, 6, torch.Generator().manual_seed(0)))
+        result = model.loss(
+            TOKENS, TOKENS.roll(1, 1), 1e-4, model.drawn(*TOKENS.shape, torch.Generator().manual_seed(0))
+        )
     result.loss.backward()
     optimiser.step()
     assert result.loss.isfinite() and result.loss.dtype == torch.float32

@@ -120,9 +120,8 @@ def test_what_the_rules_declare_is_what_is_written():
 def test_every_module_of_reporting_is_a_reason_to_draw_again():
     roots = [f"asura.reporting.{module}" for modules in MODULES.values() for module in modules]
     found = reached(roots, ("asura.reporting.",), ())
-    assert {path_of(module) for module in found} | {path_of("asura.reporting")} == set(
-        path_of("asura.reporting").parent.rglob("*.py")
-    )
+    apart = {path_of("asura.reporting"), path_of("asura.reporting.study_results")}  # which writes nothing
+    assert {path_of(module) for module in found} | apart == set(path_of("asura.reporting").parent.rglob("*.py"))
 
 
 def test_steps_to_solve_are_those_of_the_validation_curve(tmp_path: Path):

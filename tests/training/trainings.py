@@ -19,6 +19,11 @@ def metrics_of(path: Path) -> list[dict]:
     return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
 
 
+def complaints(said: str) -> list[str]:
+    """The lines on stderr, less those that say where a training begins."""
+    return [line for line in said.splitlines() if ": from step " not in line]
+
+
 def start(run: Run, path: Path) -> subprocess.Popen:
     """Train in a process of its own."""
     path.mkdir(exist_ok=True)

@@ -75,7 +75,7 @@ def test_a_study_is_planned_as_a_module_with_its_own_ablations_and_rules(reposit
 
 def test_rules_say_what_they_do(repository: Path):
     listed = call(repository, "--list")
-    assert "train (Train one model with one seed" in listed
+    assert "train (Train some seeds of a model, one after another" in listed
     assert {"ablation_beside", "ablation_away", "ablation_inside"} <= set(listed.split())
     assert "ablation_guidance (" in listed
 
