@@ -23,71 +23,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
-from torch.func import functional_call, grad, stack_module_state, vmap
+from common import Case, RandomTokens, Row, name_of, peak_of, run_of, wait
+from many_runs import runs_cases
 
-from asura.models import ARCHITECTURES, build
-from asura.models.model import Model
+from asura.models import ARCHITECTURES
 from asura.planning.costs import cost
 from asura.planning.runs import Run
 from asura.planning.training_settings import Training
-from asura.tasks.base import IGNORE, Batch, Task
+from asura.tasks.base import IGNORE, Task
 from asura.tasks.phop import PHop
-from asura.training.batches import Drawn
 from asura.training.devices import autocast, describe, precision, prepare
 from asura.training.trainer import Trainer
 
 ROOT = Path(__file__).parent.parent
-PEAKS = {"NVIDIA H100": 989e12, "NVIDIA H200": 989e12, "NVIDIA A100": 312e12}
-"""Dense bfloat16 FLOP/s of the vendor's data sheets, by the beginning of the card's name."""
 SECONDS = {"steps": 190, "phop": 130, "runs": 90, "tests": 45}
 """Time of each part; its last case may end later."""
 PUBLISHED_STEPS = 200_000
 PUBLISHED = {"bare 1×1": 48.9, "bare 1×6": 99.9, "vanilla 6×1": 99.9}
 """Per cent, of 16 hops."""
-Row = dict[str, Any]
-Case = tuple[str, Callable[[], Row]]
-
-
-class Noise(Task):
-    """Tokens without meaning."""
-
-    tokens: int
-    length: int
-
-    @property
-    def vocabulary(self) -> int:
-        """Number of tokens."""
-        return self.tokens
-
-    @property
-    def sequence_length(self) -> int:
-        """Number of positions."""
-        return self.length
-
-    def draw(self, count: int, generator: Generator) -> Batch:
-        """Each position is drawn by itself, and so is its target."""
-        return Batch(*torch.randint(self.tokens, (2, count, self.length), generator=generator))
-
-
-def run_of(model: dict[str, Any], task: Task, seed: int = 0, **training: Any) -> Run:
-    """A run that stands in no study."""
-    about: dict[str, Any] = {
-        "model": ARCHITECTURES[model["architecture"]][0].model_validate(model),
-        "training": Training.model_validate({"steps": 10**6, **training}),
-    }
-    return Run.model_construct(label=name_of(model), task=task, seed=seed, **about)
-
-
-def name_of(model: dict[str, Any]) -> str:
-    """As it is called in tables, with n × i."""
-    return f"{model['architecture']} {model['n']}×{model.get('i', 1)}"
-
-
-def wait(device: torch.device) -> None:
-    """Until the device has done its work."""
-    if device.type != "cpu":
-        torch.accelerator.synchronize()
 
 
 # ---- steps
@@ -114,7 +67,7 @@ def speed_of(run: Run, device: torch.device, how: str, steps: int) -> Row:
     wait(device)
     seconds = (time.perf_counter() - begun) / steps
     batch, length = run.training.batch, run.task.sequence_length
-    peak = next((p for name, p in PEAKS.items() if describe(device).startswith(name)), None)
+    peak = peak_of(device)
     flops = batch * cost(run.model, run.task.vocabulary, length).flops / seconds
     return {
         "ms": round(1000 * seconds, 2),
@@ -128,7 +81,7 @@ def speed_of(run: Run, device: torch.device, how: str, steps: int) -> Row:
 def steps_cases(device: torch.device, tiny: bool) -> Iterator[Case]:
     """Each architecture, the 350 M shape, and memory against iterations; slow compilations last."""
     shape = {"width": 16, "heads": 2} if tiny else {"width": 128, "heads": 8}
-    task, batch = (Noise(tokens=8, length=8), 4) if tiny else (Noise(tokens=32, length=256), 64)
+    task, batch = (RandomTokens(tokens=8, length=8), 4) if tiny else (RandomTokens(tokens=32, length=256), 64)
     models = [
         {"architecture": name, "n": 1, "i": 4, **shape} if kind.iterates() else {"architecture": name, "n": 4, **shape}
         for name, (kind, _) in ARCHITECTURES.items()
@@ -147,7 +100,7 @@ def steps_cases(device: torch.device, tiny: bool) -> Iterator[Case]:
                 model = {"architecture": kind, "n": 2 if tiny else n, "i": i, **wide}
                 at_once = 2 if tiny else 32 * 512 // length
                 name = f"{name_of(model)}, width {wide['width']}, {at_once} × {length} tokens"
-                yield case(name, model, Noise(tokens=words, length=length), how, 3, batch=at_once, z_loss=1e-4)
+                yield case(name, model, RandomTokens(tokens=words, length=length), how, 3, batch=at_once, z_loss=1e-4)
     for i in (1, 2) if tiny else (1, 4, 16):
         for again in (False, True):
             model = {"architecture": "asura", "n": 1 if tiny else 4, "i": i, **wide}
@@ -157,7 +110,9 @@ def steps_cases(device: torch.device, tiny: bool) -> Iterator[Case]:
         yield case(name_of(model), model, task, "whole loss", 10, batch=batch)
     model = {"architecture": "asura", "n": 2 if tiny else 13, "i": 3, **wide}
     name = f"{name_of(model)}, width {wide['width']}, {large[0]} tokens"
-    yield case(name, model, Noise(tokens=words, length=large[0]), "whole loss", 3, batch=2 if tiny else 32, z_loss=1e-4)
+    yield case(
+        name, model, RandomTokens(tokens=words, length=large[0]), "whole loss", 3, batch=2 if tiny else 32, z_loss=1e-4
+    )
 
 
 # ---- phop
@@ -196,83 +151,6 @@ def trained(run: Run, device: torch.device, seconds: float) -> Row:
         "published, %": PUBLISHED.get(run.label, ""),
         "s": round(taken, 1),
     }
-
-
-# ---- runs
-
-
-def small_run(seed: int, tiny: bool) -> Run:
-    """One of many."""
-    model = {"architecture": "asura", "n": 1, "i": 4, "width": 16 if tiny else 64, "heads": 2 if tiny else 4}
-    return run_of(model, PHop(length=16 if tiny else 32), seed, steps=5 if tiny else 500, batch=4 if tiny else 32)
-
-
-def in_turn(seeds: list[int], device: torch.device, tiny: bool) -> None:
-    """Train the seeds one after another."""
-    for seed in seeds:
-        trainer = Trainer(small_run(seed, tiny), device)
-        while not trainer.done:
-            trainer.advance()
-        trainer.measure()
-
-
-class MeanLoss(nn.Module):
-    """A model's mean loss as a forward pass, which torch.func can call."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        """Of tokens and targets (B, T)."""
-        loss: Tensor = self.model.loss(tokens, targets, recompute=False).loss
-        return loss / (targets >= 0).sum().clamp(min=1)
-
-
-def stacked(seeds: list[int], device: torch.device, tiny: bool) -> None:
-    """Train the seeds in one program: all weights of a name are one tensor. AdamW, clipped for each seed."""
-    runs = [small_run(seed, tiny) for seed in seeds]
-    training = runs[0].training
-    models = [MeanLoss(build(run.model, run.task.vocabulary, run.seed, device)) for run in runs]
-    weights, _ = stack_module_state(models)
-    weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
-
-    def loss(own: dict[str, Tensor], tokens: Tensor, targets: Tensor) -> Tensor:
-        found: Tensor = functional_call(models[0], own, (tokens, targets))
-        return found
-
-    gradients = vmap(grad(loss))
-    adamw = torch.optim.AdamW(weights.values(), lr=training.learning_rate, betas=training.betas, fused=True)
-    drawn = [Drawn(run.task, training.batch, run.seed) for run in runs]
-    for step in range(training.steps):
-        batch = [torch.stack(part).to(device) for part in zip(*(each.at(step) for each in drawn), strict=True)]
-        with autocast(training, device):
-            found = gradients({name: weight.detach() for name, weight in weights.items()}, *batch)
-        norm = torch.stack([part.flatten(1).square().sum(1) for part in found.values()]).sum(0).sqrt()
-        scale = (1.0 / (norm + 1e-6)).clamp(max=1.0)
-        for name, weight in weights.items():
-            weight.grad = found[name] * scale.view(-1, *(1,) * (weight.ndim - 1))
-        adamw.step()
-    wait(device)
-
-
-def runs_cases(device: torch.device, tiny: bool) -> Iterator[Case]:
-    """Whole processes, their start included; every way trains seeds for as many steps."""
-
-    def processes(ways: list[list[str]]) -> Row:
-        command = [sys.executable, __file__, *(["--tiny"] if tiny else [])]
-        begun = time.perf_counter()
-        started = [subprocess.Popen([*command, *way]) for way in ways]
-        if failed := [code for code in [process.wait() for process in started] if code]:
-            raise RuntimeError(f"{len(failed)} processes ended with status {failed[0]}")
-        seconds, runs = time.perf_counter() - begun, sum(len(way) - 1 for way in ways)
-        return {"runs": runs, "s": round(seconds, 1), "runs per hour": round(3600 * runs / seconds)}
-
-    four = [str(seed) for seed in range(2 if tiny else 4)]
-    yield "one process", lambda: processes([["--in-turn", "0"]])
-    yield f"{len(four)} processes at once", lambda: processes([["--in-turn", seed] for seed in four])
-    yield f"one process, {len(four)} seeds in turn", lambda: processes([["--in-turn", *four]])
-    yield f"one process, {len(four)} seeds stacked", lambda: processes([["--stacked", *four]])
 
 
 # ---- tests
@@ -328,14 +206,8 @@ def main() -> None:
     parser.add_argument("--skip", nargs="+", choices=PARTS, default=[])
     parser.add_argument("--tiny", action="store_true", help="small sizes, to try the script on a CPU")
     parser.add_argument("--out", type=Path, default=Path("gpu.json"))
-    parser.add_argument("--in-turn", nargs="+", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--stacked", nargs="+", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    device = prepare(1, compiles=not (asked.in_turn or asked.stacked))
-    if asked.in_turn:
-        return in_turn(asked.in_turn, device, asked.tiny)
-    if asked.stacked:
-        return stacked(asked.stacked, device, asked.tiny)
+    device = prepare(1, compiles=True)
     about = {"device": describe(device), "torch": torch.__version__, "tiny": asked.tiny}
     about["precision"] = precision(Training(steps=1), device)
     print(", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
@@ -346,7 +218,6 @@ def main() -> None:
             print(f"\n## {part}\n\n{table(rows)}", flush=True)
             found["parts"][part] = rows
             asked.out.write_text(json.dumps(found, indent=1) + "\n")
-    return None
 
 
 if __name__ == "__main__":

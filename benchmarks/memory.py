@@ -20,46 +20,18 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
-from torch import Generator
+from common import RandomTokens, peak_of, run_of
 
-from asura.models import ARCHITECTURES
 from asura.models import model as model_module
 from asura.planning.costs import cost
-from asura.planning.runs import Run
-from asura.planning.training_settings import Training
-from asura.tasks.base import Batch, Task
 from asura.training.devices import describe, prepare
 from asura.training.trainer import Trainer
-
-PEAKS = {"NVIDIA H100 80GB HBM3": 989e12, "NVIDIA H200": 989e12, "NVIDIA A100": 312e12}
-"""Dense bfloat16 FLOP/s as published, by the beginning of the card's name."""
 
 ALL = 2**62
 """More logits than any batch has."""
 
 LARGE = 50_304
 STEPS = {"cuda": 10, "cpu": 3}
-
-
-class RandomTokens(Task):
-    """Tokens without meaning."""
-
-    tokens: int
-    length: int
-
-    @property
-    def vocabulary(self) -> int:
-        """Number of tokens."""
-        return self.tokens
-
-    @property
-    def sequence_length(self) -> int:
-        """Number of positions."""
-        return self.length
-
-    def draw(self, count: int, generator: Generator) -> Batch:
-        """Each position is drawn by itself, and so is its target."""
-        return Batch(*torch.randint(self.tokens, (2, count, self.length), generator=generator))
 
 
 class Case(NamedTuple):
@@ -85,11 +57,9 @@ def measure(case: Case) -> dict[str, float] | None:
     """MiB and seconds of a step of training, and its FLOPs; None where memory does not suffice."""
     model_module.LOGITS_AT_ONCE = case.logits_at_once
     device = prepare(threads=1)
-    settings = ARCHITECTURES[case.model["architecture"]][0].model_validate(case.model)
     task = RandomTokens(tokens=case.vocabulary, length=case.length)
-    training = Training(steps=10**6, batch=case.batch, **case.training)
-    about: dict[str, Any] = {"model": settings, "task": task, "training": training, "seed": 0}
-    trainer = Trainer(Run.model_construct(**about), device)
+    run = run_of(case.model, task, batch=case.batch, **case.training)
+    trainer = Trainer(run, device)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def steps(count: int) -> float:
@@ -109,7 +79,7 @@ def measure(case: Case) -> dict[str, float] | None:
         peak = torch.cuda.max_memory_allocated() / 2**20
     else:
         peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
-    flops = case.batch * cost(settings, case.vocabulary, case.length).flops
+    flops = case.batch * cost(run.model, case.vocabulary, case.length).flops
     return {"memory": peak, "seconds": seconds, "flops": flops}
 
 
@@ -157,9 +127,8 @@ def main() -> None:
         print(json.dumps(measure(Case(*json.loads(asked.case)))))
         return
     device = prepare(threads=1)
-    name = describe(device)
-    card = next((peak for beginning, peak in PEAKS.items() if name.startswith(beginning)), None)
-    print(f"One thread of {name}, torch {torch.__version__}, {asked.batch} × {asked.length} tokens.\n")
+    card = peak_of(device)
+    print(f"One thread of {describe(device)}, torch {torch.__version__}, {asked.batch} × {asked.length} tokens.\n")
     speed_in = "MFU" if card else "GFLOP/s"
     print(f"| model | activation checkpointing | vocabulary | logits at once | MiB | tokens/s | {speed_in} |")
     print("|---|---|---:|---:|---:|---:|---:|")
