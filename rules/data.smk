@@ -19,6 +19,7 @@ rule fetch:
         PACKAGE,
     log:
         f"{STUDY.folder}/logs/fetch_{{package}}-{{version}}.log",
+    priority: FIRST
     retries: 1
     conda:
         "../environment.yml"
@@ -39,6 +40,7 @@ rule corpus:
         CORPUS,
     log:
         f"{STUDY.folder}/logs/corpus_{{corpus}}.log",
+    priority: FIRST
     conda:
         "../environment.yml"
     threads: 2
@@ -63,6 +65,7 @@ rule benchmark_documents:
         BENCHMARK,
     log:
         f"{STUDY.folder}/logs/benchmark_{{benchmark}}.log",
+    priority: FIRST
     conda:
         "../environment.yml"
     params:
