@@ -33,9 +33,8 @@ def train(
     processes: Processes = 1,
 ) -> None:
     """Train runs one after another, or resume them. Where one fails, the others are still trained."""
-    if out is not None and len(runs) > 1:
-        raise UserError(f"--out: found {len(runs)} runs; give one, or leave --out away")
-    _spread(processes, runs)
+    _refuse_for_several(runs, out, processes)
+    _spread(processes)
     from asura.planning.runs import read_run
     from asura.training.signals import Stopped
 
@@ -77,9 +76,8 @@ def evaluate(
     Options that are not given are those of the study in whose results a run is. Where one run fails, the others are
     still evaluated.
     """
-    if out is not None and len(runs) > 1:
-        raise UserError(f"--out: found {len(runs)} runs; give one, or leave --out away")
-    _spread(processes, runs)
+    _refuse_for_several(runs, out, processes)
+    _spread(processes)
     names = None if benchmarks is None else tuple(filter(None, benchmarks.split(",")))
     options = {"iterations": iterations, "examples": examples, "benchmarks": names, "benchmarks_from": benchmarks_from}
     given = {key: value for key, value in options.items() if value is not None}
@@ -143,12 +141,17 @@ def export(
     typer.echo(to)
 
 
-def _spread(processes: int, runs: Sequence[Path]) -> None:
-    """Start this command on several processes, where they are asked for and torchrun has not, and end with it."""
-    here = world()
-    if len(runs) > 1 and max(processes, here.size) > 1:
+def _refuse_for_several(runs: Sequence[Path], out: Path | None, processes: int) -> None:
+    """Raises UserError where several runs are given what only one can have."""
+    if len(runs) > 1 and out is not None:
+        raise UserError(f"--out: found {len(runs)} runs; give one, or leave --out away")
+    if len(runs) > 1 and max(processes, world().size) > 1:
         raise UserError(f"found {len(runs)} runs for several processes; give one run")
-    if here.size == 1 and processes > 1:
+
+
+def _spread(processes: int) -> None:
+    """Start this command on several processes, where they are asked for and torchrun has not, and end with it."""
+    if world().size == 1 and processes > 1:
         from asura.training.processes import launch
 
         raise typer.Exit(launch(processes))

@@ -17,6 +17,12 @@ from asura.planning.training_settings import KEPT_BITS
 AnyRun = Settings | Mapping[str, Any]
 """A `Run`, or the content of its run.json."""
 
+OUT_OF_MEMORY = "out of memory"
+"""Status of a run whose memory did not suffice; it ends as one that diverged does, since it would do so again."""
+
+FAILURES = ("diverged", OUT_OF_MEMORY)
+"""What a run may end as, other than finished."""
+
 RECORDED = ("weights", "metrics", "tokenizer")
 """Files of a run whose checksums stand in its record."""
 

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from asura.common.log_lines import duration
-from asura.planning.study_status import ACTIVE, AGAIN, FAILURES, StudyStatus, study_status
+from asura.planning.run_folder import FAILURES
+from asura.planning.study_status import ACTIVE, AGAIN, StudyStatus, study_status
 
 REFRESH = 2.0
 """Seconds between two looks."""

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 from asura.planning.duration import START, makespan
 from asura.planning.jobs import Job, jobs_of
 from asura.planning.plan import load, planned_folders
-from asura.planning.run_folder import RunFolder
+from asura.planning.run_folder import FAILURES, RunFolder
 from asura.planning.run_status import RunStatus, State, run_status
 
 STATES: tuple[State, ...] = State.__args__  # type: ignore[attr-defined]
 ACTIVE = ("running", "evaluating")
-FAILURES = ("diverged", "out of memory")
 AGAIN = ("interrupted", "failed")
 """States of runs that the next start of the study goes on with."""
 TO_DO = (*ACTIVE, *AGAIN, "trained", "waiting")

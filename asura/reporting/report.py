@@ -16,9 +16,9 @@ from asura.common.files import read_json, write_text
 from asura.planning.ablations import listed_ablations
 from asura.planning.outputs import figure_path, figures_of
 from asura.planning.products import REPORT, report_made_of
-from asura.planning.run_folder import RunFolder
+from asura.planning.run_folder import FAILURES, RunFolder
 from asura.reporting.findings import finding, read_table, short_ablation, short_comparison
-from asura.reporting.frames import FAILURES, OTHER_CODE, Results, remarks
+from asura.reporting.frames import OTHER_CODE, Results, remarks
 from asura.reporting.names import model_name, spaced, task_name
 from asura.reporting.statistics import INTERVAL
 

@@ -20,7 +20,7 @@ from asura.common.errors import UserError
 from asura.common.files import checksum, naming, remove_leftovers, write_sealed, write_text, write_whole
 from asura.corpora.settings import Corpus
 from asura.planning.code import training_code
-from asura.planning.run_folder import RunFolder
+from asura.planning.run_folder import OUT_OF_MEMORY, RunFolder
 from asura.planning.runs import Run, is_folder_of
 from asura.training import checkpoints
 from asura.training.checkpoints import Checkpoint
@@ -33,9 +33,6 @@ from asura.training.signals import Stopped, signals
 from asura.training.tensors import load_tensors, save_tensors
 from asura.training.trainer import Metrics, Trainer
 from asura.training.usage import Meter
-
-OUT_OF_MEMORY = "out of memory"
-"""Status of a run whose memory did not suffice; it ends as one that diverged does, since it would do so again."""
 
 
 def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
+from asura.planning.run_folder import FAILURES
 from asura.reporting.figures.palette import INK, Line, Style
-from asura.reporting.frames import FAILURES
 from asura.reporting.names import series_name
 
 WIDTH = 5.5  # inches, of the text of a paper in one column
