@@ -163,7 +163,8 @@ def headline_by_model(results: Results) -> dict[tuple[str, str], pd.Series]:
 
 
 def score_range(results: Results, task: str) -> tuple[float, float]:
-    """The ends of a task's axis, worst first: the least of scores and chance, and 1 or, where all are low, the most.
+    """The ends of a task's axis, worst first: the least of scores, chance and shortcuts, and 1 or, where all are low,
+    the most.
 
     Where less is better, the highest score on the test split and the lowest.
     """
@@ -172,7 +173,7 @@ def score_range(results: Results, task: str) -> tuple[float, float]:
     if run["metric"] in LESS_IS_BETTER:
         on_test = scores.loc[scores["split"] == HEADLINE_SPLIT, "value"]
         return on_test.max(), on_test.min()
-    shown = pd.concat([scores["value"], scores["chance"], pd.Series([run["chance"]])]).dropna()
+    shown = pd.concat([scores["value"], scores["chance"], scores["shortcut"], pd.Series([run["chance"]])]).dropna()
     return shown.min(), 1.0 if scores.empty or shown.max() > HIGH else shown.max()
 
 

@@ -203,6 +203,24 @@ def test_the_best_shortcut_of_a_split_is_drawn_and_named(build: Callable):
     assert all(level in ys for level, ys in zip((0.41, 0.5, 0.6), drawn, strict=True))
 
 
+def test_intervals_and_the_best_shortcut_are_in_sight_where_all_scores_are_low(build: Callable):
+    results = build([("asura", 1, 2)], seeds=(0, 1), diverged=())
+    low = results.scores.assign(value=results.scores["value"] / 3, shortcut=0.55, rule="one_hop")
+    figure, numbers = FIGURES["score_against_flops"](results._replace(scores=low), "phop")
+    bottom, top = figure.axes[0].get_ylim()
+    assert numbers["high"].max() > low["value"].max()
+    assert bottom < numbers["low"].min() and max(0.55, numbers["high"].max()) < top < 1
+
+
+@pytest.mark.parametrize(("trained", "texts"), [((2, 4), {"2", "4"}), ((4,), set())])
+def test_the_trained_iterations_are_written_where_models_differ_in_them(trained: tuple, texts: set, build: Callable):
+    results = build([("asura", 1, i) for i in trained], seeds=(0,), diverged=())
+    axes = FIGURES["iterations_at_evaluation"](results, "phop").figure.axes[0]
+    assert {text.get_text() for text in axes.texts} == texts
+    at = [line.get_xdata()[0] for line in axes.lines if len(line.get_xdata()) == 1 and line.get_marker() != "None"]
+    assert set(at) == set(trained)
+
+
 def test_learning_curves_show_the_validation_split_where_it_was_measured(build: Callable):
     results = build([("asura", 1, 2)], seeds=(0,), diverged=())
     measured = results.curves["accuracy"].where(results.curves["step"] % 100 == 0) - 0.1

@@ -68,6 +68,7 @@ def iterations_at_evaluation(results: Results, *tasks: str) -> Drawn:
     trained = scores.drop_duplicates("label").set_index("label")["i"]
     series = table.reset_index().drop_duplicates("label").set_index("label")["series"]
     look = _looks(results, series[models], trained)
+    several = trained.nunique() > 1
 
     drawn = panels([titles[key] for key in shown], 1.7, 1.35, sharex=True, sharey=len(tasks) == 1)
     for axes, (task, n, split) in zip(drawn.axes[0], shown, strict=True):
@@ -77,7 +78,7 @@ def iterations_at_evaluation(results: Results, *tasks: str) -> Drawn:
             draw_lines(axes, model, "iterations", style, line)
             means = model[model["shows"] == "mean"].set_index("iterations")["value"]
             if (i := trained[label]) in means:
-                marks.numbered_marker(axes, i, means[i], str(i), style)
+                marks.trained_marker(axes, i, means[i], str(i) if several else "", style)
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         marks.draw_levels(axes, results, task, split)
         marks.score_axis(axes, results, task)

@@ -87,6 +87,15 @@ def draw_failures(axes: Axes, x: Any, rows: pd.DataFrame, style: Style) -> None:
         axes.plot(place, 0.03, FAILURE_MARKS[failure], **look)
 
 
+def trained_marker(axes: Axes, x: float, y: float, number: str, style: Style) -> None:
+    """A marker with a number inside, or a plain one where the number is empty."""
+    if number:
+        numbered_marker(axes, x, y, number, style)
+    else:
+        look: dict[str, Any] = {"color": style.colour, "markersize": SIZE, "markeredgecolor": "white"}
+        axes.plot(x, y, style.marker, markeredgewidth=0.5, zorder=3, **look)
+
+
 def numbered_marker(axes: Axes, x: float, y: float, text: str, style: Style) -> None:
     """A marker with text inside; one drawn later covers both."""
     look: dict[str, Any] = {"color": style.colour, "markersize": NUMBERED, "clip_on": False}
@@ -127,9 +136,11 @@ def level_on(results: Results, task: str, split: str, level: str) -> float:
     return found
 
 
-def score_axis(axes: Axes, results: Results, task: str) -> None:
-    """Let the axis reach a little beyond the range of the scores."""
-    axes.set_ylim(*padded(score_range(results, task)))
+def score_axis(axes: Axes, results: Results, task: str, intervals: pd.DataFrame | None = None) -> None:
+    """Let the axis reach a little beyond the range of the scores, and of intervals where they are drawn."""
+    bounds = [] if intervals is None else [intervals["low"].min(), intervals["high"].max()]
+    ends = [*score_range(results, task), *bounds]
+    axes.set_ylim(*padded((np.nanmin(ends), np.nanmax(ends))))
 
 
 def heat_map(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, ends: tuple[float, float], colours: Any) -> Any:

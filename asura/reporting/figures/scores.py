@@ -144,7 +144,7 @@ def _draw(
                     marks.numbered_marker(axes, at, mean.value, mean.mark, style)
         decorate(axes)
         marks.draw_levels(axes, results, task)
-    marks.score_axis(drawn.axes[0][0], results, task)
+    marks.score_axis(drawn.axes[0][0], results, task, numbers)
     drawn.name(x, metric_name(metric))
     shown = {name: style for name, style in look.items() if name in set(numbers["series"])}
     several = [name for name, count in of_cells.groupby("cell_family")["cell_i"].nunique().items() if count > 1]
