@@ -71,6 +71,7 @@ class Universal(Model):
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n))
         self.halting = HaltingUnit(settings.width) if settings.halting == "act" else None
         self.measured = ("halting_iterations",) if self.halting else ()
+        self.carries = 5 if self.halting else 1
 
     def start(self, tokens: Tensor, noise: Tensor | None = None) -> State:
         """(z,), and with ACT (z, weighted sum of states, h, iterations taken, remainder), the last three (B, T).
@@ -111,7 +112,7 @@ class Universal(Model):
         z, mean, h, _, _ = state
         return (mean + (1 - h)[..., None] * z).to(z.dtype)
 
-    def penalty(self, state: State) -> Tensor | None:
+    def penalty(self, state: State, targets: Tensor) -> Tensor | None:
         """The ponder cost."""
         if not self.halting:
             return None

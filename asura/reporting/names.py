@@ -51,6 +51,10 @@ SAYINGS = {
     "causal=false": "bidirectional",
     "halting=act": "with halting",
     "drawn=true": "drawn iterations",
+    "drawn=false": "fixed iterations",
+    "backpropagate=none": "whole gradient",
+    "progressive=0.0": "plain loss",
+    "guidance=none": "loss on the last iteration",
     "skip_init=random": "random start of the skip",
     "skip_init=zero": "zero start of the skip",
 }

@@ -45,7 +45,7 @@ def test_three_steps_worked_out_by_hand():
         assert torch.equal(state[3], torch.full((2, T), 3.0))
         assert torch.equal(state[4], torch.full((2, T), 0.5))
     assert torch.equal(last[0], third[0])
-    assert torch.allclose(model.penalty(last), torch.tensor(0.01 * 3.5))
+    assert torch.allclose(model.penalty(last, TOKENS), torch.tensor(0.01 * 3.5))
     assert torch.equal(model.measures(last)["halting_iterations"], torch.tensor([3.0, 3.0]))
 
 
@@ -54,7 +54,9 @@ def test_what_has_not_halted_ends_at_the_last_iteration():
     z = plain_states(model)
     *_, last = model.trajectory(TOKENS)
     assert torch.allclose(model.read(last), 0.2 * z[0] + 0.8 * z[1], atol=1e-6)  # 0.3 and the remainder 0.5
-    assert torch.allclose(model.penalty(last), torch.tensor(0.01 * 2.8))  # two iterations and the last one's weight
+    assert torch.allclose(
+        model.penalty(last, TOKENS), torch.tensor(0.01 * 2.8)
+    )  # two iterations and the last one's weight
 
 
 def test_the_weights_of_a_position_sum_to_1():
@@ -92,6 +94,6 @@ def test_the_ponder_cost_is_in_the_loss_and_pulls_on_the_halting_unit():
     losses = [build(SMALL | {"i": 3, "ponder_cost": cost}, V).loss(TOKENS, targets).loss for cost in (0.0, 0.5)]
     model: Any = build(SMALL | {"i": 3, "ponder_cost": 0.5}, V)
     *_, last = model.trajectory(TOKENS)
-    assert torch.allclose(losses[1] - losses[0], model.penalty(last) * 2 * T, atol=1e-4)
-    model.penalty(last).backward()
+    assert torch.allclose(losses[1] - losses[0], model.penalty(last, TOKENS) * 2 * T, atol=1e-4)
+    model.penalty(last, TOKENS).backward()
     assert model.halting.bias.grad.abs() > 0

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from asura.models import ARCHITECTURES, build
-from asura.models.model import Unrolling, draw_iterations
+from asura.models.unrolling import Unrolling, draw_iterations
 from asura.tasks.base import IGNORE
 
 RECURSIVE = [name for name, (settings, _) in ARCHITECTURES.items() if settings.iterates()]

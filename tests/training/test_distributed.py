@@ -33,6 +33,7 @@ from tests.training.trainings import complaints
 
 FULL = {"asura_full": {"n": 1, "i": 3}}
 DRAWN = {"asura": {"n": 1, "i": 3, "drawn": True, "progressive": 0.5}}
+SUPERVISED = {"universal": {"n": 1, "i": 4, "halting": "act", "deep_supervision": 2}}
 HALTING = {"universal": {"n": 1, "i": 3, "halting": "act"}}
 NOISE = {"recurrent_depth": {"n": 1, "i": 3, "backpropagate": 2}}
 IMPORTED_ONCE = [
@@ -107,6 +108,7 @@ def alike(found: RunFolder, expected: RunFolder, tolerance: float = 1e-4) -> Non
         (DRAWN, {"parallel": "fsdp", "accumulate": 2, "activation_checkpointing": True}, (2,), 1e-4),
         (NOISE, {}, (2,), 1e-4),
         (HALTING, {"z_loss": 1e-3}, (2,), 1e-4),
+        (SUPERVISED, {"accumulate": 2}, (2,), 1e-4),
     ],
     ids=str,
 )
