@@ -11,9 +11,10 @@ from asura.models.model import Model
 from asura.tasks import IGNORE, Batch, Task
 from asura.training.processes import ALONE, Alone
 
-TOKENS_AT_ONCE = 1 << 13
-FEWER_ON_CPU = 4
-"""A CPU evaluates a quarter as many examples together as an accelerator, since more do not fit its cache."""
+TOKENS_AT_ONCE = 1 << 16
+LOGITS_AT_ONCE = 1 << 29
+FEWER_ON_CPU = 32
+"""A CPU evaluates that many times fewer examples together than an accelerator, since more do not fit its cache."""
 
 
 class Score(NamedTuple):
@@ -85,7 +86,7 @@ def answers(
     def score(logits: Tensor, wanted: Tensor) -> dict[str, Tensor]:
         return {"correct": (logits.argmax(-1) == wanted).sum(1)}
 
-    at_once = TOKENS_AT_ONCE // tokens.shape[1]
+    at_once = min(TOKENS_AT_ONCE, LOGITS_AT_ONCE // model.head.out_features) // tokens.shape[1]
     found = scored(model, Batch(tokens, targets), ("correct",), score, at_once, iterations, device, processes)
     return found.pop("correct").long(), found
 
