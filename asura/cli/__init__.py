@@ -28,6 +28,8 @@ for command in (
     reports.collect,
     reports.tables,
     reports.figures,
+    studies.choose,
+    reports.tuning,
     reports.ablation,
     reports.report,
     reports.partial,

@@ -64,11 +64,26 @@ def write_plan(
     cached: Annotated[Path, typer.Argument(help="A plan in the cache of the workflow.")],
     results: StudyResults,
     ablation: Annotated[str | None, typer.Option(help="The ablation of the study that the plan is of.")] = None,
+    tuning: Annotated[bool, typer.Option("--tuning", help="The plan is of the trials of the study.")] = False,
 ) -> None:
     """Write a plan to the results of a study, and run.json to the folder of each of its runs."""
     from asura.planning.cache import write_plan as write
+    from asura.planning.outputs import TUNING
 
-    write(cached, results / "ablations" / ablation if ablation else results, results)
+    folder = results / "ablations" / ablation if ablation else results / TUNING if tuning else results
+    write(cached, folder, results)
+
+
+def choose(
+    results: StudyResults,
+    task: Annotated[str, typer.Argument(help="A task of the study.")],
+    label: Annotated[str, typer.Argument(help="A model of the study, whose trials have ended.")],
+) -> None:
+    """Choose the settings of a model by the scores of its trials on the validation split."""
+    from asura.planning.choices import choose as choose_settings
+
+    chosen = choose_settings(results, task, label)
+    typer.echo(f"{label} on {task}: {', '.join(f'{key} {value}' for key, value in chosen.items())}")
 
 
 def sample(

@@ -32,6 +32,7 @@ from asura.planning.study_settings import (
     names_of,
 )
 from asura.planning.training_settings import Training
+from asura.planning.tune_settings import Tune
 from asura.tasks import TASKS, Task
 from asura.tasks.in_words import Written
 from asura.tasks.text import Text
@@ -119,6 +120,8 @@ class Study(Settings):
     """Whether a position attends only to itself and the positions before it. With false it attends to all positions."""
     training: dict[str, Any]
     """How all models are trained."""
+    tune: Tune | None = None
+    """How settings of training are tuned, for all models alike; null to train all with those of `training`."""
     evaluation: Evaluation = Evaluation()
     """How all models are evaluated."""
     resources: Resources = Resources()

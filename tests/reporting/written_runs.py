@@ -53,6 +53,7 @@ def plan_of(models: list[dict], seeds: list[int]) -> Plan:
         ablated={},
         code={f"NA/{model['label']}": {"training": "t", "evaluation": "e"} for model in models},
         against=None,
+        trials=[],
         questions=[QUESTION],
     )
 
