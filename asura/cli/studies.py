@@ -17,6 +17,7 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     from asura.common.validation import in_file
     from asura.common.yaml_file import read_yaml
     from asura.planning.ablations import listed_ablations
+    from asura.planning.choices import at_edges
     from asura.planning.plan import make
     from asura.planning.refusals import refuse_folders
 
@@ -28,10 +29,15 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
         typer.echo(json.dumps(list(planned.rows()), indent=1))
     else:
         from asura.evaluation.cost import evaluation_flops
-        from asura.planning.estimate import print_plan
+        from asura.planning.estimate import print_plan, tuning_in_words
         from asura.training.speed import measured_speeds
 
-        print_plan(planned, measured_speeds(planned), evaluation_flops(planned))
+        speeds = measured_speeds(planned)
+        print_plan(planned, speeds, evaluation_flops(planned))
+        if planned.trials:
+            trials = make(config, tuning=True)
+            typer.echo(tuning_in_words(trials, speeds, evaluation_flops(trials)))
+            typer.echo("".join(at_edges(Path("results") / planned.study, planned, config)), nl=False)
         if names := ", ".join(listed_ablations(config)):
             typer.echo(f"Its ablations are not counted ({names}); `snakemake -n` counts their runs.")
         _print_splits(config)

@@ -1,7 +1,8 @@
 """What the trials of a model came to, and which of them is chosen for its final runs."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from asura.common.metrics import LESS_IS_BETTER
 from asura.planning.outputs import TUNING, choice_file
 from asura.planning.plan import Plan, load
 from asura.planning.run_folder import RunFolder
+from asura.planning.tune_settings import Tune
 
 VALIDATION = "validation"
 """The split on which settings are chosen."""
@@ -61,6 +63,17 @@ def is_chosen(plan: Plan, study: Path, task: str, label: str) -> bool:
         return bool(read_sealed(path)["made_of"] == seals(plan, study, task, label))
     except UserError:
         return False
+
+
+def at_edges(study: Path, plan: Plan, config: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each choice of an earlier tuning at the end of what is tried, beyond which a better one may lie."""
+    tune = Tune.model_validate(config["tune"])
+    for task, label in dict.fromkeys((trial["task"], trial["label"]) for trial in plan.trials):
+        with suppress(UserError):
+            chosen = read_sealed(study / choice_file(task, label))["settings"]
+            edges = [f"{key} {chosen[key]}" for key in tune.over if key in chosen and tune.is_at_edge(key, chosen[key])]
+            if edges:
+                yield f"{label} on {task}: {' and '.join(edges)} was chosen at the edge of its range\n"
 
 
 def seals(plan: Plan, study: Path, task: str, label: str) -> dict[str, str]:

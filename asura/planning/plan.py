@@ -16,7 +16,8 @@ from asura.planning.outputs import TUNING, choice_file
 from asura.planning.study_settings import Evaluation
 
 if TYPE_CHECKING:  # which imports torch
-    from asura.planning.study import NamedTask, Study, Variant
+    from asura.planning.study import Study
+    from asura.planning.variants import NamedTask, Variant
     from asura.tasks import Task
 
 BY_PLACE = ("first", "previous")

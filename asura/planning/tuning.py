@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 from asura.common.errors import UserError
 from asura.common.validation import checked
-from asura.planning.study import Study, Variant
+from asura.planning.study import Study
 from asura.planning.training_settings import Training
 from asura.planning.tune_settings import Tune, trial_training
+from asura.planning.variants import Variant
 
 Place = tuple[str, str]
 """Task and label of a model."""

@@ -8,7 +8,8 @@ from asura.models.vanilla import VanillaSettings
 from asura.planning.costs import counted
 from asura.planning.matching import Match, controls
 from asura.planning.plan import make
-from asura.planning.study import Study, Variant
+from asura.planning.study import Study
+from asura.planning.variants import Variant
 from tests.conftest import TINY
 
 ALL = ["iso_param", "iso_flop", "iso_both", "iso_param_depth", "iso_recursion"]

@@ -120,7 +120,7 @@ BAD: dict[str, tuple] = {
         {"controls": {"iso_flop": {"training": {"start_from": "x"}}}},
         "controls.iso_flop.training.start_from: a control starts from what its cell starts from",
     ),
-    "guidance too short": ({"models": {"asura": {**ASURA, "guidance": [1.0]}}}, "1 weights for i = 2"),
+    "guidance too short": ({"models": {"asura": {**ASURA, "guidance": [1.0]}}}, "1 weights for 2 iterations"),
     "guidance falls": ({"models": {"asura": {**ASURA, "guidance": [0.7, 0.3]}}}, "not fall from one iteration"),
     "guidance sum": ({"models": {"asura": {**ASURA, "guidance": [0.1, 0.3]}}}, "sum to 1"),
     "empty grid": ({"models": {"asura": {"n": 1, "i": []}}}, "models.asura.i: an empty list makes an empty grid"),

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from asura.common.metrics import LESS_IS_BETTER
 from asura.planning.tune_settings import Tune
@@ -56,6 +56,7 @@ def scores_over_rates(results: Results, tried: pd.DataFrame, tune: Tune) -> Draw
             axes.plot(chosen[key], chosen["value"], "o", color=style.colour, fillstyle="none", markersize=CHOSEN)
         if (rows[key] > 0).all() and rows[key].nunique() > 1:
             log_axis(axes, rows[key], 6 // min(drawn.columns, 3))
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     _finish(drawn, results, rows, spaced(key), shown)
     return Drawn(drawn.figure, rows)
 
