@@ -22,7 +22,7 @@ def labels(**changes: object) -> list[str]:
     return [variant.label for task in study.named_tasks() for variant in study.variants(task)]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_study_of_the_repository_can_be_planned(path: Path):
     config = read_yaml(path)
     plan = make(config)
