@@ -75,7 +75,7 @@ def _plan(folder: Path) -> Plan:
     plan = load(path)
     made = make(read_json(folder / "study.json"), plan.against, folder.name == TUNING)
     expected = reported(made, {model["task"] for model in plan.models})
-    if expected._replace(code=plan.code).as_json() != plan.as_json():
+    if expected._replace(code=plan.code, factors=plan.factors).as_json() != plan.as_json():
         raise UserError(f"{path}: it is not the plan of study.json; run the workflow, which writes it anew")
     return plan._replace(code=made.code)
 

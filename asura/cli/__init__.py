@@ -31,6 +31,7 @@ for command in (
     studies.choose,
     reports.tuning,
     reports.ablation,
+    reports.effects,
     reports.report,
     reports.partial,
     studies.status,

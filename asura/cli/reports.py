@@ -85,6 +85,16 @@ def ablation(
     note_made_of(folder, digest, "ablation")
 
 
+def effects(
+    results: StudyResults,
+    name: Annotated[str, typer.Argument(help="An ablation with factors, whose runs have ended.")],
+) -> None:
+    """Write main effects and interactions of the factors of an ablation to RESULTS/ablations/NAME."""
+    from asura.reporting.effects import write_effects
+
+    write_effects(results, name)
+
+
 def report(results: StudyResults) -> None:
     """Write the report of a study, whose tables, figures and ablations have been made, to RESULTS/report.html."""
     from asura.reporting.collect import read_results

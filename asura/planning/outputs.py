@@ -42,6 +42,9 @@ OF_AN_ABLATION = [
 ]
 """All files of an ablation."""
 
+EFFECTS = [f"effects.{form}" for form in TABLE_FORMATS]
+"""The table of an ablation with factors."""
+
 
 TUNING_TABLES = {"table": "table", "trials": "every trial"}
 """Tables of a tuning, and what each shows."""

@@ -40,6 +40,7 @@ class Plan(NamedTuple):
         setting, and then the first of those that differ in nothing else.
     questions: one row for each question of the study: task, row, reference, metric, margin (None without one).
     trials: one row for each trial of each model: task, label, trial (its own label), settings (that it tries).
+    factors: of an ablation, settings whose effects get a table, with their values.
     """
 
     study: str
@@ -56,6 +57,7 @@ class Plan(NamedTuple):
     against: str | None
     questions: list[dict[str, Any]]
     trials: list[dict[str, Any]]
+    factors: dict[str, list[str]]
 
     def resources_of(self, task: str, label: str) -> dict[str, int]:
         """What the jobs of a model ask of a cluster where the study says so; one that is not its own is ablated."""
@@ -178,6 +180,7 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
             {"task": task, "label": label, "trial": variant.label, "settings": settings}
             for (task, label), settings, variant in trials
         ],
+        factors={},
     )
 
 

@@ -10,7 +10,7 @@ from snakemake.io import ancient
 from asura.planning.cache import renew
 from asura.planning.choices import is_chosen, trial_rows
 from asura.planning.jobs import job_of
-from asura.planning.outputs import OF_AN_ABLATION, OF_TUNING, PUBLISHED, TABLES, TUNING, choice_file
+from asura.planning.outputs import EFFECTS, OF_AN_ABLATION, OF_TUNING, PUBLISHED, TABLES, TUNING, choice_file
 from asura.planning.products import is_made_of
 from asura.planning.refusals import refusing
 from asura.planning.run_folder import RunFolder
@@ -185,7 +185,8 @@ class StudyWorkflow(StudyState):
 
     def ablation_results(self, name: str) -> list[str]:
         """The tables and figures of an ablation."""
-        return [f"{self._place(name)}/{file}" for file in OF_AN_ABLATION]
+        effects = EFFECTS if self.ablations[name].get("factors") else []
+        return [f"{self._place(name)}/{file}" for file in (*OF_AN_ABLATION, *effects)]
 
     def results_of_listed_ablations(self) -> list[str]:
         """The tables and figures of the ablations that are part of the study."""

@@ -54,6 +54,7 @@ def plan_of(models: list[dict], seeds: list[int]) -> Plan:
         code={f"NA/{model['label']}": {"training": "t", "evaluation": "e"} for model in models},
         against=None,
         trials=[],
+        factors={},
         questions=[QUESTION],
     )
 
