@@ -6,6 +6,7 @@ from typing import Any
 from asura.common.validation import nearest
 from asura.tasks.addition import Addition
 from asura.tasks.arithmetic import Arithmetic
+from asura.tasks.assignments import Assignments
 from asura.tasks.base import Task
 from asura.tasks.composition import Composition
 from asura.tasks.digits import Digits
@@ -22,6 +23,7 @@ from asura.tasks.text import Text
 TASKS: dict[str, type[Task]] = {
     "addition": Addition,
     "arithmetic": Arithmetic,
+    "assignments": Assignments,
     "composition": Composition,
     "digits": Digits,
     "igsm": IGSM,
