@@ -25,8 +25,8 @@ class WordProblem(Task):
 
     Transformers of fixed depth compute functions in TC⁰. The word problems of S3 and S4, which are solvable groups, are
     in TC⁰. Those of S5 and A5 are complete for NC¹ (Barrington, 1989). Unless TC⁰ = NC¹, the depth must grow with the
-    length of the word; its logarithm suffices. Merrill et al. put a token before each word, and mix words of all lengths
-    up to the longest. Here all words have one length, and every prefix of a word is asked.
+    length of the word; its logarithm suffices. Merrill et al. put a token before each word, and mix words of all
+    lengths up to the longest. Here all words have one length, and every prefix of a word is asked.
 
     Splits: `test`; `longer`, words of twice the length; `longest`, of four times the length.
     """
