@@ -36,7 +36,7 @@ def optimisers(model: nn.Module, training: Training) -> list[Optimizer]:
     """
     outer = {id(p) for name, p in model.named_parameters() if name.startswith(("embedding.", "positions.", "head."))}
     matrices = [p for p in model.parameters() if p.ndim == 2 and id(p) not in outer]
-    embeddings = [p for p in model.parameters() if id(p) in outer]
+    embeddings = [p for p in model.parameters() if p.ndim == 2 and id(p) in outer]
     vectors = [p for p in model.parameters() if p.ndim != 2]
     decay, rate = training.weight_decay, training.learning_rate
     if training.optimiser == "muon":
