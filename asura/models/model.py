@@ -54,7 +54,7 @@ class Model(nn.Module):
         self.positions = nn.Embedding(LONGEST, settings.width) if settings.positions == "learned" else None
         self.embedding_norm = nn.LayerNorm(settings.width)
         self.head_norm = nn.LayerNorm(settings.width)
-        self.head = nn.Linear(settings.width, vocabulary, bias=False)
+        self.head = nn.Linear(settings.width, vocabulary, settings.bias)
 
     def noise(self, batch: int, length: int, generator: Generator) -> Tensor | None:
         """The noise that a batch starts from in training, (B, T, d); None for none."""
@@ -244,23 +244,3 @@ class Model(nn.Module):
         if z_loss:
             loss = loss + z_loss * (logits.logsumexp(-1).square() * (targets != IGNORE)).sum()
         return loss, (logits.detach().argmax(-1) == targets).sum()
-
-
-def initialise(model: nn.Module, generator: Generator) -> None:
-    """Give every parameter its starting value, drawn from the generator alone.
-
-    Linear maps as torch does by default, uniform within 1/sqrt(fan-in); embeddings normal; norms at identity. A
-    module with a start of its own has a method `initialise`, called after those of its parts.
-    """
-    for module in reversed(list(model.modules())):
-        if own_start := getattr(module, "initialise", None):
-            own_start(generator)
-        elif isinstance(module, nn.Linear):
-            bound = 1 / math.sqrt(module.in_features)
-            nn.init.uniform_(module.weight, -bound, bound, generator=generator)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, generator=generator)
-        elif isinstance(module, nn.LayerNorm):
-            module.reset_parameters()

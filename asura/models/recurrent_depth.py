@@ -60,7 +60,7 @@ class RecurrentDepth(Model):
     def __init__(self, settings: RecurrentDepthSettings, vocabulary: int) -> None:
         super().__init__(settings, vocabulary)
         self.prelude = nn.Sequential(*(Block(settings) for _ in range(settings.prelude)))
-        self.adapter = ConcatSkip(settings.width, "random")
+        self.adapter = ConcatSkip(settings)
         self.core = nn.Sequential(*(Block(settings) for _ in range(settings.n)))
         self.core_norm = nn.LayerNorm(settings.width)
         self.coda = nn.Sequential(*(Block(settings) for _ in range(settings.coda)))

@@ -84,7 +84,7 @@ def test_the_first_step_without_a_finite_loss_is_named():
     assert trainer.measure().diverged_at == 3
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "adafactor", "muon"])
+@pytest.mark.parametrize("optimiser", ["adamw", "nadamw", "adafactor", "muon"])
 @pytest.mark.parametrize("stop", [1, 5, 11])
 def test_a_restored_run_ends_with_the_same_bits(optimiser: str, stop: int):
     run = tiny_run({"optimiser": optimiser, "accumulate": 2})
