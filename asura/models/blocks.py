@@ -30,8 +30,9 @@ class SandwichBlock(Block):
 class GatedMLP(nn.Module):
     """W (SiLU(U x) ⊙ V x) on (..., d) (Shazeer, 2020, arXiv 2002.05202)."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, settings: Architecture) -> None:
         super().__init__()
+        width, hidden = settings.width, settings.mlp_width or 4 * settings.width
         self.up = nn.Linear(width, 2 * hidden, bias=False)
         self.down = nn.Linear(hidden, width, bias=False)
 

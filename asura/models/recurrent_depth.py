@@ -60,7 +60,7 @@ def _blocks(settings: RecurrentDepthSettings, count: int) -> nn.Sequential:
     blocks = [SandwichBlock(settings) if settings.norms == "sandwich" else Block(settings) for _ in range(count)]
     if settings.mlp == "gated_silu":
         for block in blocks:
-            block.add_module("mlp", GatedMLP(settings.width, settings.mlp_width or 4 * settings.width))
+            block.add_module("mlp", GatedMLP(settings))
     return nn.Sequential(*blocks)
 
 

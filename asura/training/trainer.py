@@ -93,12 +93,16 @@ class Trainer:
         self.step += 1
 
     def _drawn(self, segment: int, place: int) -> list[Unrolling]:
-        """The passes of the part at a place in the batch, on which so many steps have been taken before."""
+        """The passes of the part at a place in the batch, on which so many steps have been taken before.
+
+        What dropout draws is seeded here.
+        """
         training, processes = self.run.training, self._processes
         progress = self.step / training.steps
+        share = place * processes.count + processes.index
+        torch.manual_seed(generator("dropout", self.run.seed, self.step, share).initial_seed())
         if not self.model.draws:
             return self.model.unrollings(None, progress, segment)
-        share = place * processes.count + processes.index
         size = training.batch // (training.accumulate * processes.count)
         rows = range(share * size, (share + 1) * size)
         draws = generator("training", self.run.seed, self.step)

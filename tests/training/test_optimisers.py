@@ -43,7 +43,7 @@ def test_a_warm_up_as_long_as_training():
     assert factors(warmup_steps=8)[-1] == 1
 
 
-@pytest.mark.parametrize("settings", [SMALL, NDR], ids=["asura", "ndr"])  # which has parameters of 0 and 3 dimensions
+@pytest.mark.parametrize("settings", [SMALL, NDR], ids=["asura", "ndr"])  # which has parameters of 1 and 3 dimensions
 @pytest.mark.parametrize("name", ["adamw", "adafactor", "muon"])
 def test_every_parameter_belongs_to_one_optimiser_and_only_matrices_decay(name: Any, settings: dict):
     model = build(settings, 5)
