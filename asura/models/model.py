@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from asura.common.randomness import generator as row_generator
 from asura.models.layers import Block
 from asura.models.settings import Architecture, Recursive
 from asura.models.unrolling import State, Unrolling, guidance_weights, unrollings
@@ -56,8 +57,11 @@ class Model(nn.Module):
         self.head_norm = nn.LayerNorm(settings.width)
         self.head = nn.Linear(settings.width, vocabulary, settings.bias)
 
-    def noise(self, batch: int, length: int, generator: Generator) -> Tensor | None:
-        """The noise that a batch starts from in training, (B, T, d); None for none."""
+    def noise(self, rows: range, length: int, generator: Generator) -> Tensor | None:
+        """The noise that these rows of a batch start from in training, (B, T, d); None for none.
+
+        That of a row must not depend on which others are asked for, as with `normal_rows`.
+        """
         return None
 
     def start(self, tokens: Tensor, noise: Tensor | None = None) -> State:
@@ -147,11 +151,11 @@ class Model(nn.Module):
         return iterations or self.starts_from_noise
 
     def drawn(
-        self, batch: int, length: int, generator: Generator, progress: float = 1.0, segment: int = 0
+        self, rows: range, length: int, generator: Generator, progress: float = 1.0, segment: int = 0
     ) -> list[Unrolling]:
-        """What one batch is trained on, of this size, with its noise."""
+        """What these rows of a batch are trained on, of this length: the passes of the whole batch, their own noise."""
         return [
-            unrolling._replace(noise=self.noise(batch, length, generator))
+            unrolling._replace(noise=self.noise(rows, length, generator))
             for unrolling in self.unrollings(generator, progress, segment)
         ]
 
@@ -244,3 +248,9 @@ class Model(nn.Module):
         if z_loss:
             loss = loss + z_loss * (logits.logsumexp(-1).square() * (targets != IGNORE)).sum()
         return loss, (logits.detach().argmax(-1) == targets).sum()
+
+
+def normal_rows(rows: range, shape: tuple[int, ...], generator: Generator) -> Tensor:
+    """Normal numbers of this shape for each row of a batch, which follow from the generator and the row alone."""
+    seed = int(torch.randint(2**62, (), generator=generator))
+    return torch.stack([torch.randn(shape, generator=row_generator("row", seed, row)) for row in rows])

@@ -85,8 +85,11 @@ class Recursive(Architecture):
     `progressive`, weights grow as 2 : 3 : 5 over three iterations; or a list of one weight per iteration. Its weights
     must not fall and must sum to 1."""
     drawn: bool = False
-    """Draw the number of iterations of each batch at random. It has mean `i` and is one more than a Poisson number
-    whose rate is log-normal with sigma 1/2 (Geiping et al., 2025, arXiv 2502.05171)."""
+    """Draw the number of iterations of each batch at random: one more than a Poisson number whose rate is log-normal
+    with sigma 1/2 (Geiping et al., 2025, arXiv 2502.05171)."""
+    drawn_i: Literal["mean", "rate"] = "mean"
+    """What `i` is where iterations are drawn: their `mean`, or the mean `rate` of the Poisson number, so that their
+    mean is `i + 1` (published)."""
     backpropagate: int | None = Field(None, ge=1, le=LARGEST)
     """Backpropagate through the last so many iterations only; null for all."""
     progressive: float = Field(0.0, ge=0, le=1)
@@ -129,6 +132,10 @@ class Recursive(Architecture):
                 "iteration to the next"
             )
         return self
+
+    def drawn_mean(self, iterations: int) -> int:
+        """Mean of drawn iterations where training asks for so many."""
+        return iterations + (self.drawn_i == "rate")
 
     @property
     def cost_is_even(self) -> bool:

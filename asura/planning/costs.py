@@ -70,7 +70,7 @@ def _passes(model: Model, tokens: Tensor) -> Iterator[tuple[int, float]]:
         yield _flops_of(model, tokens, Unrolling(1.0, settings.i)), 1.0
         return
     if settings.progressive < 1:
-        if settings.growing or (settings.drawn and settings.backpropagate):
+        if settings.growing or settings.drawn:
             yield from _mean_pass(model, tokens, *_mean_iterations(settings))
         else:
             (plain,) = model.unrollings()
@@ -86,12 +86,15 @@ def _mean_iterations(settings: Recursive) -> tuple[float, float]:
     shares = {k: settings.growing / i for k in range(1, i + 1)} if settings.growing else {}
     shares[i] = shares.get(i, 0.0) + 1 - settings.growing
 
+    def mean(k: int) -> int:
+        return settings.drawn_mean(k) if settings.drawn else k
+
     def with_gradient(k: int) -> float:
         if cut is None:
-            return k
-        return mean_with_gradient(k, cut) if settings.drawn else min(k, cut)
+            return mean(k)
+        return mean_with_gradient(mean(k), cut) if settings.drawn else min(k, cut)
 
-    return sum(share * with_gradient(k) for k, share in shares.items()), sum(share * k for k, share in shares.items())
+    return sum(part * with_gradient(k) for k, part in shares.items()), sum(part * mean(k) for k, part in shares.items())
 
 
 def _mean_pass(model: Model, tokens: Tensor, with_gradient: float, iterations: float) -> Iterator[tuple[int, float]]:

@@ -58,7 +58,7 @@ def _adamw(matrices: list[nn.Parameter], vectors: list[nn.Parameter], training: 
 def _nadamw(matrices: list[nn.Parameter], vectors: list[nn.Parameter], training: Training) -> NAdam:
     """AdamW with Nesterov's momentum, which is constant, as in optax: torch's warm-up of it ends at once."""
     groups = _groups(matrices, vectors, training)
-    constant = {"momentum_decay": math.inf, "decoupled_weight_decay": True}
+    constant: dict[str, Any] = {"momentum_decay": math.inf, "decoupled_weight_decay": True}
     kind: type[NAdam] = undecorated(NAdam)
     return kind(groups, lr=training.learning_rate, betas=training.betas, **constant)
 

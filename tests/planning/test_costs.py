@@ -112,9 +112,12 @@ parts = {
     "guidance": st.sampled_from(["none", "uniform", "progressive", "last two"]),
     "progressive": st.sampled_from([0.0, 0.5, 1.0]),
     "drawn": st.booleans(),
+    "drawn_i": st.sampled_from(["mean", "rate"]),
     "backpropagate": st.sampled_from([None, 1, 2]),
     "prelude": st.integers(0, 2),
     "halting": st.sampled_from(["none", "act"]),
+    "step_signal": st.sampled_from(["sinusoid", "learned"]),
+    "mlp": st.sampled_from(["gelu", "gated_silu"]),
 }
 
 
@@ -148,11 +151,14 @@ def test_the_progressive_loss_costs_the_mean_of_its_passes():
     assert counted(settings, 7, 5).flops == round(sum(costs))
 
 
-def test_drawn_iterations_with_a_gradient_through_the_last_cost_the_mean_of_what_is_drawn():
-    settings = UniversalSettings(i=4, width=8, heads=2, drawn=True, backpropagate=3)
+@pytest.mark.parametrize(("drawn_i", "mean_drawn"), [("mean", 4), ("rate", 5)])
+def test_drawn_iterations_with_a_gradient_through_the_last_cost_the_mean_of_what_is_drawn(
+    drawn_i: Any, mean_drawn: int
+):
+    settings = UniversalSettings(i=4, width=8, heads=2, drawn=True, drawn_i=drawn_i, backpropagate=3)
     model, tokens = build(settings, 7, device="meta"), torch.zeros(1, 5, dtype=torch.int64, device="meta")
     draws = generator("draws")
-    drawn = Counter(draw_iterations(4, draws) for _ in range(4000))
+    drawn = Counter(draw_iterations(mean_drawn, draws) for _ in range(4000))
     mean = 0.0
     for iterations, times in drawn.items():
         with FlopCounterMode(display=False) as counter:

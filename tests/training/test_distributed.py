@@ -38,6 +38,7 @@ SUPERVISED = {"universal": {"n": 1, "i": 4, "halting": "act", "deep_supervision"
 HALTING = {"universal": {"n": 1, "i": 3, "halting": "act"}}
 PUBLISHED = {"parallel": "fsdp", "optimiser": "nadamw", "clip_by": "adaptive", "clip": 0.1, "weight_decay_of": "all"}
 NOISE = {"recurrent_depth": {"n": 1, "i": 3, "backpropagate": 2}}
+ROUTER = {"ndr": {"n": 1, "i": 3, "causal": False}}
 IMPORTED_ONCE = [
     "asura.training.loop",
     "torch.distributed.checkpoint.state_dict",
@@ -110,6 +111,7 @@ def alike(found: RunFolder, expected: RunFolder, tolerance: float = 1e-4) -> Non
         (DRAWN, {"accumulate": 2}, (2,), 1e-4),
         (DRAWN, {"parallel": "fsdp", "accumulate": 2, "activation_checkpointing": True}, (2,), 1e-4),
         (NOISE, {}, (2,), 1e-4),
+        (ROUTER, {"parallel": "fsdp"}, (2,), 1e-4),
         (HALTING, {"z_loss": 1e-3}, (2,), 1e-4),
         (SUPERVISED, {"accumulate": 2}, (2,), 1e-4),
     ],
@@ -246,10 +248,11 @@ def test_the_shares_of_a_batch_are_the_batch():
 
 
 def test_what_cannot_be_shared_is_refused():
-    model = build({"architecture": "ndr", "n": 1, "i": 2, "width": 8, "heads": 2}, 5)
+    model = build({"architecture": "asura", "n": 1, "i": 2, "width": 8, "heads": 2}, 5)
+    model.register_parameter("temperature", torch.nn.Parameter(torch.zeros(())))
     with pytest.raises(UserError, match=r"batch: found 9 for 2 processes and accumulate 3; .* a multiple of 6"):
         Several(0, 2).loss_of(model, Training(steps=1, batch=9, accumulate=3))
-    with pytest.raises(UserError, match=r"parallel: fsdp cannot shard routers\.0\.attention\.match_bias.* use ddp"):
+    with pytest.raises(UserError, match=r"parallel: fsdp cannot shard temperature.* use ddp"):
         Several(0, 2).loss_of(model, Training(steps=1, parallel="fsdp"))
     with pytest.raises(ValidationError, match="adafactor"):
         Training(steps=1, parallel="fsdp", optimiser="adafactor")

@@ -107,6 +107,7 @@ def test_a_restored_run_ends_with_the_same_bits(optimiser: str, stop: int):
     [
         {"recurrent_depth": {"n": 1, "i": 3, "backpropagate": 2}},
         {"deep_thinking": {"n": 1, "i": 3}},
+        {"ndr": {"n": 1, "i": 3, "attention_dropout": 0.3, "gate_dropout": 0.3}},
         {"universal": {"n": 1, "i": 3, "halting": "act"}},
         {"deq": {"n": 1, "i": 4}},
         {"asura": {"n": 1, "i": 3, "drawn": True, "progressive": 0.5}},
