@@ -66,7 +66,7 @@ class Run(Settings):
 def read_run(path: Path) -> Run:
     """Read and check a run.json, with what tuning has chosen for it. Raises UserError."""
     content = read_json(path)
-    if "tuned" in content:
+    if content.get("tuned"):
         study = path.resolve().parents[4]
         tuned = as_tuned(content, study)
         if tuned is None:

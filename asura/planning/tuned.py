@@ -13,7 +13,7 @@ def as_tuned(run: Mapping[str, Any], study: Path) -> Mapping[str, Any] | None:
 
     Raises UserError where the choice is damaged.
     """
-    if "tuned" not in run:
+    if not run.get("tuned"):
         return run
     path = study / run["tuned"]
     if not path.is_file():
