@@ -146,6 +146,10 @@ class Task(Settings):
         chosen = (low <= place) & (place < high)
         return chosen | trained if self.part == "training" else chosen & ~trained
 
+    def shares(self, batch: Batch) -> dict[str, float]:
+        """Shares that say how hard examples are, by name. `asura plan` prints them."""
+        return {}
+
     def shortcuts(self, tokens: Tensor) -> dict[str, Tensor]:
         """Answers of rules that score without solving the task, by the name of the rule.
 
