@@ -44,7 +44,7 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
 
 
 def _print_splits(config: dict[str, Any]) -> None:
-    """Of each split of the tasks that need no corpus: chance, the best shortcut, and what training has too."""
+    """Of each split of tasks that need no corpus: chance, the best shortcut, what training has too, other shares."""
     from rich.console import Console
     from rich.table import Table
 
@@ -53,7 +53,8 @@ def _print_splits(config: dict[str, Any]) -> None:
     from asura.planning.study import Study
 
     study = Study.model_validate(config)
-    table = Table("task", "split", "metric", "chance", "best shortcut", "score", "inputs of training", box=None)
+    columns = ("task", "split", "metric", "chance", "best shortcut", "score", "inputs of training", "also")
+    table = Table(*columns, box=None)
     for named in study.named_tasks():
         if named.task.reads is None:
             metric = ranked_by(named.task, study.evaluation.metric)
@@ -61,7 +62,7 @@ def _print_splits(config: dict[str, Any]) -> None:
                 found = summary(named.task, name, metric, study.evaluation.examples)
                 chance = "–" if found.chance is None else f"{found.chance:.3f}"
                 row = (named.name, name, metric, chance, found.rule, f"{found.shortcut:.3f}", f"{found.shared:.1%}")
-                table.add_row(*row)
+                table.add_row(*row, ", ".join(f"{what} {share:.1%}" for what, share in found.shares.items()))
     if table.rows:
         Console(width=None if os.isatty(1) else 200).print("", table)
 

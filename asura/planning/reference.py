@@ -81,7 +81,8 @@ in `phop: {hops: 3}`, or by any other name with the key `task`. `asura sample FI
 The splits `validation` and `test` have the distribution of training, and no input in common with it or with each
 other. Make every choice on `validation`. Each other split differs from `test` in one respect. Where a task has few
 distinct inputs, a hash of the input decides whether it belongs to training (3/4), `validation` or `test` (1/8 each).
-Where it has many, `asura plan` prints the share of inputs that training has too.
+Where it has many, `asura plan` prints the share of inputs that training has too. It also prints other shares that say
+how hard a split is, such as the fixed points of `phop`.
 
 Chance is the score of the best guess that does not read the input, with the default settings. A *shortcut* is a rule
 that scores without solving the task, such as copying the last token. `asura plan` prints the best one for each split,

@@ -155,6 +155,10 @@ class Task(Settings):
         """
         return torch.arange(len(tokens))
 
+    def shares(self, batch: Batch) -> dict[str, float]:
+        """Shares that say how hard examples are, by name. `asura plan` prints them."""
+        return {}
+
     def shortcuts(self, tokens: Tensor) -> dict[str, Tensor]:
         """Answers of rules that score without solving the task, by the name of the rule.
 

@@ -165,7 +165,7 @@ BAD: dict[str, tuple] = {
     "rate in a task": ({"tasks": {"phop": {"lr": 1}}}, "tasks.phop.lr:", "write it as `training: {learning_rate: …}`"),
     "neither of a task": (
         {"tasks": {"phop": {"zzz": 1}}},
-        "allowed: alphabet, hops, length, model, models, supervision, training, written_as",
+        "allowed: alphabet, fewest_hops, hops, length, model, models, supervision, training, written_as",
     ),
     "misspelt model of a task": ({"tasks": {"phop": {"model": {"widht": 1}}}}, "tasks.phop.model.widht", "'width'"),
     "misspelt rate in a task": (
