@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from asura.models.layers import QKV
+from asura.models.layers import QKV, Dropout
 from asura.models.model import Model, State
 from asura.models.settings import Architecture, Recursive
 
@@ -114,15 +114,16 @@ class Router(nn.Module):
         self.up, self.down = nn.Linear(width, hidden), nn.Linear(hidden, width)
         self.data_norm = nn.LayerNorm(width)
         self.gate = CopyGate(width)
+        self.dropout = Dropout()
 
     def forward(self, x: Tensor) -> Tensor:
-        a = self.attention_norm(x + self.attention(x))
-        data = self.data_norm(self.down(self.up(a).relu()))
+        a = self.attention_norm(x + self.dropout(self.attention(x)))
+        data = self.data_norm(self.dropout(self.down(self.up(a).relu())))
         return torch.lerp(x, data.to(x.dtype), self.gate(a).to(x.dtype))  # autocast gives them other types
 
 
 class NDR(Model):
-    """z_t = R_n(… R_1(z_{t-1})), z_0 = e. The paper's dropout is left out, as it is for every architecture here."""
+    """z_t = R_n(… R_1(z_{t-1})), z_0 = e."""
 
     def __init__(self, settings: NDRSettings, vocabulary: int) -> None:
         super().__init__(settings, vocabulary)
