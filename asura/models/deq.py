@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchdeq import get_deq
 from torchdeq.solver import get_solver
 
-from asura.models.layers import Block
+from asura.models.layers import Block, Dropout
 from asura.models.model import Model, State
 from asura.models.settings import Recursive
 
@@ -140,6 +140,10 @@ class DEQ(Model):
         self._deq = get_deq(f_solver=settings.solver, b_solver="anderson", ift=True, b_max_iter=settings.i, **stop)
         self._deq.f_solver = partial(_search, solver=settings.solver)
 
+    @property
+    def _drops(self) -> bool:
+        return self.training and any(isinstance(module, Dropout) and module.p > 0 for module in self.modules())
+
     def function(self, z: Tensor, e: Tensor) -> Tensor:
         """f(z, e), on (B, T, d)."""
         u = z + e
@@ -167,7 +171,12 @@ class DEQ(Model):
             yield self._unrolled(e, limit)
             return
 
+        # Every evaluation drops the same, or there would be no fixed point. The seed follows from that of training.
+        seed = int(torch.randint(2**62, ())) if self._drops else None
+
         def f(z: Tensor) -> Tensor:
+            if seed is not None:
+                torch.manual_seed(seed)
             return self.function(z.view_as(e).to(e.dtype), e).view_as(z)
 
         # In float32 at least, since torch.linalg solves nothing in half precision.

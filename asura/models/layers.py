@@ -76,6 +76,20 @@ class MLP(nn.Module):
         return self.down(F.gelu(self.up(x), approximate=self.approximate))
 
 
+class Dropout(nn.Dropout):
+    """Dropout at the rate of the training, which sets it (`set_dropout`); without a training there is none."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+
+
+def set_dropout(model: nn.Module, rate: float) -> None:
+    """Let all parts of a model that have a dropout of the training drop at a rate."""
+    for module in model.modules():
+        if isinstance(module, Dropout):
+            module.p = rate
+
+
 class Block(nn.Module):
     """One pre-norm block on (B, T, d); an adapter, where given, runs beside attention and MLP."""
 
@@ -85,14 +99,15 @@ class Block(nn.Module):
         self.attention = Attention(settings)
         self.mlp_norm = nn.LayerNorm(settings.width)
         self.mlp = MLP(settings)
+        self.dropout = Dropout()
 
     def forward(self, x: Tensor, adapter: nn.ModuleDict | None = None) -> Tensor:
         h = self.attention_norm(x)
-        x = x + self.attention(h)
+        x = x + self.dropout(self.attention(h))
         if adapter is not None:
             x = x + adapter["attention"](h)
         h = self.mlp_norm(x)
-        x = x + self.mlp(h)
+        x = x + self.dropout(self.mlp(h))
         if adapter is not None:
             x = x + adapter["mlp"](h)
         return x

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
-from asura.models.layers import QKV
+from asura.models.layers import QKV, Dropout
 from asura.models.model import Model, State
 from asura.models.settings import Recursive
 
@@ -133,10 +133,11 @@ class Router(nn.Module):
         self.up, self.down = nn.Linear(width, hidden), nn.Linear(hidden, width)
         self.data_norm = nn.LayerNorm(width)
         self.gate = CopyGate(width, settings.gate_dropout)
+        self.dropout = Dropout()
 
     def forward(self, x: Tensor) -> Tensor:
-        a = self.attention_norm(x + self.attention(x))
-        data = self.data_norm(self.down(self.up(a).relu()))
+        a = self.attention_norm(x + self.dropout(self.attention(x)))
+        data = self.data_norm(self.dropout(self.down(self.up(a).relu())))
         return torch.lerp(x, data.to(x.dtype), self.gate(a).to(x.dtype))  # autocast gives them other types
 
 

@@ -46,6 +46,12 @@ class Training(Settings):
     clip_by: Literal["norm", "adaptive"] = "norm"
     """What `clip` is compared with: `norm`, the norm of all gradients together; `adaptive`, the norm of the gradient
     of each output of a layer, divided by that of its weights (Brock et al., 2021, arXiv 2102.06171)."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the outputs of attention and of MLP that is dropped in training, of every block of every model. What is
+    dropped follows from seed and step, and from the number of GPUs and `accumulate`."""
+    average: float | None = Field(None, gt=0, lt=1)
+    """Weights are averaged over the steps, and the average is evaluated and saved: after each step it moves to the
+    weights by the factor 1 - `average`, such as 0.999 (exponential moving average); null turns averaging off."""
     z_loss: float = Field(0.0, ge=0, allow_inf_nan=False)
     """Weight of the mean squared log of the softmax normaliser, which keeps logits small (Chowdhery et al., 2022, arXiv
     2204.02311)."""

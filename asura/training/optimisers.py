@@ -58,9 +58,9 @@ def _adamw(matrices: list[nn.Parameter], vectors: list[nn.Parameter], training: 
 def _nadamw(matrices: list[nn.Parameter], vectors: list[nn.Parameter], training: Training) -> NAdam:
     """AdamW with Nesterov's momentum, which is constant, as in optax: torch's warm-up of it ends at once."""
     groups = _groups(matrices, vectors, training)
-    constant: dict[str, Any] = {"momentum_decay": math.inf, "decoupled_weight_decay": True}
+    rate, betas = training.learning_rate, training.betas
     kind: type[NAdam] = undecorated(NAdam)
-    return kind(groups, lr=training.learning_rate, betas=training.betas, **constant)
+    return kind(groups, lr=rate, betas=betas, momentum_decay=math.inf, decoupled_weight_decay=True)
 
 
 def _groups(matrices: list[nn.Parameter], vectors: list[nn.Parameter], training: Training) -> list[dict[str, Any]]:

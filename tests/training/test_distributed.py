@@ -37,6 +37,7 @@ DRAWN = {"asura": {"n": 1, "i": 3, "drawn": True, "progressive": 0.5}}
 SUPERVISED = {"universal": {"n": 1, "i": 4, "halting": "act", "deep_supervision": 2}}
 HALTING = {"universal": {"n": 1, "i": 3, "halting": "act"}}
 PUBLISHED = {"parallel": "fsdp", "optimiser": "nadamw", "clip_by": "adaptive", "clip": 0.1, "weight_decay_of": "all"}
+AVERAGED = {"average": 0.9, "validation_examples": 16}
 NOISE = {"recurrent_depth": {"n": 1, "i": 3, "backpropagate": 2}}
 ROUTER = {"ndr": {"n": 1, "i": 3, "causal": False}}
 IMPORTED_ONCE = [
@@ -107,7 +108,7 @@ def alike(found: RunFolder, expected: RunFolder, tolerance: float = 1e-4) -> Non
         (FULL, {"optimiser": "muon", "accumulate": 2}, (2,), 1e-2),  # whose updates are rounded to bfloat16
         (FULL, {"optimiser": "muon", "parallel": "fsdp"}, (2,), 1e-2),
         (FULL, {"optimiser": "adafactor", "accumulate": 4}, (2,), 1e-4),
-        (FULL, PUBLISHED, (2,), 1e-4),
+        (FULL, PUBLISHED | AVERAGED, (2,), 1e-4),
         (DRAWN, {"accumulate": 2}, (2,), 1e-4),
         (DRAWN, {"parallel": "fsdp", "accumulate": 2, "activation_checkpointing": True}, (2,), 1e-4),
         (NOISE, {}, (2,), 1e-4),
@@ -162,7 +163,8 @@ def stop(run: Run, path: Path, step: int) -> None:
     [
         (FULL, {}, (1, 4)),
         (FULL, {"parallel": "fsdp", "log_steps": 5}, (1, 2)),
-        (DRAWN, {"optimiser": "adafactor"}, (1, 2)),
+        (FULL, PUBLISHED | AVERAGED, (2,)),
+        (DRAWN, {"optimiser": "adafactor"} | AVERAGED, (1, 2)),
     ],
     ids=str,
 )

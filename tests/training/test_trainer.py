@@ -154,7 +154,7 @@ def test_bfloat16_and_compilation_train_to_nearly_the_same(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("model", [{"asura": {"n": 1, "i": 3}}, {"asura_full": {"n": 1, "i": 3}}], ids=str)
 def test_activation_checkpointing_trains_to_the_same_bits(model: dict):
-    kept, again = (trained(activation_checkpointing=value, models=model) for value in (False, True))
+    kept, again = (trained(activation_checkpointing=value, models=model, dropout=0.2) for value in (False, True))
     assert all(torch.equal(kept[name], again[name]) for name in kept)
 
 
