@@ -55,7 +55,7 @@ class Model(nn.Module):
         self.positions = nn.Embedding(LONGEST, settings.width) if settings.positions == "learned" else None
         self.embedding_norm = nn.LayerNorm(settings.width)
         self.head_norm = nn.LayerNorm(settings.width)
-        self.head = nn.Linear(settings.width, vocabulary, bias=False)
+        self.head = nn.Linear(settings.width, vocabulary, settings.bias)
 
     def noise(self, rows: range, length: int, generator: Generator) -> Tensor | None:
         """The noise that these rows of a batch start from in training, (B, T, d); None for none.
@@ -254,23 +254,3 @@ def normal_rows(rows: range, shape: tuple[int, ...], generator: Generator) -> Te
     """Normal numbers of this shape for each row of a batch, which follow from the generator and the row alone."""
     seed = int(torch.randint(2**62, (), generator=generator))
     return torch.stack([torch.randn(shape, generator=row_generator("row", seed, row)) for row in rows])
-
-
-def initialise(model: nn.Module, generator: Generator) -> None:
-    """Give every parameter its starting value, drawn from the generator alone.
-
-    Linear maps as torch does by default, uniform within 1/sqrt(fan-in); embeddings normal; norms at identity. A
-    module with a start of its own has a method `initialise`, called after those of its parts.
-    """
-    for module in reversed(list(model.modules())):
-        if own_start := getattr(module, "initialise", None):
-            own_start(generator)
-        elif isinstance(module, nn.Linear):
-            bound = 1 / math.sqrt(module.in_features)
-            nn.init.uniform_(module.weight, -bound, bound, generator=generator)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, generator=generator)
-        elif isinstance(module, nn.LayerNorm):
-            module.reset_parameters()

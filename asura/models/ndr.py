@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
+from asura.models.layers import QKV
 from asura.models.model import Model, State
 from asura.models.settings import Recursive
 
@@ -22,6 +23,12 @@ class NDRSettings(Recursive):
     positions: Literal["rotary", "learned", "none"] = "none"
     """Position encoding. Geometric attention knows directions and distances, so none is needed. `rotary` has no
     effect."""
+    qk_norm: bool = True
+    """It has no effect: geometric attention has no QK-norm."""
+    bias: bool = False
+    """Whether attention and the head have biases. MLP and gate always have them."""
+    gelu: Literal["exact", "tanh"] = "exact"
+    """It has no effect: the MLP uses ReLU."""
     attention_dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout of the keys of attention, in training."""
     gate_dropout: float = Field(0.0, ge=0, lt=1)
@@ -65,14 +72,14 @@ class GeometricAttention(nn.Module):
         super().__init__()
         width = settings.width
         self.heads, self.causal = settings.heads, settings.causal
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.qkv = QKV(width, settings.bias)
         self.direction = nn.Linear(width, 2 * settings.heads)
         self.content_bias = nn.Parameter(torch.zeros(settings.heads, 1, width // settings.heads))
         self.match_bias = nn.Parameter(torch.zeros(1))
         self.scale = nn.Parameter(torch.full((1,), (width // settings.heads) ** -0.5))
         self.direction_scale = nn.Parameter(torch.ones(1))
         self.key_dropout = nn.Dropout(settings.attention_dropout)
-        self.out = nn.Linear(width, width, bias=False)
+        self.out = nn.Linear(width, width, settings.bias)
 
     def weights(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Attention weights (B, h, T, T) and values (B, h, T, d / h)."""

@@ -77,7 +77,7 @@ class RecurrentDepth(Model):
     def __init__(self, settings: RecurrentDepthSettings, vocabulary: int) -> None:
         super().__init__(settings, vocabulary)
         self.prelude = _blocks(settings, settings.prelude)
-        self.adapter = ConcatSkip(settings.width, "random")
+        self.adapter = ConcatSkip(settings)
         self.core = _blocks(settings, settings.n)
         self.core_norm = nn.LayerNorm(settings.width)
         self.coda = _blocks(settings, settings.coda)

@@ -27,6 +27,16 @@ class Architecture(Settings):
     positions: Literal["rotary", "learned", "none"] = "rotary"
     """Position encoding: `rotary` (Su et al., 2021, arXiv 2104.09864), `learned` embeddings for up to 2048 positions,
     or none."""
+    qk_norm: bool = True
+    """Layer norm of the queries and the keys of each head (QK-norm, Henry et al., 2020, arXiv 2010.04245)."""
+    bias: bool = False
+    """Whether the linear maps have biases: attention, MLP, head, long skip and LoRA adapters."""
+    gelu: Literal["exact", "tanh"] = "exact"
+    """GELU of the MLP, or its approximation by tanh."""
+    init: Literal["usual", "small"] = "usual"
+    """Initial weights. `usual`: linear maps are uniform within 1/√in, for `in` inputs, embeddings normal with standard
+    deviation 1, and biases 0. `small`, as in the code of Gupta (2025): linear maps are uniform within √(0.33/(in·out)),
+    embeddings normal with variance 2/(5·width), and biases uniform within 1/√in."""
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> "Architecture":

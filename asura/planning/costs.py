@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from pydantic import ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from asura.common.errors import UserError
@@ -51,8 +51,12 @@ def _counted(settings: Architecture, vocabulary: int, length: int) -> tuple[int,
 
 
 def _parameters(model: Model) -> int:
-    shared = [part.weight for part in (model.embedding, model.head, model.positions) if part]
-    return sum(p.numel() for p in model.parameters()) - sum(weight.numel() for weight in shared)
+    apart = [part for part in (model.embedding, model.head, model.positions) if part]
+    return _size(model) - sum(map(_size, apart))
+
+
+def _size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _passes(model: Model, tokens: Tensor) -> Iterator[tuple[int, float]]:
@@ -125,7 +129,8 @@ def _flops(compute: Callable[[], object]) -> int:
 
 def embedding_parameters(settings: Architecture, vocabulary: int) -> int:
     """Parameters of embedding, head and learned positions, which no comparison counts."""
-    return settings.width * (2 * vocabulary + (LONGEST if settings.positions == "learned" else 0))
+    positions = LONGEST if settings.positions == "learned" else 0
+    return settings.width * (2 * vocabulary + positions) + settings.bias * vocabulary
 
 
 def cost(settings: Architecture, vocabulary: int, length: int) -> Cost:

@@ -1,12 +1,11 @@
 """A run in training: one step after another, and one object that can be saved and taken up again."""
 
-import math
 from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from asura.common.errors import UserError
 from asura.common.randomness import generator
@@ -16,6 +15,7 @@ from asura.models.settings import Recursive
 from asura.models.unrolling import State, Unrolling
 from asura.planning.runs import Run
 from asura.training.batches import batches
+from asura.training.clipping import clip
 from asura.training.devices import autocast, sent
 from asura.training.optimisers import optimisers, rate_factor
 from asura.training.processes import ALONE, Alone
@@ -81,7 +81,7 @@ class Trainer:
         with processes.accumulating():
             results = [self._backward(part, asked, self._drawn(segment, place)) for place, part in enumerate(others)]
         results.append(self._backward(last, asked, self._drawn(segment, len(others))))
-        norm = processes.whole(nn.utils.clip_grad_norm_(self.model.parameters(), training.clip or math.inf))
+        norm = processes.whole(clip(self.model, training))
         for optimiser in self._optimisers:
             optimiser.step()
         loss, correct = _sum(result.loss for result in results), _sum(result.correct for result in results)

@@ -36,7 +36,7 @@ def test_the_match_has_a_learned_scale_of_content_and_one_of_direction():
     attention = GeometricAttention(NDRSettings(width=8, heads=2, causal=False))
     assert attention.scale.tolist() == [0.5] and attention.direction_scale.tolist() == [1.0]
     for parameter in attention.parameters():
-        parameter += 0.5 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel()))
+        parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel())) / 2)
     x = torch.randn(1, 5, 8, generator=torch.Generator().manual_seed(0))
     found, _ = attention.weights(x)
     queries, keys, _ = (x[0] @ weight.T for weight in attention.qkv.weight.split(8))

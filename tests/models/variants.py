@@ -8,6 +8,7 @@ VARIANTS: list[dict] = [
     *({"architecture": name} for name in ARCHITECTURES),
     {"architecture": "asura", "adapter": "lora"},
     {"architecture": "asura_full", "adapter": "abba"},
+    {"architecture": "asura", "adapter": "lora", "bias": True, "qk_norm": False, "gelu": "tanh", "init": "small"},
     {"architecture": "asura", "long_skip": "add", "block_norm": "per_iteration"},
     {"architecture": "deq", "solver": "broyden"},
     {"architecture": "deq", "ift": False, "backpropagate": 1},
