@@ -33,8 +33,8 @@ class GatedMLP(nn.Module):
     def __init__(self, settings: Architecture) -> None:
         super().__init__()
         width, hidden = settings.width, settings.mlp_width or 4 * settings.width
-        self.up = nn.Linear(width, 2 * hidden, bias=False)
-        self.down = nn.Linear(hidden, width, bias=False)
+        self.up = nn.Linear(width, 2 * hidden, settings.bias)
+        self.down = nn.Linear(hidden, width, settings.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         gate, value = self.up(x).chunk(2, dim=-1)

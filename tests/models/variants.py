@@ -11,6 +11,7 @@ VARIANTS: list[dict] = [
     {"architecture": "asura", "adapter": "lora", "bias": True, "qk_norm": False, "gelu": "tanh", "init": "small"},
     {"architecture": "asura", "long_skip": "add", "block_norm": "per_iteration"},
     {"architecture": "deq", "solver": "broyden"},
+    {"architecture": "deq", "ift": False, "backpropagate": 1},
     {"architecture": "ndr", "causal": False},
     {"architecture": "recurrent_depth", "norms": "sandwich", "mlp": "gated_silu"},
     {"architecture": "universal", "halting": "act"},
