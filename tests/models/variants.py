@@ -11,6 +11,7 @@ VARIANTS: list[dict] = [
     {"architecture": "asura", "long_skip": "add", "block_norm": "per_iteration"},
     {"architecture": "deq", "solver": "broyden"},
     {"architecture": "ndr", "causal": False},
+    {"architecture": "ouro", "exit_threshold": 0.6},
     {"architecture": "universal", "halting": "act"},
     {"architecture": "vanilla", "positions": "learned"},
 ]

@@ -35,6 +35,8 @@ FULL = {"asura_full": {"n": 1, "i": 3}}
 DRAWN = {"asura": {"n": 1, "i": 3, "drawn": True, "progressive": 0.5}}
 SUPERVISED = {"universal": {"n": 1, "i": 4, "halting": "act", "deep_supervision": 2}}
 HALTING = {"universal": {"n": 1, "i": 3, "halting": "act"}}
+EXITS = {"ouro": {"n": 1, "i": 3}}
+STABLE = {"parcae": {"n": 1, "i": 3, "backpropagate": 2}}
 NOISE = {"recurrent_depth": {"n": 1, "i": 3, "backpropagate": 2}}
 IMPORTED_ONCE = [
     "asura.training.loop",
@@ -109,6 +111,8 @@ def alike(found: RunFolder, expected: RunFolder, tolerance: float = 1e-4) -> Non
         (NOISE, {}, (2,), 1e-4),
         (HALTING, {"z_loss": 1e-3}, (2,), 1e-4),
         (SUPERVISED, {"accumulate": 2}, (2,), 1e-4),
+        (EXITS, {"z_loss": 1e-3, "accumulate": 2}, (2,), 1e-4),
+        (STABLE, {"parallel": "fsdp"}, (2,), 1e-4),
     ],
     ids=str,
 )
