@@ -13,6 +13,8 @@ from asura.models.deq import DEQ, DEQSettings
 from asura.models.initial import initialise
 from asura.models.model import Model
 from asura.models.ndr import NDR, NDRSettings
+from asura.models.ouro import Ouro, OuroSettings
+from asura.models.parcae import Parcae, ParcaeSettings
 from asura.models.recurrent_depth import RecurrentDepth, RecurrentDepthSettings
 from asura.models.settings import Architecture
 from asura.models.universal import Universal, UniversalSettings
@@ -25,6 +27,8 @@ ARCHITECTURES: dict[str, tuple[type[Architecture], type[Model]]] = {
     "deep_thinking": (DeepThinkingSettings, DeepThinking),
     "deq": (DEQSettings, DEQ),
     "ndr": (NDRSettings, NDR),
+    "ouro": (OuroSettings, Ouro),
+    "parcae": (ParcaeSettings, Parcae),
     "recurrent_depth": (RecurrentDepthSettings, RecurrentDepth),
     "universal": (UniversalSettings, Universal),
     "vanilla": (VanillaSettings, Vanilla),
@@ -37,6 +41,8 @@ AnyArchitecture = Annotated[
     | DeepThinkingSettings
     | DEQSettings
     | NDRSettings
+    | OuroSettings
+    | ParcaeSettings
     | RecurrentDepthSettings
     | UniversalSettings
     | VanillaSettings,

@@ -140,8 +140,8 @@ class Model(nn.Module):
 
     def forward(self, tokens: Tensor, iterations: int | None = None) -> Tensor:
         """(B, T) tokens to the logits (B, T, V) after the last iteration."""
-        *_, last = self.states(tokens, iterations)
-        return self.logits(last)
+        *_, last = self.trajectory(tokens, iterations)
+        return self.logits(self.read(last))
 
     @property
     def draws(self) -> bool:
@@ -246,7 +246,8 @@ class Model(nn.Module):
             each = F.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="none")
             loss = (each * weights.flatten()).sum()
         if z_loss:
-            loss = loss + z_loss * (logits.logsumexp(-1).square() * (targets != IGNORE)).sum()
+            squares = logits.logsumexp(-1).square() * (targets != IGNORE)
+            loss = loss + z_loss * (squares if weights is None else squares * weights.flatten()).sum()
         return loss, (logits.detach().argmax(-1) == targets).sum()
 
 

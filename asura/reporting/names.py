@@ -12,6 +12,8 @@ ARCHITECTURES = {
     "deep_thinking": "deep thinking",
     "deq": "equilibrium model",
     "ndr": "neural data router",
+    "ouro": "Ouro",
+    "parcae": "Parcae",
     "recurrent_depth": "recurrent depth",
     "universal": "universal transformer",
     "vanilla": "vanilla",

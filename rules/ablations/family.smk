@@ -3,6 +3,8 @@ ABLATIONS["family"] = {
     "universal": {"halting": ["none", "act"]},
     "asura_full": {"guidance": ["progressive", "none"]},
     "deep_thinking": {"progressive": [1.0, 0.0]},
+    "ouro": {},
+    "parcae": [{}, {"drawn": False, "backpropagate": None}],
     "recurrent_depth": [{}, {"drawn": False, "backpropagate": None}],
 }
 

@@ -11,6 +11,7 @@ from tests.models.variants import VOCABULARY, small
 TOKENS = torch.randint(VOCABULARY, (4, 6), generator=torch.Generator().manual_seed(0))
 DRAWING: list[dict[str, Any]] = [
     {"architecture": "asura", "drawn": True, "backpropagate": 2, "progressive": 0.5},
+    {"architecture": "ouro", "drawn": True, "backpropagate": 2, "progressive": 0.5, "exit_threshold": 0.6},
     {"architecture": "universal", "halting": "act"},
 ]
 

@@ -21,6 +21,7 @@ DIFFERENT = [
     {"architecture": "asura", "guidance": "uniform"},
     {"architecture": "asura", "backpropagate": 2},
     {"architecture": "asura", "drawn": True, "progressive": 0.5},
+    {"architecture": "ouro", "backpropagate": 2, "progressive": 0.5},
     {"architecture": "recurrent_depth", "backpropagate": 2, "progressive": 0.5},
 ]
 

@@ -17,9 +17,10 @@ RULES: dict[str, dict] = {
 
 
 def has(variant: dict, rule: dict) -> bool:
-    """Whether an architecture can be trained by a rule; deq has the settings of all, and takes none."""
-    settings = ARCHITECTURES[variant["architecture"]][0]
-    return rule.keys() <= settings.model_fields.keys() and (not rule or variant["architecture"] != "deq")
+    """Whether an architecture can be trained by a rule; deq has settings of all and takes none, ouro no guidance."""
+    name = variant["architecture"]
+    refused = (rule and name == "deq") or ("guidance" in rule and name == "ouro")
+    return rule.keys() <= ARCHITECTURES[name][0].model_fields.keys() and not refused
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ VARIANTS: list[dict] = [
     {"architecture": "deq", "solver": "broyden"},
     {"architecture": "deq", "ift": False, "backpropagate": 1},
     {"architecture": "ndr", "causal": False},
+    {"architecture": "ouro", "exit_threshold": 0.6},
     {"architecture": "recurrent_depth", "norms": "sandwich", "mlp": "gated_silu"},
     {"architecture": "universal", "halting": "act"},
     {"architecture": "universal", "step_signal": "learned", "norms": "after"},

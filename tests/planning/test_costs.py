@@ -12,6 +12,8 @@ from asura.models import ARCHITECTURES, build
 from asura.models.asura import AsuraSettings
 from asura.models.bare import BareSettings
 from asura.models.deep_thinking import DeepThinkingSettings
+from asura.models.ouro import OuroSettings
+from asura.models.parcae import ParcaeSettings
 from asura.models.universal import UniversalSettings
 from asura.models.unrolling import Unrolling, draw_iterations
 from asura.models.vanilla import VanillaSettings
@@ -90,6 +92,25 @@ def test_a_head_is_paid_for_each_guided_iteration():
     assert flops((0, 0.4, 0.6)) - flops("none") == 6 * 88 * 5
 
 
+def test_a_gate_and_a_head_are_paid_for_each_exit():
+    own, plain = (
+        counted(kind(i=3, width=8, heads=2, **rule), vocabulary=11, length=5)
+        for kind, rule in ((OuroSettings, {}), (BareSettings, {"guidance": "uniform"}))
+    )
+    norm, gate = 2 * 8, 8 + 1
+    assert own.parameters - plain.parameters == norm + gate
+    # Forwards and twice that backwards, but for the last gate, on which no loss depends.
+    assert own.flops - plain.flops == (3 + 3 + 1) * 2 * 8 * 5
+    assert own.inference_flops - plain.inference_flops == 3 * 2 * 8 * 5
+
+
+def test_what_is_injected_is_computed_once():
+    own = counted(ParcaeSettings(n=2, i=3, width=8, heads=2, drawn=False, backpropagate=None), vocabulary=11, length=5)
+    stack = counted(VanillaSettings(n=1 + 2 * 3 + 1, width=8, heads=2), vocabulary=11, length=5)
+    assert own.flops - stack.flops == 3 * 2 * 2 * 64 * 5  # B and C
+    assert own.inference_flops - stack.inference_flops == 2 * 2 * 64 * 5
+
+
 def test_a_large_model_is_planned_without_building_it():
     block, iteration, outer_norms = 808, 128 + 16, 32
     large = AsuraSettings(n=50_000, i=70_000, width=8, heads=2)
@@ -130,6 +151,8 @@ def test_planned_costs_are_the_counted_ones(name: str, data: st.DataObject):
     chosen: dict[str, Any] = {part: data.draw(values, part) for part, values in own.items()}
     if name == "deq":  # which needs four evaluations, and has no iterations to draw or cut
         chosen |= {"i": chosen["i"] + 3, "progressive": 0.0, "drawn": False, "backpropagate": None, "guidance": "none"}
+    if name == "ouro":  # whose exits weigh the losses
+        chosen["guidance"] = "none"
     if chosen.get("guidance") == "last two":
         chosen |= {"progressive": 0.0, "drawn": False}
         chosen["guidance"] = (0.0,) * (chosen["i"] - 2) + (0.5, 0.5) if chosen["i"] > 1 else (1.0,)

@@ -46,6 +46,8 @@ def on_task(variant: Variant) -> tuple[int, int, int]:
         ("deep_thinking", 16),
         ("deq", 16),
         ("ndr", 16),
+        ("ouro", 16),
+        ("parcae", 16),
         ("recurrent_depth", 16),
         ("universal", 16),
     ],

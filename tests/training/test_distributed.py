@@ -38,6 +38,8 @@ SUPERVISED = {"universal": {"n": 1, "i": 4, "halting": "act", "deep_supervision"
 HALTING = {"universal": {"n": 1, "i": 3, "halting": "act"}}
 PUBLISHED = {"parallel": "fsdp", "optimiser": "nadamw", "clip_by": "adaptive", "clip": 0.1, "weight_decay_of": "all"}
 AVERAGED = {"average": 0.9, "validation_examples": 16}
+EXITS = {"ouro": {"n": 1, "i": 3}}
+STABLE = {"parcae": {"n": 1, "i": 3, "backpropagate": 2}}
 NOISE = {"recurrent_depth": {"n": 1, "i": 3, "backpropagate": 2}}
 ROUTER = {"ndr": {"n": 1, "i": 3, "causal": False}}
 IMPORTED_ONCE = [
@@ -115,6 +117,8 @@ def alike(found: RunFolder, expected: RunFolder, tolerance: float = 1e-4) -> Non
         (ROUTER, {"parallel": "fsdp"}, (2,), 1e-4),
         (HALTING, {"z_loss": 1e-3}, (2,), 1e-4),
         (SUPERVISED, {"accumulate": 2}, (2,), 1e-4),
+        (EXITS, {"z_loss": 1e-3, "accumulate": 2}, (2,), 1e-4),
+        (STABLE, {"parallel": "fsdp"}, (2,), 1e-4),
     ],
     ids=str,
 )
