@@ -10,7 +10,9 @@ VARIANTS: list[dict] = [
     {"architecture": "asura_full", "adapter": "abba"},
     {"architecture": "asura", "long_skip": "add", "block_norm": "per_iteration"},
     {"architecture": "deq", "solver": "broyden"},
+    {"architecture": "hrm", "norms": "before", "recall": False, "one_step_gradient": False, "halting_weight": 0.0},
     {"architecture": "ndr", "causal": False},
+    {"architecture": "trm", "latent_updates": 1},
     {"architecture": "universal", "halting": "act"},
     {"architecture": "vanilla", "positions": "learned"},
 ]

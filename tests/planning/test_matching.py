@@ -44,8 +44,10 @@ def on_task(variant: Variant) -> tuple[int, int, int]:
         ("bare", 16),
         ("deep_thinking", 16),
         ("deq", 16),
+        ("hrm", 16),
         ("ndr", 16),
         ("recurrent_depth", 16),
+        ("trm", 16),
         ("universal", 16),
     ],
 )
