@@ -1,8 +1,10 @@
-"""Blocks that papers have and most architectures here do not: norms at other places."""
+"""Blocks that papers have and most architectures here do not: norms at other places, and a gated MLP."""
 
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from asura.models.layers import Block
+from asura.models.settings import Architecture
 
 
 class PostNormBlock(Block):
@@ -11,3 +13,29 @@ class PostNormBlock(Block):
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         x = self.attention_norm(x + self.attention(x))
         return self.mlp_norm(x + self.mlp(x))
+
+
+class SandwichBlock(Block):
+    """x = LN(x + Attn(LN(x))), then x = LN(x + MLP(LN(x))), on (B, T, d) (Geiping et al., 2025, arXiv 2502.05171)."""
+
+    def __init__(self, settings: Architecture) -> None:
+        super().__init__(settings)
+        self.after_attention, self.after_mlp = nn.LayerNorm(settings.width), nn.LayerNorm(settings.width)
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        x = self.after_attention(x + self.attention(self.attention_norm(x)))
+        return self.after_mlp(x + self.mlp(self.mlp_norm(x)))
+
+
+class GatedMLP(nn.Module):
+    """W (SiLU(U x) ⊙ V x) on (..., d) (Shazeer, 2020, arXiv 2002.05202)."""
+
+    def __init__(self, settings: Architecture) -> None:
+        super().__init__()
+        width, hidden = settings.width, settings.mlp_width or 4 * settings.width
+        self.up = nn.Linear(width, 2 * hidden, bias=False)
+        self.down = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, value = self.up(x).chunk(2, dim=-1)
+        return self.down(F.silu(gate) * value)

@@ -2,7 +2,8 @@
 
 import re
 
-from asura.reporting.frames import CELL, LESS_IS_BETTER, STUDY_MODEL
+from asura.common.metrics import LESS_IS_BETTER
+from asura.reporting.frames import CELL, STUDY_MODEL
 
 ARCHITECTURES = {
     "asura": "ASURA",

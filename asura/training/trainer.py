@@ -1,12 +1,11 @@
 """A run in training: one step after another, and one object that can be saved and taken up again."""
 
-import math
 from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from asura.common.errors import UserError
 from asura.common.randomness import generator
@@ -16,6 +15,7 @@ from asura.models.settings import Recursive
 from asura.models.unrolling import State, Unrolling
 from asura.planning.runs import Run
 from asura.training.batches import batches
+from asura.training.clipping import clip
 from asura.training.devices import autocast, sent
 from asura.training.optimisers import optimisers, rate_factor
 from asura.training.processes import ALONE, Alone
@@ -75,14 +75,13 @@ class Trainer:
             optimiser.zero_grad(set_to_none=True)
             for group in optimiser.param_groups:
                 group["lr"] = training.learning_rate * rate_factor(training, self.step)
-        drawn = self._drawn(segment)
         rows = [sent(processes.rows(part, training.accumulate), self.device) for part in batch]
         rows += self._carried if segment else ()
         *others, last = zip(*(part.chunk(training.accumulate) for part in rows), strict=True)
         with processes.accumulating():
-            results = [self._backward(part, asked, drawn, place) for place, part in enumerate(others)]
-        results.append(self._backward(last, asked, drawn, len(others)))
-        norm = processes.whole(nn.utils.clip_grad_norm_(self.model.parameters(), training.clip or math.inf))
+            results = [self._backward(part, asked, self._drawn(segment, place)) for place, part in enumerate(others)]
+        results.append(self._backward(last, asked, self._drawn(segment, len(others))))
+        norm = processes.whole(clip(self.model, training))
         for optimiser in self._optimisers:
             optimiser.step()
         loss, correct = _sum(result.loss for result in results), _sum(result.correct for result in results)
@@ -93,23 +92,27 @@ class Trainer:
         self._window.append(torch.stack([loss, correct, torch.full_like(loss, asked), norm, *means]))
         self.step += 1
 
-    def _drawn(self, segment: int) -> list[Unrolling]:
-        """The passes of this step, of the whole batch, on which so many steps have been taken before."""
-        progress = self.step / self.run.training.steps
+    def _drawn(self, segment: int, place: int) -> list[Unrolling]:
+        """The passes of the part at a place in the batch, on which so many steps have been taken before.
+
+        What dropout draws is seeded here.
+        """
+        training, processes = self.run.training, self._processes
+        progress = self.step / training.steps
+        share = place * processes.count + processes.index
+        torch.manual_seed(generator("dropout", self.run.seed, self.step, share).initial_seed())
         if not self.model.draws:
             return self.model.unrollings(None, progress, segment)
+        size = training.batch // (training.accumulate * processes.count)
+        rows = range(share * size, (share + 1) * size)
         draws = generator("training", self.run.seed, self.step)
-        return self.model.drawn(self.run.training.batch, self.run.task.sequence_length, draws, progress, segment)
+        return self.model.drawn(rows, self.run.task.sequence_length, draws, progress, segment)
 
-    def _backward(self, part: tuple[Tensor, ...], asked: int, drawn: list[Unrolling], place: int) -> Loss:
-        """Add the gradient of the part at a place in the batch, of whose positions `asked` are asked in all parts."""
+    def _backward(self, part: tuple[Tensor, ...], asked: int, drawn: list[Unrolling]) -> Loss:
+        """Add the gradient of a part of the batch, of which `asked` positions are asked in all parts."""
         training, processes = self.run.training, self._processes
-        share = place * processes.count + processes.index
         tokens, targets, *carried = part
-        passes = [
-            unrolling.part(share, training.accumulate * processes.count)._replace(carried=tuple(carried))
-            for unrolling in drawn
-        ]
+        passes = [unrolling._replace(carried=tuple(carried)) for unrolling in drawn]
         with autocast(training, self.device):
             result = self._loss(tokens, targets, z_loss=training.z_loss, passes=passes)
         (result.loss / (asked / processes.count)).backward()

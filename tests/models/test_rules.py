@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from torch.nn.functional import cross_entropy
 
 from asura.models import ARCHITECTURES, build
-from asura.models.unrolling import Unrolling
+from asura.models.unrolling import State, Unrolling
 from tests.models.variants import VOCABULARY, small
 
 UNROLLED = [name for name, (kind, _) in ARCHITECTURES.items() if kind.iterates() and name != "deq"]
@@ -33,7 +33,7 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize(("name", "rule"), list(product(UNROLLED, RULES)))
 def test_every_recursive_architecture_is_trained_by_every_rule(name: str, rule: str):
     model = small(4, architecture=name, **PLAIN | RULES[rule])
-    passes = model.drawn(3, 6, torch.Generator().manual_seed(0), progress=0.1)
+    passes = model.drawn(range(3), 6, torch.Generator().manual_seed(0), progress=0.1)
     result = model.loss(*batch(), passes=passes)
     result.loss.backward()
     assert result.loss.isfinite() and model.head_norm.weight.grad.abs().sum() > 0
@@ -52,7 +52,8 @@ def test_iterations_grow_in_equal_phases():
 def test_a_step_of_deep_supervision_goes_on_from_the_state_of_the_last_one(name: str):
     """Its loss is that of the iterations before, without gradient, and then its own."""
     model = small(6, architecture=name, **PLAIN | {"deep_supervision": 3})
-    (tokens, targets), carried = batch(), ()
+    tokens, targets = batch()
+    carried: State = ()
     for segment in range(3):
         (unrolling,) = model.unrollings(None, segment=segment)
         assert unrolling[:3] == (1.0, 2, 0) and unrolling.done == 2 * segment
