@@ -107,6 +107,12 @@ class Model(nn.Module):
         """(B, T, d) to (B, T, V)."""
         return self.head(self.head_norm(z))
 
+    @torch.no_grad()
+    def answers(self, z: Tensor) -> Tensor:
+        """The likeliest token at each position of z (B, T, d), from at most LOGITS_AT_ONCE logits at a time: (B, T)."""
+        parts = z.detach().flatten(0, 1).chunk(self._chunks(z[..., 0]))
+        return torch.cat([self.logits(part).argmax(-1) for part in parts]).view(z.shape[:-1])
+
     def trajectory(
         self,
         tokens: Tensor,
@@ -201,7 +207,7 @@ class Model(nn.Module):
     ) -> Loss:
         """The loss of one pass, its share left out."""
         weights = self.guidance_weights(unrolling.iterations)
-        chunks = math.ceil(targets.numel() / max(1, LOGITS_AT_ONCE // self.head.out_features))
+        chunks = self._chunks(targets)
         recompute = recompute and chunks * sum(weight > 0 for weight in weights) > 1
         total = torch.zeros((), device=tokens.device)
         trajectory = self.trajectory(tokens, *unrolling[1:])
@@ -224,6 +230,10 @@ class Model(nn.Module):
         """What the next step of deep supervision goes on from; nothing without it."""
         supervised = isinstance(self.settings, Recursive) and self.settings.deep_supervision > 1
         return tuple(part.detach() for part in state[: self.carries]) if supervised else ()
+
+    def _chunks(self, positions: Tensor) -> int:
+        """The number of parts of these positions, (B, T), none of which has more than LOGITS_AT_ONCE logits."""
+        return math.ceil(positions.numel() / max(1, LOGITS_AT_ONCE // self.head.out_features))
 
     def _chunked_loss(
         self, z: Tensor, targets: Tensor, z_loss: float, weights: Tensor | None, chunks: int

@@ -138,6 +138,11 @@ class Recursive(Architecture):
         return iterations + (self.drawn_i == "rate")
 
     @property
+    def passes(self) -> int:
+        """Passes through `n` blocks in one iteration."""
+        return 1
+
+    @property
     def cost_is_even(self) -> bool:
         """Not where the first iterations have no backward pass."""
         return self.backpropagate is None

@@ -15,7 +15,7 @@ from asura.corpora.settings import Corpus, Embedded, Files, Hub
 from asura.models.settings import Architecture, Recursive
 from asura.planning.ablations import About
 from asura.planning.control_settings import ControlEntry
-from asura.planning.schema import MODELS, Schema, definition, descriptions, study_schema
+from asura.planning.schema import MODELS, Schema, definition, definitions, descriptions, study_schema
 from asura.planning.study import Study
 from asura.planning.study_settings import Ablated, Evaluation, ModelEntry, Question, Resources, TaskEntry
 from asura.planning.training_settings import Training
@@ -162,8 +162,7 @@ def _page(parts: Iterable[str]) -> str:
 
 
 def _architecture(name: str, kind: type[Architecture]) -> list[str]:
-    base = kind.__base__
-    assert base is not None and issubclass(base, Architecture)
+    base = next(base for base in kind.__mro__[1:] if base.__name__ in definitions())  # whose settings the page has
     return [f"### `{name}`", _paragraphs(kind), _table(_own_rows(kind, base))]
 
 

@@ -60,7 +60,7 @@ class Study(Settings):
     """Matched controls that are trained for every recursive model, as a list of names or as settings by name.
     `iso_param` has as many parameters, `iso_flop` as many FLOPs per token and the effective depth, `iso_both` as many
     parameters and total FLOPs, `iso_param_depth` as many parameters and the effective depth, and `iso_recursion` is
-    `bare` with the same `n` and `i`."""
+    `bare` with the same `n` and as many passes through the blocks."""
     width: int = Field(64, ge=1, le=LARGEST)
     """Width of all models. It must be divisible by twice the number of heads."""
     heads: int = Field(4, ge=1, le=LARGEST)

@@ -11,10 +11,12 @@ ARCHITECTURES = {
     "bare": "bare recursion",
     "deep_thinking": "deep thinking",
     "deq": "equilibrium model",
+    "hrm": "hierarchical reasoning model",
     "ndr": "neural data router",
     "ouro": "Ouro",
     "parcae": "Parcae",
     "recurrent_depth": "recurrent depth",
+    "trm": "tiny recursive model",
     "universal": "universal transformer",
     "vanilla": "vanilla",
 }

@@ -13,7 +13,7 @@ from asura.models.unrolling import State, Unrolling
 from tests.models.variants import VOCABULARY, small
 
 UNROLLED = [name for name, (kind, _) in ARCHITECTURES.items() if kind.iterates() and name != "deq"]
-PLAIN = {"guidance": "none", "drawn": False, "backpropagate": None, "progressive": 0.0}
+PLAIN = {"guidance": "none", "drawn": False, "backpropagate": None, "progressive": 0.0, "deep_supervision": 1}
 RULES: dict[str, dict[str, Any]] = {
     "plain": {},
     "guided": {"guidance": "uniform"},
@@ -57,7 +57,7 @@ def test_iterations_grow_in_equal_phases():
 @pytest.mark.parametrize("name", [name for name in UNROLLED if name != WEIGHS_ITS_EXITS])
 def test_a_step_of_deep_supervision_goes_on_from_the_state_of_the_last_one(name: str):
     """Its loss is that of the iterations before, without gradient, and then its own."""
-    model = small(6, architecture=name, **PLAIN, deep_supervision=3)
+    model = small(6, architecture=name, **PLAIN | {"deep_supervision": 3})
     tokens, targets = batch()
     carried: State = ()
     for segment in range(3):

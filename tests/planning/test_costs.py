@@ -137,6 +137,11 @@ parts = {
     "backpropagate": st.sampled_from([None, 1, 2]),
     "prelude": st.integers(0, 2),
     "halting": st.sampled_from(["none", "act"]),
+    "latent_updates": st.integers(1, 3),
+    "one_step_gradient": st.booleans(),
+    "recall": st.booleans(),
+    "norms": st.sampled_from(["before", "after"]),
+    "halting_weight": st.sampled_from([0.0, 0.5]),
     "step_signal": st.sampled_from(["sinusoid", "learned"]),
     "mlp": st.sampled_from(["gelu", "gated_silu"]),
 }
