@@ -1,6 +1,6 @@
-"""Accuracy of a model on a task, at every number of iterations in one pass over them."""
+"""Accuracy of a model on a task, at some numbers of iterations in one pass over them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -26,6 +26,13 @@ class Score(NamedTuple):
     examples: int
 
 
+class Asked(NamedTuple):
+    """Examples of a task that a model is scored on."""
+
+    task: Task
+    batch: Batch
+
+
 class Scores(NamedTuple):
     """What an evaluation finds.
 
@@ -40,27 +47,33 @@ class Scores(NamedTuple):
     outcomes: dict[str, Tensor]
 
 
+def asked_of(task: Task, examples: int) -> dict[str, Asked]:
+    """So many examples of every split of a task, the same for every model."""
+    return {
+        name: Asked(split, split.draw(examples, generator("examples", name))) for name, split in task.splits.items()
+    }
+
+
 def task_scores(
     model: Model,
-    task: Task,
+    questions: Mapping[str, Asked],
     metric: str,
-    iterations: int,
-    examples: int,
+    iterations: Sequence[int],
     device: torch.device,
     processes: Alone = ALONE,
 ) -> Scores:
-    """Score a model on every split of a task, at each number of iterations from 1 to `iterations`."""
+    """Score a model on examples by their split, at these numbers of iterations, of which one is the trained number."""
     found = Scores([], {}, {})
-    for name, split in task.splits.items():
-        tokens, targets = split.draw(examples, generator("examples", name))
+    trained = iterations.index(model.settings.i)
+    for name, (split, (tokens, targets)) in questions.items():
         correct, measures = answers(model, tokens, targets, iterations, device, processes)
         asked, cluster = (targets != IGNORE).sum(1), split.clusters(tokens)
-        for t, right in enumerate(correct, start=1):
+        for place, (t, right) in enumerate(zip(iterations, correct, strict=True)):
             scores = [accuracy(right, asked, cluster), exact_match(right, asked, cluster)]
-            scores += [mean(measure, values[t - 1]) for measure, values in measures.items()]
+            scores += [mean(measure, values[place]) for measure, values in measures.items()]
             found.rows.extend({"split": name, "iterations": t, **score._asdict()} for score in scores)
         found.shortcuts[name] = shortcut_scores(split, Batch(tokens, targets), metric)
-        right = correct[min(model.settings.i, len(correct)) - 1]
+        right = correct[trained]
         score, weight = (right, asked) if metric == "accuracy" else ((right == asked) & (asked > 0), asked > 0)
         found.outcomes.update({f"{name}.score": score.float(), f"{name}.weight": weight.float()})
     return found
@@ -76,11 +89,16 @@ def shortcut_scores(split: Task, batch: Batch, metric: str) -> dict[str, float]:
 
 
 def answers(
-    model: Model, tokens: Tensor, targets: Tensor, iterations: int, device: torch.device, processes: Alone = ALONE
+    model: Model,
+    tokens: Tensor,
+    targets: Tensor,
+    iterations: Sequence[int],
+    device: torch.device,
+    processes: Alone = ALONE,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Of each example after each iteration, how many answers are right, and the model's measures.
+    """Of each example after these numbers of iterations, how many answers are right, and the model's measures.
 
-    Each is (iterations, examples), on the CPU.
+    Each is (numbers, examples), on the CPU.
     """
 
     def score(logits: Tensor, wanted: Tensor) -> dict[str, Tensor]:
@@ -98,24 +116,25 @@ def scored(
     names: tuple[str, ...],
     score: Callable[[Tensor, Tensor], dict[str, Tensor]],
     at_once: int,
-    iterations: int,
+    iterations: Sequence[int],
     device: torch.device,
     processes: Alone,
 ) -> dict[str, Tensor]:
-    """Of each example after each iteration, the scores and the model's measures by name.
+    """Of each example after these numbers of iterations, in rising order, the scores and the model's measures by name.
 
-    Each is float64, (iterations, examples), on the CPU. `score` gives those of these `names`, (B,), from the logits
+    Each is float64, (numbers, examples), on the CPU. `score` gives those of these `names`, (B,), from the logits
     (B, T, V) and targets (B, T) of examples, of which `at_once` are computed together, fewer on a CPU.
     """
     at_once = max(1, at_once // FEWER_ON_CPU if device.type == "cpu" else at_once)
-    shape = (iterations if model.settings.iterates() else model.settings.i, len(batch.tokens))
+    shape, wanted = (len(iterations), len(batch.tokens)), {*iterations}
     found = {name: torch.zeros(shape, dtype=torch.float64) for name in (*names, *model.measured)}
     for start in processes.mine(range(0, len(batch.tokens), at_once)):
         rows = slice(start, start + at_once)
         tokens, targets = (part[rows].to(device) for part in batch)
         each = [
             score(model.logits(model.read(state)), targets) | model.measures(state)
-            for state in model.trajectory(tokens, iterations)
+            for t, state in enumerate(model.trajectory(tokens, iterations[-1]), start=1)
+            if t in wanted
         ]
         for name in found:  # read when all iterations are done, since reading waits for the device
             found[name][:, rows] = torch.stack([values[name] for values in each]).cpu().double()

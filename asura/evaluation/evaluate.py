@@ -10,8 +10,8 @@ from torch import Tensor
 from asura.common.errors import UserError
 from asura.common.files import checksum, read_json, remove_leftovers, write_sealed
 from asura.corpora.folders import data_folder, manifest_checksum
-from asura.evaluation.accuracy import Scores, task_scores
-from asura.evaluation.likelihood import text_scores
+from asura.evaluation.accuracy import Scores, asked_of, task_scores
+from asura.evaluation.likelihood import asked_of_text, text_scores
 from asura.models import build
 from asura.models.model import Model
 from asura.planning.code import evaluation_code
@@ -25,8 +25,6 @@ from asura.training.devices import autocast, describe, precision, prepare
 from asura.training.processes import Alone, joined
 from asura.training.tensors import load_tensors, save_tensors
 from asura.training.usage import Meter
-
-TIMES = {"trained": 1, "up_to_twice": 2, "up_to_four_times": 4}
 
 
 def evaluation_in_study(path: Path) -> Evaluation | None:
@@ -101,12 +99,12 @@ def _result(folder: RunFolder, record: dict[str, Any], evaluation: Evaluation) -
 
 def _scores(folder: RunFolder, run: Run, evaluation: Evaluation, device: torch.device, processes: Alone) -> Scores:
     model = load_model(folder, run, device)
-    iterations = run.model.i * (TIMES[evaluation.iterations] if run.model.iterates() else 1)
+    iterations = evaluation.numbers(run.model.i, run.model.iterates())
     with autocast(run.training, device):
         if not isinstance(run.task, Text):
             metric = ranked_by(run.task, evaluation.metric)
-            return task_scores(model, run.task, metric, iterations, evaluation.examples, device, processes)
-        found = text_scores(model, run.task, iterations, evaluation.examples, device, processes)
+            return task_scores(model, asked_of(run.task, evaluation.examples), metric, iterations, device, processes)
+        found = text_scores(model, asked_of_text(run.task, evaluation.examples), iterations, device, processes)
     if evaluation.benchmarks:
         from asura.corpora.tokenizers import load
         from asura.evaluation.benchmark_scores import benchmark_rows  # lm-eval takes seconds to import

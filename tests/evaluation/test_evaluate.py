@@ -3,6 +3,7 @@ import torch
 
 from asura.common.errors import UserError
 from asura.common.files import write_sealed
+from asura.common.validation import checked
 from asura.corpora.folders import manifest_checksum
 from asura.evaluation.evaluate import evaluate, load_trained
 from asura.models.model import Model
@@ -27,6 +28,29 @@ def test_a_recursive_model_is_evaluated_up_to_twice_its_iterations(folder):
     assert {row["iterations"] for row in rows} == {1, 2, 3, 4}
     trained = evaluate(folder.path, Evaluation(examples=50, iterations="trained"))["rows"]
     assert {row["iterations"] for row in trained} == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("asked", "numbers"),
+    [(6, [1, 2, 3, 4, 5, 6]), (1, [1, 2]), ([8, 5], [2, 5, 8]), ([2], [2]), ("up_to_four_times", [*range(1, 9)])],
+)
+def test_a_model_is_evaluated_at_the_numbers_that_are_asked_for_and_at_the_trained_one(asked, numbers):
+    assert list(checked(Evaluation, {"iterations": asked}, "").numbers(2, True)) == numbers
+    assert checked(Evaluation, {"iterations": asked}, "").numbers(1, False) == (1,)
+
+
+def test_the_head_is_evaluated_at_the_numbers_that_are_asked_for_alone(folder, monkeypatch):
+    every = evaluate(folder.path, Evaluation(examples=50, iterations=9))["rows"]
+    heads, original = [], Model.logits
+
+    def logits(model: Model, z: torch.Tensor) -> torch.Tensor:
+        heads.append(len(z))
+        return original(model, z)
+
+    monkeypatch.setattr(Model, "logits", logits)
+    some = evaluate(folder.path, Evaluation(examples=50, iterations=(9, 4)))["rows"]
+    assert len(heads) == 3 * len(tiny_run().task.splits)
+    assert some == [row for row in every if row["iterations"] in (2, 4, 9)]
 
 
 def test_a_model_without_iterations_is_evaluated_once(tmp_path):
