@@ -10,7 +10,8 @@ from asura.models.asura import Asura, AsuraFullSettings, AsuraSettings
 from asura.models.bare import Bare, BareSettings
 from asura.models.deep_thinking import DeepThinking, DeepThinkingSettings
 from asura.models.deq import DEQ, DEQSettings
-from asura.models.model import Model, initialise
+from asura.models.initial import initialise
+from asura.models.model import Model
 from asura.models.ndr import NDR, NDRSettings
 from asura.models.recurrent_depth import RecurrentDepth, RecurrentDepthSettings
 from asura.models.settings import Architecture

@@ -15,12 +15,12 @@ iterations of training; beyond them a model goes on with the parts of its last o
 from collections.abc import Callable
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from asura.common.validation import LARGEST
 from asura.models.adapters import ABBA, LoRA
-from asura.models.layers import Block, ConcatSkip
+from asura.models.layers import Block, ConcatSkip, PassThroughSkip
 from asura.models.model import Model, State
 from asura.models.settings import Recursive
 
@@ -34,7 +34,7 @@ class AsuraSettings(Recursive):
     by a projection of [z; e] that all iterations share (recall, Bansal et al., 2022, arXiv 2202.05826);
     `concat_per_iteration`, by one projection per iteration."""
     skip_init: Literal["pass_through", "random"] = "pass_through"
-    """Initial weights of the projection: `pass_through` returns z unchanged."""
+    """Initial weights of the projection: `pass_through` returns z unchanged, `random` is as for any linear map."""
     iteration_norm: Literal["none", "shared", "per_iteration"] = "per_iteration"
     """Layer norm of the state after each iteration: none, one for all iterations, or one per iteration."""
     block_norm: Literal["none", "per_iteration"] = "none"
@@ -46,27 +46,9 @@ class AsuraSettings(Recursive):
     """Rank of LoRA, or the first rank of ABBA."""
     adapter_second_rank: int = Field(4, ge=1, le=LARGEST)
     """Second rank of ABBA."""
-    guidance: Literal["none", "uniform", "progressive"] | tuple[float, ...] = "none"
-    """Weights of the losses after each iteration: `none`, only the last one counts; `uniform`, all count equally;
-    `progressive`, weights grow as 2 : 3 : 5 over three iterations; or a list of one weight per iteration. Its weights
-    must not fall and must sum to 1."""
-
-    @model_validator(mode="after")
-    def _guidance_fits(self) -> "AsuraSettings":
-        weights = self.guidance
-        if isinstance(weights, str):
-            return self
-        if self.drawn or self.progressive:
-            raise ValueError("explicit guidance weights are for i iterations: they fit neither drawn nor progressive")
-        if len(weights) != self.i:
-            raise ValueError(f"guidance has {len(weights)} weights for i = {self.i} iterations: give one for each")
-        fits = abs(sum(weights) - 1) <= 1e-6 and min(weights) >= 0 and list(weights) == sorted(weights)
-        if not fits:  # as it is where one of them is not a number
-            raise ValueError(
-                f"guidance weights {list(weights)}: they must be at least 0, sum to 1, and not fall from one "
-                "iteration to the next"
-            )
-        return self
+    adapter_init: Literal["zero", "random"] = "zero"
+    """Initial weights of the adapters: `zero`, the last map starts at zero, and so does their output; `random`, all
+    start as other linear maps do."""
 
 
 class AsuraFullSettings(AsuraSettings):
@@ -111,12 +93,14 @@ class Asura(Model):
         times |= {"concat_per_iteration": settings.i, "lora": settings.i, "abba": settings.i}
 
         def skip() -> nn.Module:
-            return AddSkip() if settings.long_skip == "add" else ConcatSkip(width, settings.skip_init)
+            if settings.long_skip == "add":
+                return AddSkip()
+            return PassThroughSkip(settings) if settings.skip_init == "pass_through" else ConcatSkip(settings)
 
         def adapter() -> nn.Module:
             if settings.adapter == "lora":
-                return LoRA(width, settings.adapter_rank)
-            return ABBA(width, settings.adapter_rank, settings.adapter_second_rank)
+                return LoRA(width, settings.adapter_rank, settings.bias, settings.adapter_init)
+            return ABBA(width, settings.adapter_rank, settings.adapter_second_rank, settings.adapter_init)
 
         def adapters() -> nn.ModuleList:
             return nn.ModuleList(nn.ModuleDict({"attention": adapter(), "mlp": adapter()}) for _ in range(n))
@@ -145,15 +129,3 @@ class Asura(Model):
             u = block(u, adapter)
             u = block_norm(u) if block_norm else u
         return iteration_norm(u) if iteration_norm else u, e
-
-    def guidance_weights(self, iterations: int) -> tuple[float, ...]:
-        """Latent guidance; `progressive` is the quadratic through the published 2 : 3 : 5 of three iterations."""
-        guidance = self.settings.guidance
-        if guidance == "none":
-            return super().guidance_weights(iterations)
-        if guidance == "uniform":
-            return (1 / iterations,) * iterations
-        if guidance == "progressive":
-            raw = [2 + t * (t - 1) / 2 for t in range(1, iterations + 1)]
-            return tuple(weight / sum(raw) for weight in raw)
-        return guidance

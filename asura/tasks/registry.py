@@ -19,6 +19,7 @@ from asura.tasks.reasoning_gym import ReasoningGym
 from asura.tasks.sudoku import Sudoku
 from asura.tasks.table_lookup import TableLookup
 from asura.tasks.text import Text
+from asura.tasks.word_problem import WordProblem
 
 TASKS: dict[str, type[Task]] = {
     "addition": Addition,
@@ -35,6 +36,7 @@ TASKS: dict[str, type[Task]] = {
     "sudoku": Sudoku,
     "table_lookup": TableLookup,
     "text": Text,
+    "word_problem": WordProblem,
 }
 
 

@@ -8,10 +8,13 @@ VARIANTS: list[dict] = [
     *({"architecture": name} for name in ARCHITECTURES),
     {"architecture": "asura", "adapter": "lora"},
     {"architecture": "asura_full", "adapter": "abba"},
+    {"architecture": "asura", "adapter": "lora", "bias": True, "qk_norm": False, "gelu": "tanh", "init": "small"},
     {"architecture": "asura", "long_skip": "add", "block_norm": "per_iteration"},
     {"architecture": "deq", "solver": "broyden"},
     {"architecture": "ndr", "causal": False},
+    {"architecture": "recurrent_depth", "norms": "sandwich", "mlp": "gated_silu"},
     {"architecture": "universal", "halting": "act"},
+    {"architecture": "universal", "step_signal": "learned", "norms": "after"},
     {"architecture": "vanilla", "positions": "learned"},
 ]
 
