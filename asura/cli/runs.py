@@ -152,6 +152,6 @@ def _refuse_for_several(runs: Sequence[Path], out: Path | None, processes: int) 
 def _spread(processes: int) -> None:
     """Start this command on several processes, where they are asked for and torchrun has not, and end with it."""
     if world().size == 1 and processes > 1:
-        from asura.training.processes import launch
+        from asura.training.launch import launch
 
         raise typer.Exit(launch(processes))

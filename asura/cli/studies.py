@@ -17,6 +17,7 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     from asura.common.validation import in_file
     from asura.common.yaml_file import read_yaml
     from asura.planning.ablations import listed_ablations
+    from asura.planning.choices import at_edges
     from asura.planning.plan import make
     from asura.planning.refusals import refuse_folders
 
@@ -28,10 +29,15 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
         typer.echo(json.dumps(list(planned.rows()), indent=1))
     else:
         from asura.evaluation.cost import evaluation_flops
-        from asura.planning.estimate import print_plan
+        from asura.planning.estimate import print_plan, tuning_in_words
         from asura.training.speed import measured_speeds
 
-        print_plan(planned, measured_speeds(planned), evaluation_flops(planned))
+        speeds = measured_speeds(planned)
+        print_plan(planned, speeds, evaluation_flops(planned))
+        if planned.trials:
+            trials = make(config, tuning=True)
+            typer.echo(tuning_in_words(trials, speeds, evaluation_flops(trials)))
+            typer.echo("".join(at_edges(Path("results") / planned.study, planned, config)), nl=False)
         if names := ", ".join(listed_ablations(config)):
             typer.echo(f"Its ablations are not counted ({names}); `snakemake -n` counts their runs.")
         _print_splits(config)
@@ -64,11 +70,26 @@ def write_plan(
     cached: Annotated[Path, typer.Argument(help="A plan in the cache of the workflow.")],
     results: StudyResults,
     ablation: Annotated[str | None, typer.Option(help="The ablation of the study that the plan is of.")] = None,
+    tuning: Annotated[bool, typer.Option("--tuning", help="The plan is of the trials of the study.")] = False,
 ) -> None:
     """Write a plan to the results of a study, and run.json to the folder of each of its runs."""
     from asura.planning.cache import write_plan as write
+    from asura.planning.outputs import TUNING
 
-    write(cached, results / "ablations" / ablation if ablation else results, results)
+    folder = results / "ablations" / ablation if ablation else results / TUNING if tuning else results
+    write(cached, folder, results)
+
+
+def choose(
+    results: StudyResults,
+    task: Annotated[str, typer.Argument(help="A task of the study.")],
+    label: Annotated[str, typer.Argument(help="A model of the study, whose trials have ended.")],
+) -> None:
+    """Choose the settings of a model by the scores of its trials on the validation split."""
+    from asura.planning.choices import choose as choose_settings
+
+    chosen = choose_settings(results, task, label)
+    typer.echo(f"{label} on {task}: {', '.join(f'{key} {value}' for key, value in chosen.items())}")
 
 
 def sample(

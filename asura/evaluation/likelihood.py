@@ -16,7 +16,7 @@ from asura.tasks.base import Batch
 from asura.tasks.text import Text
 from asura.training.processes import ALONE, Alone
 
-LOGITS_AT_ONCE = 1 << 24
+LOGITS_AT_ONCE = 1 << 27
 
 
 class Cut(NamedTuple):

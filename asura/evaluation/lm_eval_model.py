@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from asura.corpora.tokenizers import end_of_text
-from asura.evaluation.accuracy import TOKENS_AT_ONCE
 from asura.models.model import Model
 from asura.planning.training_settings import Training
 from asura.training.devices import autocast
 from asura.training.processes import ALONE, Alone
 
+TOKENS_AT_ONCE = 1 << 13
 POSITIONS_AT_ONCE = 1 << 10
 """Positions whose logits are held at once."""
 

@@ -31,7 +31,8 @@ def summary(task: Task, name: str, metric: str, examples: int) -> SplitSummary:
     scores = shortcut_scores(split, batch, metric)
     rule = max(scores, key=lambda name: scores[name])
     trained = _rows(task.draw(TRAINED, generator("examples", "training")).tokens)
-    shared = sum(row in trained for row in map(tuple, batch.tokens.tolist())) / examples
+    rows = batch.tokens.tolist()
+    shared = sum(row in trained for row in map(tuple, rows)) / len(rows)
     return SplitSummary(split.chance if metric == task.metric else None, rule, scores[rule], shared)
 
 

@@ -15,7 +15,7 @@ iterations of training; beyond them a model goes on with the parts of its last o
 from collections.abc import Callable
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from asura.common.validation import LARGEST
@@ -49,27 +49,6 @@ class AsuraSettings(Recursive):
     adapter_init: Literal["zero", "random"] = "zero"
     """Initial weights of the adapters: `zero`, the last map starts at zero, and so does their output; `random`, all
     start as other linear maps do."""
-    guidance: Literal["none", "uniform", "progressive"] | tuple[float, ...] = "none"
-    """Weights of the losses after each iteration: `none`, only the last one counts; `uniform`, all count equally;
-    `progressive`, weights grow as 2 : 3 : 5 over three iterations; or a list of one weight per iteration. Its weights
-    must not fall and must sum to 1."""
-
-    @model_validator(mode="after")
-    def _guidance_fits(self) -> "AsuraSettings":
-        weights = self.guidance
-        if isinstance(weights, str):
-            return self
-        if self.drawn or self.progressive:
-            raise ValueError("explicit guidance weights are for i iterations: they fit neither drawn nor progressive")
-        if len(weights) != self.i:
-            raise ValueError(f"guidance has {len(weights)} weights for i = {self.i} iterations: give one for each")
-        fits = abs(sum(weights) - 1) <= 1e-6 and min(weights) >= 0 and list(weights) == sorted(weights)
-        if not fits:  # as it is where one of them is not a number
-            raise ValueError(
-                f"guidance weights {list(weights)}: they must be at least 0, sum to 1, and not fall from one "
-                "iteration to the next"
-            )
-        return self
 
 
 class AsuraFullSettings(AsuraSettings):
@@ -150,15 +129,3 @@ class Asura(Model):
             u = block(u, adapter)
             u = block_norm(u) if block_norm else u
         return iteration_norm(u) if iteration_norm else u, e
-
-    def guidance_weights(self, iterations: int) -> tuple[float, ...]:
-        """Latent guidance; `progressive` is the quadratic through the published 2 : 3 : 5 of three iterations."""
-        guidance = self.settings.guidance
-        if guidance == "none":
-            return super().guidance_weights(iterations)
-        if guidance == "uniform":
-            return (1 / iterations,) * iterations
-        if guidance == "progressive":
-            raw = [2 + t * (t - 1) / 2 for t in range(1, iterations + 1)]
-            return tuple(weight / sum(raw) for weight in raw)
-        return guidance

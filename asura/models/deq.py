@@ -44,6 +44,12 @@ class DEQSettings(Recursive):
     """The gradient is implicit and is never truncated."""
     progressive: float = Field(0.0, ge=0, le=0)
     """There is no progressive loss."""
+    guidance: Literal["none"] = "none"
+    """Training sees one state, the fixed point."""
+    growing: float = Field(0.0, ge=0, le=0)
+    """The solver decides how many evaluations it needs."""
+    deep_supervision: Literal[1] = 1
+    """The state does not go on from one step to the next."""
 
 
 Found = tuple[Tensor, Tensor, Tensor]
@@ -151,6 +157,8 @@ class DEQ(Model):
         iterations: int | None = None,
         without_gradient: int = 0,
         noise: Tensor | None = None,
+        done: int = 0,
+        carried: State = (),
     ) -> Iterator[State]:
         """With gradient, what is found alone; without, what would have been found with each number of evaluations.
 

@@ -9,12 +9,11 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from asura.common.randomness import generator as row_generator
 from asura.models.layers import Block
 from asura.models.settings import Architecture, Recursive
+from asura.models.unrolling import State, Unrolling, guidance_weights, unrollings
 from asura.tasks.base import IGNORE
-
-SIGMA = 0.5
-"""Of the logarithm of the rate that iterations are drawn at."""
 
 LONGEST = 2048
 """Positions that can be learned."""
@@ -22,32 +21,17 @@ LONGEST = 2048
 LOGITS_AT_ONCE = 2**25
 """Logits that training holds at once: where a batch has more, its positions are cut into chunks."""
 
-State = tuple[Tensor, ...]
-"""What an iteration leaves to the next; the first is z, (B, T, d)."""
-
-
-class Unrolling(NamedTuple):
-    """A pass through the model in training.
-
-    It has a share of the loss, iterations, the first of them without gradient, and noise to start from (B, T, d).
-    """
-
-    share: float
-    iterations: int
-    without_gradient: int = 0
-    noise: Tensor | None = None
-
-    def part(self, place: int, parts: int) -> "Unrolling":
-        """The pass for one of equal parts of the batch."""
-        return self if self.noise is None else self._replace(noise=self.noise.chunk(parts)[place])
-
 
 class Loss(NamedTuple):
-    """Over the asked positions of a batch: the sum to minimise, how many were answered rightly, and measures' means."""
+    """Over the asked positions of a batch: the sum to minimise, how many were answered rightly, and measures' means.
+
+    With deep supervision, also the state that the next step on the batch goes on from.
+    """
 
     loss: Tensor
     correct: Tensor
     measures: dict[str, Tensor]
+    carried: State = ()
 
 
 class Model(nn.Module):
@@ -59,6 +43,8 @@ class Model(nn.Module):
 
     measured: tuple[str, ...] = ()
     starts_from_noise = False
+    carries = 1
+    """Parts of the state, the first ones, that go on to the next step of deep supervision; the rest is made anew."""
     activation_checkpointing = False
     """Whether each iteration with gradient is evaluated again in the backward pass, which then keeps states alone."""
 
@@ -71,8 +57,11 @@ class Model(nn.Module):
         self.head_norm = nn.LayerNorm(settings.width)
         self.head = nn.Linear(settings.width, vocabulary, settings.bias)
 
-    def noise(self, batch: int, length: int, generator: Generator) -> Tensor | None:
-        """The noise that a batch starts from in training, (B, T, d); None for none."""
+    def noise(self, rows: range, length: int, generator: Generator) -> Tensor | None:
+        """The noise that these rows of a batch start from in training, (B, T, d); None for none.
+
+        That of a row must not depend on which others are asked for, as with `normal_rows`.
+        """
         return None
 
     def start(self, tokens: Tensor, noise: Tensor | None = None) -> State:
@@ -88,11 +77,15 @@ class Model(nn.Module):
         return state[0]
 
     def guidance_weights(self, iterations: int) -> tuple[float, ...]:
-        """Weight of each iteration's loss in training; they sum to 1."""
-        return (0.0,) * (iterations - 1) + (1.0,)
+        """Weight of the loss after each iteration of a pass in training; they sum to 1."""
+        return guidance_weights(self.settings, iterations)
 
-    def penalty(self, state: State) -> Tensor | None:
-        """What training adds to the mean loss, of the last state; None for nothing."""
+    def position_weights(self, state: State, last: bool) -> Tensor | None:
+        """Weight of each position's loss after an iteration of a pass, (B, T); None where all count equally."""
+        return None
+
+    def penalty(self, state: State, targets: Tensor) -> Tensor | None:
+        """What training adds to the mean loss, of the last state and the targets (B, T); None for nothing."""
         return None
 
     def measures(self, state: State) -> dict[str, Tensor]:
@@ -120,16 +113,19 @@ class Model(nn.Module):
         iterations: int | None = None,
         without_gradient: int = 0,
         noise: Tensor | None = None,
+        done: int = 0,
+        carried: State = (),
     ) -> Iterator[State]:
         """Yield the state after each iteration, `iterations` of them (as trained if None).
 
-        An architecture that does not iterate has one, however many are asked for.
+        An architecture that does not iterate has one, however many are asked for. Where iterations were done before,
+        `carried` is what they left.
         """
         if iterations is None or not self.settings.iterates():
             iterations = self.settings.i
-        state = self.start(tokens, noise)
-        for t in range(1, iterations + 1):
-            if t <= without_gradient:
+        state = (*carried, *self.start(tokens, noise)[len(carried) :])
+        for t in range(done + 1, done + iterations + 1):
+            if t <= done + without_gradient:
                 with torch.no_grad():
                     state = self.iterate(state, t)
             elif self.activation_checkpointing:
@@ -154,29 +150,20 @@ class Model(nn.Module):
         iterations = isinstance(settings, Recursive) and bool(settings.drawn or settings.progressive)
         return iterations or self.starts_from_noise
 
-    def drawn(self, batch: int, length: int, generator: Generator) -> list[Unrolling]:
-        """What one batch is trained on, of this size, with its noise."""
+    def drawn(
+        self, rows: range, length: int, generator: Generator, progress: float = 1.0, segment: int = 0
+    ) -> list[Unrolling]:
+        """What these rows of a batch are trained on, of this length: the passes of the whole batch, their own noise."""
         return [
-            unrolling._replace(noise=self.noise(batch, length, generator)) for unrolling in self.unrollings(generator)
+            unrolling._replace(noise=self.noise(rows, length, generator))
+            for unrolling in self.unrollings(generator, progress, segment)
         ]
 
-    def unrollings(self, generator: Generator | None = None) -> list[Unrolling]:
+    def unrollings(
+        self, generator: Generator | None = None, progress: float = 1.0, segment: int = 0
+    ) -> list[Unrolling]:
         """What one batch is trained on; without a generator, nothing is drawn and the plain pass stands alone."""
-        settings = self.settings
-        if not isinstance(settings, Recursive):
-            return [Unrolling(1.0, settings.i)]
-        drawn = settings.drawn and generator is not None
-        iterations = draw_iterations(settings.i, generator) if drawn else settings.i
-        truncated = max(0, iterations - (settings.backpropagate or iterations))
-        if not settings.progressive or generator is None:
-            return [Unrolling(1.0, iterations, truncated)]
-        before = int(torch.randint(0, settings.i, (), generator=generator))
-        after = int(torch.randint(1, settings.i - before + 1, (), generator=generator))
-        passes = [
-            Unrolling(1 - settings.progressive, iterations, truncated),
-            Unrolling(settings.progressive, before + after, before),
-        ]
-        return [unrolling for unrolling in passes if unrolling.share]
+        return list(unrollings(self.settings, generator, progress, segment))
 
     def loss(
         self,
@@ -202,7 +189,7 @@ class Model(nn.Module):
         total = first[0] * first[1].loss
         for share, result in others:
             total = total + share * result.loss
-        return Loss(total, first[1].correct, first[1].measures)  # torch 2.11 does not compile _replace
+        return Loss(total, first[1].correct, first[1].measures, first[1].carried)
 
     def loss_of(
         self,
@@ -217,39 +204,53 @@ class Model(nn.Module):
         chunks = math.ceil(targets.numel() / max(1, LOGITS_AT_ONCE // self.head.out_features))
         recompute = recompute and chunks * sum(weight > 0 for weight in weights) > 1
         total = torch.zeros((), device=tokens.device)
-        trajectory = self.trajectory(tokens, unrolling.iterations, unrolling.without_gradient, unrolling.noise)
-        for weight, state in zip(weights, trajectory, strict=True):
+        trajectory = self.trajectory(tokens, *unrolling[1:])
+        for t, (weight, state) in enumerate(zip(weights, trajectory, strict=True), start=1):
             if not weight:
                 continue
+            of_positions = self.position_weights(state, t == len(weights))
             if recompute:
-                part, correct = self._chunked_loss(self.read(state), targets, z_loss, chunks)
+                part, correct = self._chunked_loss(self.read(state), targets, z_loss, of_positions, chunks)
             else:
-                part, correct = self._head_loss(self.read(state), targets, z_loss)
+                part, correct = self._head_loss(self.read(state), targets, z_loss, of_positions)
             total = total + weight * part
-        penalty = self.penalty(state)
+        penalty = self.penalty(state, targets)
         if penalty is not None:
             total = total + penalty * (targets != IGNORE).sum()
         measures = {name: value.detach().mean() for name, value in self.measures(state).items()}
-        return Loss(total, correct, measures)
+        return Loss(total, correct, measures, self._carried(state))
 
-    def _chunked_loss(self, z: Tensor, targets: Tensor, z_loss: float, chunks: int) -> tuple[Tensor, Tensor]:
+    def _carried(self, state: State) -> State:
+        """What the next step of deep supervision goes on from; nothing without it."""
+        supervised = isinstance(self.settings, Recursive) and self.settings.deep_supervision > 1
+        return tuple(part.detach() for part in state[: self.carries]) if supervised else ()
+
+    def _chunked_loss(
+        self, z: Tensor, targets: Tensor, z_loss: float, weights: Tensor | None, chunks: int
+    ) -> tuple[Tensor, Tensor]:
         """`_head_loss`, one chunk of positions after the other, each evaluated again in the backward pass."""
-        parts = zip(z.flatten(0, 1).chunk(chunks), targets.flatten().chunk(chunks), strict=True)
-        results = [checkpoint(self._head_loss, *part, z_loss, use_reentrant=False) for part in parts]
+        of_positions = [None] * chunks if weights is None else weights.flatten().chunk(chunks)
+        parts = zip(z.flatten(0, 1).chunk(chunks), targets.flatten().chunk(chunks), of_positions, strict=False)
+        results = [
+            checkpoint(self._head_loss, part, asked, z_loss, own, use_reentrant=False) for part, asked, own in parts
+        ]
         return sum(loss for loss, _ in results), sum(correct for _, correct in results)
 
-    def _head_loss(self, z: Tensor, targets: Tensor, z_loss: float) -> tuple[Tensor, Tensor]:
+    def _head_loss(self, z: Tensor, targets: Tensor, z_loss: float, weights: Tensor | None) -> tuple[Tensor, Tensor]:
         logits = self.logits(z).flatten(0, -2)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         targets = targets.flatten()
-        loss = F.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="sum")
+        if weights is None:
+            loss = F.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="sum")
+        else:
+            each = F.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="none")
+            loss = (each * weights.flatten()).sum()
         if z_loss:
             loss = loss + z_loss * (logits.logsumexp(-1).square() * (targets != IGNORE)).sum()
         return loss, (logits.detach().argmax(-1) == targets).sum()
 
 
-def draw_iterations(mean: int, generator: Generator | None) -> int:
-    """A number of iterations, at least 1, with this mean (`Recursive.drawn`)."""
-    normal = torch.randn((), generator=generator)
-    rate = (mean - 1) * torch.exp(SIGMA * normal - SIGMA**2 / 2)
-    return 1 + int(torch.poisson(rate, generator=generator))
+def normal_rows(rows: range, shape: tuple[int, ...], generator: Generator) -> Tensor:
+    """Normal numbers of this shape for each row of a batch, which follow from the generator and the row alone."""
+    seed = int(torch.randint(2**62, (), generator=generator))
+    return torch.stack([torch.randn(shape, generator=row_generator("row", seed, row)) for row in rows])

@@ -17,8 +17,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from asura.common.errors import UserError
 from asura.models import build
-from asura.models.model import LONGEST, SIGMA, Model, Unrolling
+from asura.models.model import LONGEST, Model
 from asura.models.settings import Architecture, Recursive
+from asura.models.unrolling import SIGMA, Unrolling
 
 
 class Cost(NamedTuple):
@@ -61,27 +62,47 @@ def _size(module: nn.Module) -> int:
 def _passes(model: Model, tokens: Tensor) -> Iterator[tuple[int, float]]:
     """FLOPs of passes through the model, and how often the mean step of training takes each.
 
-    Cost is linear in the iterations without gradient and in those with it, so where they are drawn, passes give the
-    mean. Of drawn iterations, fewer have a gradient in the mean than of as many fixed ones. The progressive loss draws
-    n' ~ U{0..i-1}, whose mean is (i - 1) / 2, and k ~ U{1..i-n'}, whose mean is (i + 3) / 4.
+    The progressive loss draws n' ~ U{0..i-1}, whose mean is (i - 1) / 2, and k ~ U{1..i-n'}, whose mean is (i + 3) / 4.
+    Of drawn iterations, fewer have a gradient in the mean than of as many fixed ones.
     """
     settings = model.settings
-    progressive = settings.progressive if isinstance(settings, Recursive) else 0.0
-    if progressive < 1:
-        (plain,) = model.unrollings()
-        fewer = 0.0
-        if isinstance(settings, Recursive) and settings.drawn and settings.backpropagate:
-            with_gradient = plain.iterations - plain.without_gradient
-            fewer = with_gradient - mean_with_gradient(settings.i, settings.backpropagate)
-        yield _flops_of(model, tokens, plain), 1.0 - fewer
-        if fewer:
-            one_less = Unrolling(1.0, plain.iterations, plain.without_gradient + 1)
-            yield _flops_of(model, tokens, one_less), fewer
-    if progressive > 0:
-        before, after = (settings.i - 1) / 2, (settings.i + 3) / 4
-        yield _flops_of(model, tokens, Unrolling(1.0, 1, 0)), 1 - before - (after - 1)
-        yield _flops_of(model, tokens, Unrolling(1.0, 2, 1)), before
-        yield _flops_of(model, tokens, Unrolling(1.0, 2, 0)), after - 1
+    if not isinstance(settings, Recursive):
+        yield _flops_of(model, tokens, Unrolling(1.0, settings.i)), 1.0
+        return
+    if settings.progressive < 1:
+        if settings.growing or settings.drawn:
+            yield from _mean_pass(model, tokens, *_mean_iterations(settings))
+        else:
+            (plain,) = model.unrollings()
+            yield _flops_of(model, tokens, plain), 1.0
+    if settings.progressive > 0:
+        with_gradient = (settings.i + 3) / 4
+        yield from _mean_pass(model, tokens, with_gradient, (settings.i - 1) / 2 + with_gradient)
+
+
+def _mean_iterations(settings: Recursive) -> tuple[float, float]:
+    """Mean iterations of a step with gradient, and of all, where they grow or are drawn."""
+    cut, i = settings.backpropagate, settings.i
+    shares = {k: settings.growing / i for k in range(1, i + 1)} if settings.growing else {}
+    shares[i] = shares.get(i, 0.0) + 1 - settings.growing
+
+    def mean(k: int) -> int:
+        return settings.drawn_mean(k) if settings.drawn else k
+
+    def with_gradient(k: int) -> float:
+        if cut is None:
+            return mean(k)
+        return mean_with_gradient(mean(k), cut) if settings.drawn else min(k, cut)
+
+    return sum(part * with_gradient(k) for k, part in shares.items()), sum(part * mean(k) for k, part in shares.items())
+
+
+def _mean_pass(model: Model, tokens: Tensor, with_gradient: float, iterations: float) -> Iterator[tuple[int, float]]:
+    """FLOPs of short passes and their shares in one of these mean numbers of iterations: cost is linear in both."""
+    before, after = iterations - with_gradient, with_gradient - 1
+    yield _flops_of(model, tokens, Unrolling(1.0, 1)), 1 - before - after
+    yield _flops_of(model, tokens, Unrolling(1.0, 2, 1)), before
+    yield _flops_of(model, tokens, Unrolling(1.0, 2)), after
 
 
 def mean_with_gradient(mean: int, most: int) -> float:

@@ -12,8 +12,9 @@ from asura.models.vanilla import VanillaSettings
 from asura.planning.control_settings import TOLERANCE, Control, training_changes
 from asura.planning.costs import Cost, cost, parameters_alone
 from asura.planning.grid import differences
-from asura.planning.study import Study, Variant
+from asura.planning.study import Study
 from asura.planning.training_settings import Training
+from asura.planning.variants import Variant
 from asura.tasks import Task
 
 OF_BLOCKS = set(Architecture.model_fields) - {"architecture", "n", "i", "mlp_width"}

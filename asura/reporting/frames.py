@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from asura.common.metrics import LESS_IS_BETTER
+from asura.planning.choices import VALIDATION
 from asura.planning.run_folder import FAILURES
 
 CELL = "cell"  # role of a model that has controls
@@ -20,10 +22,7 @@ CONTROLS = [
 ]  # in the order of the documentation
 NOT_RECURSIVE = "vanilla"
 HEADLINE_SPLIT = "test"
-VALIDATION = "validation"  # the split on which settings are chosen, which figures leave out
 HERE, OTHER_CODE = "here", "other"  # what made a run: the code that is here now, or not
-STEPS_TO_SOLVE = "steps_to_solve"  # until the validation score reaches the threshold; all of them where it never does
-LESS_IS_BETTER = ("bits_per_byte", "perplexity", STEPS_TO_SOLVE)  # of all other metrics the most is 1
 HIGH = 0.6  # a score from which on an axis reaches to 1
 
 COLUMNS: dict[str, dict[str, str]] = {

@@ -2,7 +2,8 @@
 
 import re
 
-from asura.reporting.frames import CELL, LESS_IS_BETTER, STUDY_MODEL
+from asura.common.metrics import LESS_IS_BETTER
+from asura.reporting.frames import CELL, STUDY_MODEL
 
 ARCHITECTURES = {
     "asura": "ASURA",
@@ -51,6 +52,10 @@ SAYINGS = {
     "causal=false": "bidirectional",
     "halting=act": "with halting",
     "drawn=true": "drawn iterations",
+    "drawn=false": "fixed iterations",
+    "backpropagate=none": "whole gradient",
+    "progressive=0.0": "plain loss",
+    "guidance=none": "loss on the last iteration",
     "skip_init=random": "random start of the skip",
     "skip_init=zero": "zero start of the skip",
 }

@@ -6,7 +6,6 @@ number of processes, but for the order in which numbers are added.
 """
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
@@ -62,6 +61,10 @@ class Alone:
     def rows(self, batch: Tensor, parts: int) -> Tensor:
         """This process's rows of a batch (rows, …) that is cut into parts: as many of each part."""
         return batch
+
+    def batch_of(self, rows: Tensor, parts: int) -> Tensor:
+        """The whole batch of which every process gives its `rows`."""
+        return rows
 
     def mine(self, items: Iterable[Item]) -> Iterator[Item]:
         """This process's share of the items."""
@@ -125,7 +128,10 @@ class Several(Alone):
         return self._replica
 
     def _shard(self, model: Model) -> None:
-        """Every block by itself, and all the rest."""
+        """Every block by itself, and all the rest; or all at once where blocks are applied again.
+
+        Sharded by itself, a block would be gathered in every iteration, forwards and backwards.
+        """
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
@@ -133,7 +139,7 @@ class Several(Alone):
             if not parameter.ndim:
                 raise UserError(f"training.parallel: fsdp cannot shard {name}, which is one number; use ddp")
         mesh = init_device_mesh(next(model.parameters()).device.type, (self.count,))
-        for module in [*model.parts(), model]:
+        for module in [*(model.parts() if model.settings.i == 1 else []), model]:
             fully_shard(module, mesh=mesh)
         register_fsdp_forward_method(model, "loss")
 
@@ -145,6 +151,12 @@ class Several(Alone):
         """See `Alone`."""
         cut: Tensor = batch.unflatten(0, (parts, self.count, -1))
         return cut[:, self.index].flatten(0, 1)
+
+    def batch_of(self, rows: Tensor, parts: int) -> Tensor:
+        """See `Alone`."""
+        every = [torch.empty_like(rows) for _ in range(self.count)]
+        dist.all_gather(every, rows)
+        return torch.stack([own.unflatten(0, (parts, -1)) for own in every], dim=1).flatten(0, 2)
 
     def total(self, *values: Tensor) -> tuple[Tensor, ...]:
         """See `Alone`."""
@@ -231,7 +243,10 @@ class _LossOf(nn.Module):
 def _may_pass_over(model: Model) -> bool:
     """Whether a step may leave parameters without gradient: those of iterations that it does not take, or not back."""
     settings = model.settings
-    return isinstance(settings, Recursive) and bool(settings.drawn or settings.progressive or settings.backpropagate)
+    if not isinstance(settings, Recursive):
+        return False
+    rules = settings.drawn, settings.progressive, settings.backpropagate, settings.growing
+    return any(rules) or settings.deep_supervision > 1
 
 
 @contextmanager
@@ -267,34 +282,3 @@ def _meet(backend: str, here: World) -> None:
     except (ValueError, RuntimeError) as error:
         reason = f"they did not meet ({str(error).splitlines()[0]})"
         raise UserError(f"WORLD_SIZE: found {here.size}, but {reason}; {REMEDY}") from None
-
-
-def launch(count: int) -> int:
-    """Run this very command on several processes of this machine, as torchrun does; returns its exit status."""
-    import logging
-
-    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
-    logging.disable()  # the processes themselves say what is wrong
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=count,
-        run_id=str(os.getpid()),
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        max_restarts=0,
-        logs_specs=DefaultLogsSpecs(log_dir=os.devnull),
-        signals_to_handle="SIGTERM,SIGINT,SIGHUP,SIGUSR1",
-        shutdown_timeout=SECONDS_TO_SAVE,
-    )
-    try:
-        elastic_launch(config, sys.executable)("-m", "asura", *sys.argv[1:])
-    except SignalException as stopped:
-        return 128 + stopped.sigval
-    except ChildFailedError as failed:
-        status = failed.get_first_failure()[1].exitcode
-        return status if status > 0 else 128 - status
-    return 0

@@ -12,7 +12,9 @@ from asura.common.errors import UserError
 from asura.common.randomness import generator
 from asura.models import build
 from asura.models.layers import set_dropout
-from asura.models.model import Loss, Model, Unrolling
+from asura.models.model import Loss, Model
+from asura.models.settings import Recursive
+from asura.models.unrolling import State, Unrolling
 from asura.planning.runs import Run
 from asura.training.averaging import Average
 from asura.training.batches import batches
@@ -55,6 +57,9 @@ class Trainer:
         self._average = Average(self.model, run.training.average) if run.training.average else None
         self._batches = batches(run.task, run.training.batch, run.seed)
         self._validation = Validation(run, device) if run.training.validation_examples else None
+        settings = run.model
+        self._supervision = settings.deep_supervision if isinstance(settings, Recursive) else 1
+        self._carried: State = ()  # of this process's rows, to the next step on the same batch
         # Of each step since the last metrics: loss, correct, asked, gradient norm, measures of the model.
         self._window: list[Tensor] = []
 
@@ -70,18 +75,19 @@ class Trainer:
     def advance(self) -> None:
         """Take one step of the optimisers."""
         training, processes = self.run.training, self._processes
-        batch = self._batches.at(self.step)
+        place, segment = divmod(self.step, self._supervision)
+        batch = self._batches.at(place)
         asked = max(1, int((batch.targets >= 0).sum()))
         for optimiser in self._optimisers:
             optimiser.zero_grad(set_to_none=True)
             for group in optimiser.param_groups:
                 group["lr"] = training.learning_rate * rate_factor(training, self.step)
-        drawn = self._drawn()
-        rows = (sent(processes.rows(part, training.accumulate), self.device) for part in batch)
+        rows = [sent(processes.rows(part, training.accumulate), self.device) for part in batch]
+        rows += self._carried if segment else ()
         *others, last = zip(*(part.chunk(training.accumulate) for part in rows), strict=True)
         with processes.accumulating():
-            results = [self._backward(part, asked, drawn, place) for place, part in enumerate(others)]
-        results.append(self._backward(last, asked, drawn, len(others)))
+            results = [self._backward(part, asked, self._drawn(segment, place)) for place, part in enumerate(others)]
+        results.append(self._backward(last, asked, self._drawn(segment, len(others))))
         norm = processes.whole(clip(self.model, training))
         for optimiser in self._optimisers:
             optimiser.step()
@@ -91,25 +97,33 @@ class Trainer:
         shares = len(results) * processes.count
         means = [_sum(result.measures[name] for result in results) / shares for name in self.model.measured]
         loss, correct, *means = processes.total(loss, correct, *means)
+        self._carried = tuple(torch.cat(parts) for parts in zip(*(result.carried for result in results), strict=True))
         self._window.append(torch.stack([loss, correct, torch.full_like(loss, asked), norm, *means]))
         self.step += 1
 
-    def _drawn(self) -> list[Unrolling]:
-        """The passes of this step, of the whole batch."""
-        if not self.model.draws:
-            return self.model.unrollings()
-        draws = generator("training", self.run.seed, self.step)
-        return self.model.drawn(self.run.training.batch, self.run.task.sequence_length, draws)
+    def _drawn(self, segment: int, place: int) -> list[Unrolling]:
+        """The passes of the part at a place in the batch, on which so many steps have been taken before.
 
-    def _backward(self, part: tuple[Tensor, ...], asked: int, drawn: list[Unrolling], place: int) -> Loss:
-        """Add the gradient of the part at a place in the batch, of whose positions `asked` are asked in all parts."""
+        What dropout draws is seeded here.
+        """
         training, processes = self.run.training, self._processes
+        progress = self.step / training.steps
         share = place * processes.count + processes.index
-        passes = [unrolling.part(share, training.accumulate * processes.count) for unrolling in drawn]
-        if training.dropout:
-            torch.manual_seed(generator("dropout", self.run.seed, self.step, share).initial_seed())
+        torch.manual_seed(generator("dropout", self.run.seed, self.step, share).initial_seed())
+        if not self.model.draws:
+            return self.model.unrollings(None, progress, segment)
+        size = training.batch // (training.accumulate * processes.count)
+        rows = range(share * size, (share + 1) * size)
+        draws = generator("training", self.run.seed, self.step)
+        return self.model.drawn(rows, self.run.task.sequence_length, draws, progress, segment)
+
+    def _backward(self, part: tuple[Tensor, ...], asked: int, drawn: list[Unrolling]) -> Loss:
+        """Add the gradient of a part of the batch, of which `asked` positions are asked in all parts."""
+        training, processes = self.run.training, self._processes
+        tokens, targets, *carried = part
+        passes = [unrolling._replace(carried=tuple(carried)) for unrolling in drawn]
         with autocast(training, self.device):
-            result = self._loss(*part, z_loss=training.z_loss, passes=passes)
+            result = self._loss(tokens, targets, z_loss=training.z_loss, passes=passes)
         (result.loss / (asked / processes.count)).backward()
         return result._replace(loss=result.loss.detach())
 
@@ -166,6 +180,8 @@ class Trainer:
             tensors |= {f"average.{name}": tensor for name, tensor in self.weights().items()}
         if self._window:
             tensors["window"] = torch.stack(self._window)
+        for k, rows in enumerate(self._carried):
+            tensors[f"carried.{k}"] = self._processes.batch_of(rows, self.run.training.accumulate)
         return tensors
 
     def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
@@ -179,6 +195,9 @@ class Trainer:
             with self._averaged():
                 self._processes.restore(self.model, [], _below("average.", tensors), {})
         self._window = list(tensors["window"].to(self.device)) if "window" in tensors else []
+        carried = sorted(_below("carried.", tensors).items(), key=lambda item: int(item[0]))
+        parts = self.run.training.accumulate
+        self._carried = tuple(self._processes.rows(batch, parts).to(self.device) for _, batch in carried)
         self.step = step
 
 

@@ -5,6 +5,7 @@ from asura.common.errors import UserError
 from asura.common.files import write_sealed
 from asura.corpora.folders import manifest_checksum
 from asura.evaluation.evaluate import evaluate, load_trained
+from asura.models.model import Model
 from asura.planning.run_folder import RunFolder, digest
 from asura.planning.study_settings import Evaluation
 from asura.training.loop import train
@@ -39,6 +40,20 @@ def test_an_evaluation_records_what_it_used(folder):
     evaluation = evaluate(folder.path, FEW)
     assert 0 < evaluation["seconds"] < 60 and 0 < evaluation["cpu_seconds"] < 60
     assert 50 < evaluation["job_rss_mb"] < 20_000 and evaluation["job_device_mb"] is None
+
+
+def test_an_evaluation_has_the_precision_of_the_training(tmp_path, monkeypatch):
+    run = tiny_run({"precision": "bfloat16"})
+    train(run, tmp_path)
+    seen, original = set(), Model.logits
+
+    def logits(model: Model, z: torch.Tensor) -> torch.Tensor:
+        found = original(model, z)
+        seen.add(found.dtype)
+        return found
+
+    monkeypatch.setattr(Model, "logits", logits)
+    assert evaluate(tmp_path, FEW)["precision"] == "bfloat16" and seen == {torch.bfloat16}
 
 
 def test_what_is_evaluated_is_left_alone_until_something_changes(folder):

@@ -133,7 +133,7 @@ def test_named_guidance_keeps_the_rules_of_explicit_guidance(name: str, i: int):
 @pytest.mark.parametrize(
     ("guidance", "message"),
     [
-        ((0.5, 0.5), "2 weights for i = 3 iterations"),
+        ((0.5, 0.5), "2 weights for 3 iterations"),
         ((0.2, 0.3, 0.4), "sum to 1"),
         ((0.5, 0.3, 0.2), "not fall"),
         ((-0.2, 0.2, 1.0), "at least 0"),
@@ -155,7 +155,7 @@ def test_the_loss_is_the_weighted_sum_of_the_iterations(guidance: Any, recompute
     targets[:, :2] = -100
     losses = [slow_loss(model.logits(state), targets, z_loss=0.01) for state in model.states(tokens)]
     weights = {"none": (0, 0, 1), "uniform": (1 / 3,) * 3, "progressive": (0.2, 0.3, 0.5)}.get(guidance, guidance)
-    loss, correct, _ = model.loss(tokens, targets, z_loss=0.01, recompute=recompute)
+    loss, correct, *_ = model.loss(tokens, targets, z_loss=0.01, recompute=recompute)
     assert loss.item() == pytest.approx(sum(w * part for w, part in zip(weights, losses, strict=True)), rel=1e-5)
     assert correct == (model(tokens).argmax(-1) == targets).sum()
 

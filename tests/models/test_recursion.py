@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from asura.models import ARCHITECTURES, build
-from asura.models.model import Unrolling, draw_iterations
+from asura.models.unrolling import Unrolling, draw_iterations
 from asura.tasks.base import IGNORE
 
 RECURSIVE = [name for name, (settings, _) in ARCHITECTURES.items() if settings.iterates()]
@@ -77,7 +77,7 @@ def test_the_progressive_loss_is_mixed_in_by_alpha(name: str):
     targets = tokens().roll(1, 1)
     full, progressive = model.unrollings(torch.Generator().manual_seed(3))
     assert full == Unrolling(0.75, 4) and progressive.share == 0.25
-    passes = model.drawn(*tokens().shape, torch.Generator().manual_seed(3))
+    passes = model.drawn(range(3), T, torch.Generator().manual_seed(3))
     assert [unrolling[:3] for unrolling in passes] == [full[:3], progressive[:3]]
     found = model.loss(tokens(), targets, passes=passes).loss
     parts = [model.loss_of(unrolling, tokens(), targets).loss for unrolling in passes]
@@ -89,7 +89,9 @@ def test_alpha_0_is_the_plain_loss_and_alpha_1_the_progressive_alone():
     plain = small("deep_thinking", progressive=0.0)
     logits = plain(tokens())
     expected = cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction="sum")
-    assert torch.allclose(plain.loss(tokens(), targets, passes=plain.drawn(1, 1, torch.Generator())).loss, expected)
+    assert torch.allclose(
+        plain.loss(tokens(), targets, passes=plain.drawn(range(3), T, torch.Generator())).loss, expected
+    )
     (only,) = small("deep_thinking").unrollings(torch.Generator().manual_seed(0))
     assert only.share == 1.0
 

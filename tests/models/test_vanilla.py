@@ -48,14 +48,14 @@ def test_the_loss_is_summed_over_asked_positions(z_loss: float):
     logits = model(tokens)
     targets = logits.argmax(-1)
     targets[0, :4], targets[2] = (targets[0, :4] + 1) % 7, IGNORE
-    loss, correct, _ = model.loss(tokens, targets, z_loss)
+    loss, correct, *_ = model.loss(tokens, targets, z_loss)
     assert loss.item() == pytest.approx(slow_loss(logits, targets, z_loss), rel=1e-5)
     assert correct == 8
 
 
 def test_a_batch_that_asks_nothing_teaches_nothing():
     model = build(SETTINGS, 7)
-    loss, correct, _ = model.loss(drawn(2, 6), torch.full((2, 6), IGNORE), z_loss=0.1)
+    loss, correct, *_ = model.loss(drawn(2, 6), torch.full((2, 6), IGNORE), z_loss=0.1)
     loss.backward()
     assert loss == 0 and correct == 0
     assert not any(parameter.grad.any() for parameter in model.parameters())

@@ -12,7 +12,9 @@ VARIANTS: list[dict] = [
     {"architecture": "asura", "long_skip": "add", "block_norm": "per_iteration"},
     {"architecture": "deq", "solver": "broyden"},
     {"architecture": "ndr", "causal": False},
+    {"architecture": "recurrent_depth", "norms": "sandwich", "mlp": "gated_silu"},
     {"architecture": "universal", "halting": "act"},
+    {"architecture": "universal", "step_signal": "learned", "norms": "after"},
     {"architecture": "vanilla", "positions": "learned"},
 ]
 

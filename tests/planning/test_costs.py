@@ -10,9 +10,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from asura.common.randomness import generator
 from asura.models import ARCHITECTURES, build
 from asura.models.asura import AsuraSettings
+from asura.models.bare import BareSettings
 from asura.models.deep_thinking import DeepThinkingSettings
-from asura.models.model import Unrolling, draw_iterations
 from asura.models.universal import UniversalSettings
+from asura.models.unrolling import Unrolling, draw_iterations
 from asura.models.vanilla import VanillaSettings
 from asura.planning.costs import Cost, cost, counted, embedding_parameters, parameters_alone
 
@@ -111,9 +112,12 @@ parts = {
     "guidance": st.sampled_from(["none", "uniform", "progressive", "last two"]),
     "progressive": st.sampled_from([0.0, 0.5, 1.0]),
     "drawn": st.booleans(),
+    "drawn_i": st.sampled_from(["mean", "rate"]),
     "backpropagate": st.sampled_from([None, 1, 2]),
     "prelude": st.integers(0, 2),
     "halting": st.sampled_from(["none", "act"]),
+    "step_signal": st.sampled_from(["sinusoid", "learned"]),
+    "mlp": st.sampled_from(["gelu", "gated_silu"]),
 }
 
 
@@ -125,7 +129,7 @@ def test_planned_costs_are_the_counted_ones(name: str, data: st.DataObject):
     own = sizes | {part: values for part, values in parts.items() if kind.iterates() and part in kind.model_fields}
     chosen: dict[str, Any] = {part: data.draw(values, part) for part, values in own.items()}
     if name == "deq":  # which needs four evaluations, and has no iterations to draw or cut
-        chosen |= {"i": chosen["i"] + 3, "progressive": 0.0, "drawn": False, "backpropagate": None}
+        chosen |= {"i": chosen["i"] + 3, "progressive": 0.0, "drawn": False, "backpropagate": None, "guidance": "none"}
     if chosen.get("guidance") == "last two":
         chosen |= {"progressive": 0.0, "drawn": False}
         chosen["guidance"] = (0.0,) * (chosen["i"] - 2) + (0.5, 0.5) if chosen["i"] > 1 else (1.0,)
@@ -147,14 +151,36 @@ def test_the_progressive_loss_costs_the_mean_of_its_passes():
     assert counted(settings, 7, 5).flops == round(sum(costs))
 
 
-def test_drawn_iterations_with_a_gradient_through_the_last_cost_the_mean_of_what_is_drawn():
-    settings = UniversalSettings(i=4, width=8, heads=2, drawn=True, backpropagate=3)
+@pytest.mark.parametrize(("drawn_i", "mean_drawn"), [("mean", 4), ("rate", 5)])
+def test_drawn_iterations_with_a_gradient_through_the_last_cost_the_mean_of_what_is_drawn(
+    drawn_i: Any, mean_drawn: int
+):
+    settings = UniversalSettings(i=4, width=8, heads=2, drawn=True, drawn_i=drawn_i, backpropagate=3)
     model, tokens = build(settings, 7, device="meta"), torch.zeros(1, 5, dtype=torch.int64, device="meta")
     draws = generator("draws")
-    drawn = Counter(draw_iterations(4, draws) for _ in range(4000))
+    drawn = Counter(draw_iterations(mean_drawn, draws) for _ in range(4000))
     mean = 0.0
     for iterations, times in drawn.items():
         with FlopCounterMode(display=False) as counter:
             model.loss_of(Unrolling(1.0, iterations, max(0, iterations - 3)), tokens, tokens).loss.backward()
         mean += counter.get_total_flops() * times / 4000
     assert counted(settings, 7, 5).flops == pytest.approx(mean, rel=0.02)
+
+
+@pytest.mark.parametrize("cut", [None, 2])
+def test_growing_iterations_cost_the_mean_over_training(cut: int | None):
+    settings = BareSettings(i=4, width=8, heads=2, growing=0.5, backpropagate=cut)
+    model, tokens = build(settings, 7, device="meta"), torch.zeros(1, 5, dtype=torch.int64, device="meta")
+    mean = 0.0
+    for step in range(64):
+        (unrolling,) = model.unrollings(None, step / 64)
+        with FlopCounterMode(display=False) as counter:
+            model.loss_of(unrolling, tokens, tokens).loss.backward()
+        mean += counter.get_total_flops() / 64
+    assert counted(settings, 7, 5).flops == round(mean)
+
+
+def test_a_step_of_deep_supervision_costs_its_part_of_the_iterations():
+    own, parts = (BareSettings(i=i, width=8, heads=2, deep_supervision=s) for i, s in ((2, 1), (6, 3)))
+    assert counted(parts, 7, 5).flops == counted(own, 7, 5).flops == cost(parts, 7, 5).flops
+    assert counted(parts, 7, 5).inference_flops > counted(own, 7, 5).inference_flops

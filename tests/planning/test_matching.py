@@ -8,7 +8,8 @@ from asura.models.vanilla import VanillaSettings
 from asura.planning.costs import counted
 from asura.planning.matching import Match, controls
 from asura.planning.plan import make
-from asura.planning.study import Study, Variant
+from asura.planning.study import Study
+from asura.planning.variants import Variant
 from tests.conftest import TINY
 
 ALL = ["iso_param", "iso_flop", "iso_both", "iso_param_depth", "iso_recursion"]
@@ -97,9 +98,9 @@ def test_recursion_alone_is_matched_exactly_by_the_usual_stack():
 
 def test_bare_recursion_has_the_blocks_of_its_cell():
     _, found = one({"asura_full": {"n": 2, "i": 3, "mlp_width": 40, "guidance": "uniform"}})
-    expected = BareSettings(n=2, i=3, mlp_width=40, width=16, heads=2)
+    expected = BareSettings(n=2, i=3, mlp_width=40, width=16, heads=2, guidance="uniform")  # and its training rule
     assert found["iso_recursion"].variant.model == expected and found["iso_recursion"].deviation == 0
-    assert found["iso_recursion"].variant.label == "bare-n2-i3+mlp_width=40"
+    assert found["iso_recursion"].variant.label == "bare-n2-i3+mlp_width=40+guidance=uniform"
 
 
 def test_bare_recursion_that_a_study_names_is_the_control_of_its_other_cells():

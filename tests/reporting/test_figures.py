@@ -217,8 +217,8 @@ def test_the_trained_iterations_are_written_where_models_differ_in_them(trained:
     results = build([("asura", 1, i) for i in trained], seeds=(0,), diverged=())
     axes = FIGURES["iterations_at_evaluation"](results, "phop").figure.axes[0]
     assert {text.get_text() for text in axes.texts} == texts
-    at = [line.get_xdata()[0] for line in axes.lines if len(line.get_xdata()) == 1 and line.get_marker() != "None"]
-    assert set(at) == set(trained)
+    points = [line for line in axes.lines if np.size(line.get_xdata()) == 1 and line.get_marker() != "None"]
+    assert {float(np.squeeze(point.get_xdata())) for point in points} == set(trained)
 
 
 def test_learning_curves_show_the_validation_split_where_it_was_measured(build: Callable):

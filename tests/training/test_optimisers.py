@@ -51,7 +51,7 @@ def test_a_warm_up_as_long_as_training():
     assert factors(warmup_steps=8)[-1] == 1
 
 
-@pytest.mark.parametrize("settings", [SMALL, NDR], ids=["asura", "ndr"])  # which has parameters of 0 and 3 dimensions
+@pytest.mark.parametrize("settings", [SMALL, NDR], ids=["asura", "ndr"])  # which has parameters of 1 and 3 dimensions
 @pytest.mark.parametrize("name", ["adamw", "nadamw", "adafactor", "muon"])
 @pytest.mark.parametrize("decays", ["matrices", "all"])
 def test_every_parameter_belongs_to_one_optimiser_and_decays_where_it_should(decays: Any, name: Any, settings: dict):

@@ -107,6 +107,7 @@ def test_a_restored_run_ends_with_the_same_bits(optimiser: str, stop: int):
     [
         {"recurrent_depth": {"n": 1, "i": 3, "backpropagate": 2}},
         {"deep_thinking": {"n": 1, "i": 3}},
+        {"ndr": {"n": 1, "i": 3, "attention_dropout": 0.3, "gate_dropout": 0.3}},
         {"universal": {"n": 1, "i": 3, "halting": "act"}},
         {"deq": {"n": 1, "i": 4}},
         {"asura": {"n": 1, "i": 3, "drawn": True, "progressive": 0.5}},
@@ -163,3 +164,41 @@ def test_chunks_and_activation_checkpointing_are_compiled(monkeypatch):
     monkeypatch.setattr("asura.models.model.LOGITS_AT_ONCE", 3 * 10)  # ten positions of 32 at once
     compiled = trained(compile=True, activation_checkpointing=True)
     assert all(torch.allclose(compiled[name], plain[name], atol=1e-4) for name in plain)
+
+
+SUPERVISED = {"asura": {"n": 1, "i": 4, "deep_supervision": 2}}
+
+
+def test_deep_supervision_takes_a_step_on_each_part_of_the_iterations():
+    run = tiny_run({"schedule": "constant", "weight_decay": 0.0, "clip": None}, models=SUPERVISED)
+    model = build(run.model, run.task.vocabulary, run.seed)
+    adamw = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.98), weight_decay=0)
+    z = torch.empty(0)
+    for step in range(run.training.steps):
+        tokens, targets = Drawn(run.task, 4, run.seed).at(step // 2)
+        first, e = step % 2 == 0, model.embed(tokens)
+        z = e if first else z.detach()
+        for t in (1, 2) if first else (3, 4):
+            z, _ = model.iterate((z, e), t)
+        loss = cross_entropy(model.logits(z).flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
+        adamw.zero_grad()
+        loss.backward()
+        adamw.step()
+    found = trained(SUPERVISED, schedule="constant", weight_decay=0.0, clip=None, accumulate=2)
+    for name, tensor in model.state_dict().items():
+        assert torch.allclose(found[name], tensor, atol=1e-5), name
+
+
+@pytest.mark.parametrize("model", [{"i": 4, "deep_supervision": 4}, {"i": 3, "growing": 0.5}])
+@pytest.mark.parametrize("stop", [3, 5])
+def test_a_rule_that_depends_on_the_step_goes_on_to_the_same_bits(model: dict, stop: int):
+    run = tiny_run({"accumulate": 2}, models={"bare": {"n": 1, **model}})
+    whole, before, after = (Trainer(run, CPU) for _ in range(3))
+    while not whole.done:
+        whole.advance()
+    while before.step < stop:
+        before.advance()
+    after.restore({name: tensor.clone() for name, tensor in before.state().items()}, stop)
+    while not after.done:
+        after.advance()
+    assert all(torch.equal(after.weights()[name], tensor) for name, tensor in whole.weights().items())
