@@ -11,8 +11,8 @@ class PostNormBlock(Block):
     """x = LN(x + Attn(x)), then x = LN(x + MLP(x)), on (B, T, d) (Vaswani et al., 2017, arXiv 1706.03762)."""
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        x = self.attention_norm(x + self.attention(x))
-        return self.mlp_norm(x + self.mlp(x))
+        x = self.attention_norm(x + self.dropout(self.attention(x)))
+        return self.mlp_norm(x + self.dropout(self.mlp(x)))
 
 
 class SandwichBlock(Block):
@@ -23,8 +23,8 @@ class SandwichBlock(Block):
         self.after_attention, self.after_mlp = nn.LayerNorm(settings.width), nn.LayerNorm(settings.width)
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        x = self.after_attention(x + self.attention(self.attention_norm(x)))
-        return self.after_mlp(x + self.mlp(self.mlp_norm(x)))
+        x = self.after_attention(x + self.dropout(self.attention(self.attention_norm(x))))
+        return self.after_mlp(x + self.dropout(self.mlp(self.mlp_norm(x))))
 
 
 class GatedMLP(nn.Module):

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from asura.models import ARCHITECTURES, build
-from asura.models.layers import set_dropout
+from asura.models.blocks import PostNormBlock, SandwichBlock
+from asura.models.layers import Block, set_dropout
 from asura.models.vanilla import VanillaSettings
 from asura.training.loop import train
 from asura.training.trainer import Trainer
@@ -32,6 +33,24 @@ def test_every_architecture_drops_in_training_alone(name: str):
     model.train()
     first, second = (model.loss(TOKENS, TOKENS).loss.item() for _ in range(2))
     assert len({before, first, second}) == 3
+
+
+@pytest.mark.parametrize("kind", [PostNormBlock, SandwichBlock])
+@torch.no_grad()
+def test_other_blocks_drop_too(kind: type[Block]):
+    """With nearly all dropped, what attention and MLP compute no longer matters."""
+    block = build_block(kind)
+    set_dropout(block, 1 - 1e-9)
+    x = torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(0))
+    first = block(x)
+    for linear in (block.attention.out, block.mlp.down):
+        torch.nn.init.ones_(linear.weight)  # type: ignore[arg-type]
+    assert torch.equal(block(x), first)
+
+
+def build_block(kind: type[Block]) -> Block:
+    torch.manual_seed(0)
+    return kind(VanillaSettings(width=8, heads=2))
 
 
 @pytest.mark.parametrize("part", ["attention", "mlp"])
@@ -94,9 +113,3 @@ def test_each_part_of_each_batch_drops_its_own(monkeypatch):
         for _ in range(2):
             trainer.advance()
     assert len(seeds) == len(set(seeds)) == 2 * 2 * 2
-
-
-def test_a_run_without_dropout_draws_nothing_from_torch():
-    before = torch.get_rng_state()
-    Trainer(tiny_run(), CPU).advance()
-    assert torch.equal(torch.get_rng_state(), before)
