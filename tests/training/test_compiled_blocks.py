@@ -23,6 +23,7 @@ CUT: list[dict] = [
     {"asura": {"n": 1, "i": 4, "drawn": True, "backpropagate": 1, "progressive": 0.5}},
     {"deep_thinking": {"n": 1, "i": 4}},
     {"recurrent_depth": {"n": 1, "i": 4}},
+    {"trm": {"n": 1, "i": 4}},
 ]
 """Models of which some iterations see no gradient."""
 
