@@ -25,6 +25,7 @@ CUT: list[dict] = [
     {"deep_thinking": {"n": 1, "i": 4}},
     {"parcae": {"n": 1, "i": 6}},
     {"recurrent_depth": {"n": 1, "i": 4}},
+    {"trm": {"n": 1, "i": 4}},
 ]
 """Models of which some iterations see no gradient."""
 

@@ -35,6 +35,7 @@ from tests.training.trainings import complaints
 FULL = {"asura_full": {"n": 1, "i": 3}}
 DRAWN = {"asura": {"n": 1, "i": 3, "drawn": True, "progressive": 0.5}}
 SUPERVISED = {"universal": {"n": 1, "i": 4, "halting": "act", "deep_supervision": 2}}
+TWO_STATES = {"trm": {"n": 1, "i": 4, "deep_supervision": 4, "latent_updates": 2}}
 HALTING = {"universal": {"n": 1, "i": 3, "halting": "act"}}
 PUBLISHED = {"parallel": "fsdp", "optimiser": "nadamw", "clip_by": "adaptive", "clip": 0.1, "weight_decay_of": "all"}
 AVERAGED = {"average": 0.9, "validation_examples": 16}
@@ -119,6 +120,7 @@ def alike(found: RunFolder, expected: RunFolder, tolerance: float = 1e-4) -> Non
         (SUPERVISED, {"accumulate": 2}, (2,), 1e-4),
         (EXITS, {"z_loss": 1e-3, "accumulate": 2}, (2,), 1e-4),
         (STABLE, {"parallel": "fsdp"}, (2,), 1e-4),
+        (TWO_STATES, {"parallel": "fsdp", "accumulate": 2}, (2,), 1e-4),
     ],
     ids=str,
 )
@@ -169,6 +171,7 @@ def stop(run: Run, path: Path, step: int) -> None:
         (FULL, {"parallel": "fsdp", "log_steps": 5}, (1, 2)),
         (FULL, PUBLISHED | AVERAGED, (2,)),
         (DRAWN, {"optimiser": "adafactor"} | AVERAGED, (1, 2)),
+        (TWO_STATES, {}, (1,)),
     ],
     ids=str,
 )
