@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ from asura.training.trainer import Trainer
 
 ROUNDS, STEPS = 7, 4
 Step = Callable[[], object]
+Optimiser = Literal["adamw", "muon", "adafactor"]
 
 
 class Size(NamedTuple):
@@ -49,9 +50,9 @@ class Size(NamedTuple):
 SIZES = [Size("width 64, 32 × 32 tokens", 64, 4, 32, 32), Size("width 256, 8 × 256 tokens", 256, 8, 256, 8)]
 
 
-def step_of(settings: Architecture, size: Size) -> Step:
+def step_of(settings: Architecture, size: Size, optimiser: Optimiser = "adamw") -> Step:
     """A training step of this project."""
-    training = Training(steps=10**6, batch=size.batch, warmup_steps=50)
+    training = Training(steps=10**6, batch=size.batch, warmup_steps=50, optimiser=optimiser)
     run = Run(task_name="phop", task_kind="phop", task=size.task, label="", model=settings, training=training, seed=0)
     trainer = Trainer(run, torch.device("cpu"))
 
@@ -86,9 +87,21 @@ class PlainStack(nn.Module):
         return logits
 
 
-def plain_step(depth: int, size: Size) -> Step:
-    """The shortest training loop that one would write on torch's layers."""
-    model = PlainStack(depth, size, size.task.vocabulary)
+def x_transformers(depth: int, size: Size) -> nn.Module:
+    """The decoder of lucidrains' x-transformers, with rotary positions as ours."""
+    from x_transformers import Decoder, TransformerWrapper
+
+    layers = Decoder(
+        dim=size.width, depth=depth, heads=size.heads, attn_dim_head=size.width // size.heads, rotary_pos_emb=True
+    )
+    model: nn.Module = TransformerWrapper(
+        num_tokens=size.task.vocabulary, max_seq_len=size.length, attn_layers=layers, use_abs_pos_emb=False
+    )
+    return model
+
+
+def plain_step(model: nn.Module, size: Size) -> Step:
+    """The shortest training loop that one would write for a model from tokens to logits."""
     adamw = torch.optim.AdamW(model.parameters(), lr=3e-3, fused=True)
     batches = Drawn(size.task, size.batch, 0)
     taken = 0
@@ -147,6 +160,13 @@ def pairs(size: Size) -> Iterator[tuple[str, Architecture, VanillaSettings]]:
     yield "asura n=1 i=4", AsuraSettings(n=1, i=4, **shape), VanillaSettings(n=4, mlp_width=5 * size.width, **shape)
 
 
+def others(size: Size) -> Iterator[tuple[str, nn.Module]]:
+    """Four blocks of other libraries, of those that are installed."""
+    yield "nn.TransformerEncoderLayer × 4", PlainStack(4, size, size.task.vocabulary)
+    if find_spec("x_transformers"):
+        yield "x-transformers, 4 layers", x_transformers(4, size)
+
+
 def main() -> None:
     """Print a table of ratios."""
     device = prepare(threads=1)
@@ -159,10 +179,16 @@ def main() -> None:
             control = "" if against.mlp_width is None else ", its iso_flop"
             row = f"| {name} | vanilla n={against.n}{control} | {size.name} "
             print(f"{row}| {mine:.1f} | {theirs:.1f} | {mine / theirs:.2f} | {flops / other_flops:.2f} |")
-        vanilla = step_of(VanillaSettings(n=4, width=size.width, heads=size.heads), size)
-        mine, theirs = compare(vanilla, plain_step(4, size))
-        row = f"| vanilla n=4 | nn.TransformerEncoderLayer × 4 | {size.name} "
-        print(f"{row}| {mine:.1f} | {theirs:.1f} | {mine / theirs:.2f} | |")
+        vanilla = VanillaSettings(n=4, width=size.width, heads=size.heads)
+        for name, model in others(size):
+            mine, theirs = compare(step_of(vanilla, size), plain_step(model, size))
+            row = f"| vanilla n=4 | {name} | {size.name} "
+            print(f"{row}| {mine:.1f} | {theirs:.1f} | {mine / theirs:.2f} | |")
+        for optimiser in get_args(Optimiser)[1:]:
+            for settings in (vanilla, AsuraSettings(n=1, i=4, width=size.width, heads=size.heads)):
+                mine, theirs = compare(step_of(settings, size, optimiser), step_of(settings, size))
+                row = f"| {settings.architecture} with {optimiser} | with adamw | {size.name} "
+                print(f"{row}| {mine:.1f} | {theirs:.1f} | {mine / theirs:.2f} | |")
     for kind, task_type in TASKS.items():
         if kind in ("text", "written") or (kind == "reasoning_gym" and not find_spec(kind)):
             continue  # read from a corpus; or its package is an extra

@@ -59,7 +59,8 @@ def train(
 def evaluate(
     runs: Annotated[list[Path], typer.Argument(metavar="DIR", help="Folder of a trained run, or of several.")],
     iterations: Annotated[
-        str | None, typer.Option(help="Up to which number: trained, up_to_twice or up_to_four_times.")
+        str | None,
+        typer.Option(help="Up to which number: trained, up_to_twice, up_to_four_times, or a number; or 1,4,16."),
     ] = None,
     examples: Annotated[int | None, typer.Option(min=1, help="Examples of each split; of a text, windows.")] = None,
     benchmarks: Annotated[
@@ -71,7 +72,7 @@ def evaluate(
     threads: Threads = 1,
     processes: Processes = 1,
 ) -> None:
-    """Evaluate trained runs on every split and benchmark, at every number of iterations.
+    """Evaluate trained runs on every split and benchmark, at some numbers of iterations.
 
     Options that are not given are those of the study in whose results a run is. Where one run fails, the others are
     still evaluated.
@@ -79,7 +80,12 @@ def evaluate(
     _refuse_for_several(runs, out, processes)
     _spread(processes)
     names = None if benchmarks is None else tuple(filter(None, benchmarks.split(",")))
-    options = {"iterations": iterations, "examples": examples, "benchmarks": names, "benchmarks_from": benchmarks_from}
+    options = {
+        "iterations": _numbers(iterations),
+        "examples": examples,
+        "benchmarks": names,
+        "benchmarks_from": benchmarks_from,
+    }
     given = {key: value for key, value in options.items() if value is not None}
 
     def of_run(folder: Path) -> str:
@@ -89,6 +95,14 @@ def evaluate(
         return "".join(["evaluated" if rows else "no scores; its training did not finish", *map(_score, rows)])
 
     one_by_one(runs, log, of_run)
+
+
+def _numbers(iterations: str | None) -> Any:
+    """A number, or several with commas between; anything else as it is."""
+    parts = (iterations or "").split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        return iterations
+    return int(parts[0]) if len(parts) == 1 else [int(part) for part in parts]
 
 
 def _asked(run: Path, given: dict[str, Any], out: Path | None) -> "Evaluation":

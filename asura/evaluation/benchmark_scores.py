@@ -1,12 +1,12 @@
-"""Benchmarks by lm-eval (https://github.com/EleutherAI/lm-evaluation-harness), of a model at all its iterations.
+"""Benchmarks by lm-eval (https://github.com/EleutherAI/lm-evaluation-harness), at some numbers of iterations.
 
 Prompts, filters and metrics are lm-eval's own definitions, on documents that `asura.corpora.benchmarks` has
-prepared or on those of the hub. The model answers every request once, after each iteration; lm-eval then scores what
-it answered at 1, 2, … iterations.
+prepared or on those of the hub. The model answers every request once, after each of these; lm-eval then scores what
+it answered at each.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from math import log
@@ -46,14 +46,14 @@ def benchmark_rows(
     tokenizer: Tokenizer,
     names: Iterable[str],
     folder: Path,
-    iterations: int,
+    iterations: Sequence[int],
     length: int,
     device: torch.device,
     source: Literal["embedded", "hub"] = "embedded",
     training: Training | None = None,
     processes: Alone = ALONE,
 ) -> Iterator[dict[str, Any]]:
-    """One row for each benchmark, number of iterations (1 to `iterations`; 1 if it does not iterate) and metric.
+    """One row for each benchmark, number of iterations and metric.
 
     folder: holds the prepared documents of each benchmark in a folder of its name; not read for the hub.
     length: the most tokens that the model reads; what is longer loses its beginning.
@@ -66,7 +66,7 @@ def benchmark_rows(
     for name, benchmark in [(name, find(name)) for name in names]:
         lm = IteratedLM(model, tokenizer, iterations, length, device, training, processes)
         with _tasks(benchmark, folder / name if source == "embedded" else None) as tasks:
-            for t in range(1, lm.iterations + 1):
+            for t in iterations:
                 lm.at = t
                 for score in _scores(lm, benchmark, tasks):
                     yield {"benchmark": name, "iterations": t, **score._asdict()}

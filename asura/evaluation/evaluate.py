@@ -10,22 +10,21 @@ from torch import Tensor
 from asura.common.errors import UserError
 from asura.common.files import checksum, read_json, remove_leftovers, write_sealed
 from asura.corpora.folders import data_folder, manifest_checksum
-from asura.evaluation.accuracy import Scores, task_scores
-from asura.evaluation.likelihood import text_scores
+from asura.evaluation.accuracy import Scores, asked_of, task_scores
+from asura.evaluation.likelihood import asked_of_text, text_scores
 from asura.models import build
 from asura.models.model import Model
 from asura.planning.code import evaluation_code
+from asura.planning.outputs import TUNING
 from asura.planning.plan import load, ranked_by
 from asura.planning.run_folder import RunFolder, is_evaluation_of
 from asura.planning.runs import Run, read_run, study_of
 from asura.planning.study_settings import Evaluation
 from asura.tasks.text import Text
-from asura.training.devices import describe, precision, prepare
+from asura.training.devices import autocast, describe, precision, prepare
 from asura.training.processes import Alone, joined
 from asura.training.tensors import load_tensors, save_tensors
 from asura.training.usage import Meter
-
-TIMES = {"trained": 1, "up_to_twice": 2, "up_to_four_times": 4}
 
 
 def evaluation_in_study(path: Path) -> Evaluation | None:
@@ -37,7 +36,10 @@ def evaluation_in_study(path: Path) -> Evaluation | None:
     study = study_of(path, run)
     if study is None or not (study / "plan.json").is_file():
         return None
-    return load(study / "plan.json").evaluation_of(run.task_name)
+    plan = load(study / "plan.json")
+    if any((trial["task"], trial["trial"]) == (run.task_name, run.label) for trial in plan.trials):
+        plan = load(study / TUNING / "plan.json")
+    return plan.evaluation_of(run.task_name)
 
 
 def evaluate(path: Path, evaluation: Evaluation, threads: int = 1, out: Path | None = None) -> dict[str, Any]:
@@ -72,7 +74,7 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1, out: Path | N
             "made_of": {"weights": record["weights"], **evaluation.stated()},
             "code": evaluation_code(run.model, run.task, evaluation.benchmarks),
             "device": describe(device),
-            "precision": precision(run.training, device) if evaluation.benchmarks else "float32",
+            "precision": precision(run.training, device),
             "rows": found.rows,
             "shortcuts": found.shortcuts,
             "floors": _floors(run, evaluation),
@@ -97,11 +99,12 @@ def _result(folder: RunFolder, record: dict[str, Any], evaluation: Evaluation) -
 
 def _scores(folder: RunFolder, run: Run, evaluation: Evaluation, device: torch.device, processes: Alone) -> Scores:
     model = load_model(folder, run, device)
-    iterations = run.model.i * (TIMES[evaluation.iterations] if run.model.iterates() else 1)
-    if not isinstance(run.task, Text):
-        metric = ranked_by(run.task, evaluation.metric)
-        return task_scores(model, run.task, metric, iterations, evaluation.examples, device, processes)
-    found = text_scores(model, run.task, iterations, evaluation.examples, device, processes)
+    iterations = evaluation.numbers(run.model.i, run.model.iterates())
+    with autocast(run.training, device):
+        if not isinstance(run.task, Text):
+            metric = ranked_by(run.task, evaluation.metric)
+            return task_scores(model, asked_of(run.task, evaluation.examples), metric, iterations, device, processes)
+        found = text_scores(model, asked_of_text(run.task, evaluation.examples), iterations, device, processes)
     if evaluation.benchmarks:
         from asura.corpora.tokenizers import load
         from asura.evaluation.benchmark_scores import benchmark_rows  # lm-eval takes seconds to import

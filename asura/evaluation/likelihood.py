@@ -1,6 +1,7 @@
-"""How well a model predicts text: bits per byte of whole documents, at every number of iterations in one pass."""
+"""How well a model predicts text: bits per byte of whole documents, at some numbers of iterations in one pass."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from asura.tasks.base import Batch
 from asura.tasks.text import Text
 from asura.training.processes import ALONE, Alone
 
-LOGITS_AT_ONCE = 1 << 24
+LOGITS_AT_ONCE = 1 << 27
 
 
 class Cut(NamedTuple):
@@ -32,29 +33,39 @@ class Cut(NamedTuple):
         return zeros.index_add_(0, self.document, nats / math.log(2))
 
 
-def text_scores(
-    model: Model, text: Text, iterations: int, examples: int, device: torch.device, processes: Alone = ALONE
-) -> Scores:
-    """Score a model on every split of a text, at each number of iterations from 1 to `iterations`.
+class AskedText(NamedTuple):
+    """Documents of each split that a model is scored on, and the log probability of each token by its frequency."""
 
-    Documents are those held out, in an order of their own, whole, until there are `examples` windows. A window is
-    predicted from its own tokens, the first from the last of the window before.
+    cuts: Mapping[str, Cut]
+    frequencies: Tensor
+
+
+def asked_of_text(text: Text, examples: int) -> AskedText:
+    """Documents of every split: those held out, in an order of their own, whole, until there are `examples` windows."""
+    return AskedText({split: cut_documents(held, examples) for split, held in text.splits.items()}, unigram(text))
+
+
+def text_scores(
+    model: Model, asked: AskedText, iterations: Sequence[int], device: torch.device, processes: Alone = ALONE
+) -> Scores:
+    """Score a model on documents, at these numbers of iterations, of which one is the trained number.
+
+    A window is predicted from its own tokens, the first from the last of the window before.
     """
-    result = Scores([], {}, {})
-    frequencies = unigram(text)
-    for split, documents in text.splits.items():
-        cut = cut_documents(documents, examples)
-        at_once = LOGITS_AT_ONCE // (model.head.out_features * text.length)
+    result, frequencies = Scores([], {}, {}), asked.frequencies
+    trained = iterations.index(model.settings.i)
+    for split, cut in asked.cuts.items():
+        at_once = LOGITS_AT_ONCE // (model.head.out_features * cut.windows.tokens.shape[1])
         found = scored(model, cut.windows, ("nats", "right"), _score, at_once, iterations, device, processes)
         nats, right = found.pop("nats"), found.pop("right")
-        asked = (cut.windows.targets != IGNORE).sum(1)
-        for t in range(nats.shape[0]):
-            scores = [ratio("bits_per_byte", cut.bits(nats[t]), cut.size), ratio("accuracy", right[t], asked)]
-            scores += [mean(name, values[t]) for name, values in found.items()]
-            result.rows.extend({"split": split, "iterations": t + 1, **score._asdict()} for score in scores)
+        targets = (cut.windows.targets != IGNORE).sum(1)
+        for k, t in enumerate(iterations):
+            scores = [ratio("bits_per_byte", cut.bits(nats[k]), cut.size), ratio("accuracy", right[k], targets)]
+            scores += [mean(name, values[k]) for name, values in found.items()]
+            result.rows.extend({"split": split, "iterations": t, **score._asdict()} for score in scores)
         of_unigram = cut.bits((-frequencies[cut.windows.targets.clamp(min=0)] * (cut.windows.targets != IGNORE)).sum(1))
         result.shortcuts[split] = {"token frequencies": ratio("bits_per_byte", of_unigram, cut.size).value}
-        bits = cut.bits(nats[min(model.settings.i, len(nats)) - 1])
+        bits = cut.bits(nats[trained])
         result.outcomes.update({f"{split}.score": bits.float(), f"{split}.weight": cut.size.float()})
     return result
 

@@ -1,4 +1,4 @@
-"""A model as one of lm-eval's, which gives all its numbers of iterations in one pass over the requests."""
+"""A model as one of lm-eval's, which gives the answers at some numbers of iterations in one pass."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from asura.corpora.tokenizers import end_of_text
-from asura.evaluation.accuracy import TOKENS_AT_ONCE
 from asura.models.model import Model
 from asura.planning.training_settings import Training
 from asura.training.devices import autocast
 from asura.training.processes import ALONE, Alone
 
+TOKENS_AT_ONCE = 1 << 13
 POSITIONS_AT_ONCE = 1 << 10
 """Positions whose logits are held at once."""
 
@@ -39,16 +39,16 @@ class Window(NamedTuple):
 
 
 class IteratedLM(TemplateLM):
-    """A model for lm-eval, which gets the answers at `at` iterations; those at all others are kept meanwhile.
+    """A model for lm-eval, which gets the answers at `at` iterations, one of the `iterations` in rising order.
 
-    A model without iterations has one set of answers.
+    Those at all others are kept meanwhile.
     """
 
     def __init__(
         self,
         model: Model,
         tokenizer: Tokenizer,
-        iterations: int,
+        iterations: Sequence[int],
         length: int,
         device: torch.device,
         training: Training | None = None,
@@ -56,7 +56,7 @@ class IteratedLM(TemplateLM):
     ) -> None:
         super().__init__()
         self.model, self.tokenizer, self.length, self._device = model, tokenizer, length, device
-        self.iterations = self.at = iterations if model.settings.iterates() else 1
+        self.iterations, self.at = tuple(iterations), iterations[-1]
         self._training, self._processes = training, processes
         self._kept: dict[tuple[str, ...], list[Answer]] = {}
 
@@ -72,24 +72,28 @@ class IteratedLM(TemplateLM):
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = True) -> list[Answer]:
         """Of each (context, continuation): the log-likelihood, and whether greedy decoding would give it."""
         super().loglikelihood([request for request in requests if request.args not in self._kept], disable_tqdm)
-        return [self._kept[request.args][self.at - 1] for request in requests]
+        return [self._kept[request.args][self._place] for request in requests]
 
     def _loglikelihood_tokens(
         self, requests: list[tuple[tuple[str, str], Tokens, Tokens]], **kwargs: Any
     ) -> list[Answer]:
         answers = self._answers([(context, continuation) for _, context, continuation in requests])
         self._kept |= zip((texts for texts, _, _ in requests), answers, strict=True)
-        return [answer[self.at - 1] for answer in answers]
+        return [answer[self._place] for answer in answers]
+
+    @property
+    def _place(self) -> int:
+        return self.iterations.index(self.at)
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = True) -> list[float]:
         """Of each (text,): the log-likelihood of all its tokens, in windows of the model's length."""
         unknown = [request.args for request in requests if request.args not in self._kept]
         answers = self._answers([([self.eot_token_id], self.tok_encode(text)) for (text,) in unknown])
         self._kept |= zip(unknown, answers, strict=True)
-        return [self._kept[request.args][self.at - 1][0] for request in requests]
+        return [self._kept[request.args][self._place][0] for request in requests]
 
     def _answers(self, requests: Sequence[tuple[Tokens, Tokens]]) -> list[list[Answer]]:
-        """Of each (context, continuation), the answer after each iteration."""
+        """Of each (context, continuation), the answer at each number of iterations."""
         windows = [Window(k, *window) for k, request in enumerate(requests) for window in self._windows(*request)]
         likelihood, first_choices = self._run(windows, len(requests)).unbind(-1)
         greedy = first_choices == torch.tensor([len(continuation) for _, continuation in requests])
@@ -105,8 +109,8 @@ class IteratedLM(TemplateLM):
 
     @torch.no_grad()
     def _run(self, windows: list[Window], requests: int) -> Tensor:
-        """(iterations, requests, 2): the targets' log-likelihood, and how many of them are the first choice."""
-        result = torch.zeros(self.iterations, requests, 2, dtype=torch.float64)
+        """(numbers, requests, 2): the targets' log-likelihood, and how many of them are the first choice."""
+        result = torch.zeros(len(self.iterations), requests, 2, dtype=torch.float64)
         sharing: dict[tuple[int, ...], list[Window]] = defaultdict(list)
         for window in windows:
             sharing[tuple(window.inputs)].append(window)  # choices of one token are read from one row
@@ -120,10 +124,12 @@ class IteratedLM(TemplateLM):
             request, row, position, target = torch.tensor(asked).T
             row, position, target = (index.to(self._device) for index in (row, position, target))
             with self._autocast():
-                for t, z in enumerate(self.model.states(self._padded(rows), self.iterations)):
+                for t, z in enumerate(self.model.states(self._padded(rows), self.iterations[-1]), start=1):
+                    if t not in self.iterations:
+                        continue
                     parts = zip(z[row, position].split(POSITIONS_AT_ONCE), target.split(POSITIONS_AT_ONCE), strict=True)
                     answers = torch.cat([self._answer(*part) for part in parts])
-                    result[t].index_add_(0, request, answers.cpu().double())
+                    result[self.iterations.index(t)].index_add_(0, request, answers.cpu().double())
         return self._processes.total(result)[0]
 
     def _answer(self, z: Tensor, target: Tensor) -> Tensor:

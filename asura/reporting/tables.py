@@ -32,7 +32,7 @@ MATCHED = {
     "iso_flop": ["flops_per_token"],
     "iso_both": ["parameters", "training_flops"],
     "iso_param_depth": ["parameters", "effective_depth"],
-    "iso_recursion": ["n", "i"],
+    "iso_recursion": ["n", "effective_depth"],
 }
 
 
@@ -158,6 +158,7 @@ def _large(value: float) -> str:
 
 FORMATS: dict[str, Callable[[float], str]] = {
     "difference": "{:+.3f}".format,
+    "change": "{:+.3f}".format,
     "p": "{:.2g}".format,
     "equivalence_p": "{:.2g}".format,
     "margin": "{:g}".format,
@@ -183,7 +184,10 @@ TITLES = {
     "solved": "solved share",
     "with_failures": "failed runs at chance",
 }
-INTERVALS = {"solved": "95 % Clopper–Pearson interval"}
+INTERVALS = {
+    "solved": "95 % Clopper–Pearson interval",
+    "change": "t interval, if all models scatter alike",
+}
 
 
 def for_people(table: pd.DataFrame) -> pd.DataFrame:

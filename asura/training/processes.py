@@ -128,7 +128,10 @@ class Several(Alone):
         return self._replica
 
     def _shard(self, model: Model) -> None:
-        """Every block by itself, and all the rest."""
+        """Every block by itself, and all the rest; or all at once where blocks are applied again.
+
+        Sharded by itself, a block would be gathered in every iteration, forwards and backwards.
+        """
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
@@ -136,7 +139,7 @@ class Several(Alone):
             if not parameter.ndim:
                 raise UserError(f"training.parallel: fsdp cannot shard {name}, which is one number; use ddp")
         mesh = init_device_mesh(next(model.parameters()).device.type, (self.count,))
-        for module in [*model.parts(), model]:
+        for module in [*(model.parts() if model.settings.i == 1 else []), model]:
             fully_shard(module, mesh=mesh)
         register_fsdp_forward_method(model, "loss")
 

@@ -58,4 +58,4 @@ def model() -> Model:
 
 @pytest.fixture
 def lm(model, tokenizer) -> IteratedLM:
-    return IteratedLM(model, tokenizer, 3, LENGTH, CPU)
+    return IteratedLM(model, tokenizer, (1, 2, 3), LENGTH, CPU)

@@ -15,7 +15,8 @@ def asked(*arguments: object, kind: str = "loglikelihood") -> Instance:
 
 
 def rows(model, tokenizer, names, folder, iterations=1, **options) -> list[dict]:
-    return list(benchmark_rows(model, tokenizer, names, folder, iterations, LENGTH, CPU, **options))
+    numbers = range(1, iterations + 1) if model.settings.iterates() else (1,)
+    return list(benchmark_rows(model, tokenizer, names, folder, numbers, LENGTH, CPU, **options))
 
 
 def same(found: list[tuple[float, bool]], expected: list[tuple[float, bool]]) -> bool:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from asura.common.randomness import generator
-from asura.evaluation.accuracy import accuracy, answers, exact_match, mean, task_scores
+from asura.evaluation.accuracy import accuracy, answers, asked_of, exact_match, mean, task_scores
 from asura.models import build
 from asura.tasks.base import IGNORE
 from asura.tasks.phop import PHop
@@ -19,6 +19,18 @@ def test_accuracy_worked_out_by_hand():
     # residuals 1 - 4/3, 3 - 2, -2/3: squares 1/9 + 1 + 4/9 = 14/9; sqrt(14/9 · 3/2) / 6
     assert score.standard_error == pytest.approx((14 / 9 * 3 / 2) ** 0.5 / 6)
     assert score.examples == 3
+
+
+def test_standard_errors_are_over_clusters():
+    right, asked, cluster = torch.tensor([1, 1, 0, 0]), torch.ones(4, dtype=torch.int64), torch.tensor([7, 7, 2, 2])
+    for score in (accuracy(right, asked, cluster), exact_match(right, asked, cluster)):
+        assert (score.value, score.examples) == (0.5, 4)
+        assert score.standard_error == pytest.approx(0.5)  # residuals 1 and -1: sqrt(2 · 2/1) / 4
+    twice = accuracy(right.repeat(2), asked.repeat(2), cluster.repeat(2))
+    assert twice.standard_error == pytest.approx(0.5)  # the same example again says nothing
+    assert accuracy(right, asked, torch.arange(4)) == accuracy(right, asked)
+    unasked = accuracy(torch.tensor([1, 0, 0]), torch.tensor([1, 1, 0]), torch.tensor([0, 1, 2]))
+    assert unasked == accuracy(torch.tensor([1, 0]), torch.tensor([1, 1]))
 
 
 def test_exact_match_worked_out_by_hand():
@@ -43,7 +55,7 @@ def test_the_standard_error_is_the_spread_over_draws_of_examples():
 
 def test_one_pass_over_the_iterations_equals_one_pass_for_each():
     tokens, targets = TASK.draw(2000, torch.Generator().manual_seed(0))  # more than are computed at once
-    found, measures = answers(MODEL, tokens, targets, 4, CPU)
+    found, measures = answers(MODEL, tokens, targets, range(1, 5), CPU)
     assert not measures
     assert found.shape == (4, 2000)
     with torch.no_grad():
@@ -53,17 +65,17 @@ def test_one_pass_over_the_iterations_equals_one_pass_for_each():
 
 
 def test_rows_are_of_every_split_iteration_and_metric_on_the_same_examples():
-    rows = task_scores(MODEL, TASK, "accuracy", 3, 100, CPU).rows
+    rows = task_scores(MODEL, asked_of(TASK, 100), "accuracy", range(1, 4), CPU).rows
     keys = [(row["split"], row["iterations"], row["metric"]) for row in rows]
     metrics = ("accuracy", "exact_match")
     assert keys == [(split, t, metric) for split in TASK.splits for t in (1, 2, 3) for metric in metrics]
-    assert rows == task_scores(MODEL, TASK, "accuracy", 3, 100, CPU).rows
+    assert rows == task_scores(MODEL, asked_of(TASK, 100), "accuracy", range(1, 4), CPU).rows
 
 
 def test_the_row_of_each_iteration_is_of_the_state_after_it():
     settings = {"architecture": "universal", "n": 1, "i": 2, "width": 8, "heads": 2, "halting": "act"}
     model = build(settings, TASK.vocabulary, seed=1).eval()
-    rows = task_scores(model, TASK, "accuracy", 3, 100, CPU).rows
+    rows = task_scores(model, asked_of(TASK, 100), "accuracy", range(1, 4), CPU).rows
     found = {(row["split"], row["iterations"], row["metric"]): row["value"] for row in rows}
     for name, split in TASK.splits.items():
         tokens, targets = split.draw(100, generator("examples", name))
@@ -82,7 +94,7 @@ def test_the_default_number_of_examples_gives_a_standard_error_below_one_percent
 
 def test_measures_of_a_model_have_rows_beside_its_scores():
     model = build({"architecture": "universal", "n": 1, "i": 2, "width": 8, "heads": 2, "halting": "act"}, 3).eval()
-    scores = task_scores(model, TASK, "accuracy", 3, 300, CPU)
+    scores = task_scores(model, asked_of(TASK, 300), "accuracy", range(1, 4), CPU)
     rows = [row for row in scores.rows if row["metric"] == "halting_iterations"]
     assert [(row["split"], row["iterations"]) for row in rows] == [(s, t) for s in TASK.splits for t in (1, 2, 3)]
     assert all(1 <= row["value"] <= row["iterations"] and row["examples"] == 300 for row in rows)
@@ -90,7 +102,7 @@ def test_measures_of_a_model_have_rows_beside_its_scores():
 
 @pytest.mark.parametrize("metric", ["accuracy", "exact_match"])
 def test_outcomes_of_examples_give_the_score_at_the_trained_iterations(metric: str):
-    found = task_scores(MODEL, TASK, metric, 4, 100, CPU)
+    found = task_scores(MODEL, asked_of(TASK, 100), metric, range(1, 5), CPU)
     for split in TASK.splits:
         score, weight = found.outcomes[f"{split}.score"], found.outcomes[f"{split}.weight"]
         assert len(score) == len(weight) == 100
@@ -99,7 +111,8 @@ def test_outcomes_of_examples_give_the_score_at_the_trained_iterations(metric: s
 
 
 def test_shortcuts_are_scored_on_the_examples_of_the_model():
-    found = task_scores(MODEL, PHop(hops=2, alphabet=3, length=12), "accuracy", 1, 200, CPU).shortcuts
+    questions = asked_of(PHop(hops=2, alphabet=3, length=12), 200)
+    found = task_scores(MODEL, questions, "accuracy", [2], CPU).shortcuts
     tokens, targets = PHop(hops=2, alphabet=3, length=12).splits["test"].draw(200, generator("examples", "test"))
     asked = targets != IGNORE
     assert found["test"]["copy"] == pytest.approx((tokens == targets)[asked].double().mean().item())

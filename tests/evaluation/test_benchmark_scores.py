@@ -140,12 +140,12 @@ def fails(iterator: Iterator[dict], message: str) -> None:
 
 
 def test_a_misspelt_benchmark_is_told_the_nearest_before_anything_is_computed(model, tokenizer, few):
-    found = benchmark_rows(model, tokenizer, ["copa", "lambda"], few, 1, LENGTH, CPU)
+    found = benchmark_rows(model, tokenizer, ["copa", "lambda"], few, (1,), LENGTH, CPU)
     fails(found, r"found 'lambda'; did you mean 'lambada'\?")
 
 
 def test_a_benchmark_that_is_not_prepared_is_refused(model, tokenizer, tmp_path):
-    fails(benchmark_rows(model, tokenizer, ["copa"], tmp_path, 1, LENGTH, CPU), r"copa/documents.json: no such file")
+    fails(benchmark_rows(model, tokenizer, ["copa"], tmp_path, (1,), LENGTH, CPU), r"copa/documents.json: no such file")
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line_that_says_what_works_without(model, tokenizer, few, monkeypatch):
@@ -153,10 +153,10 @@ def test_a_hub_that_cannot_be_reached_is_one_line_that_says_what_works_without(m
         raise ConnectionError(f"Couldn't reach {path!r} on the Hub")
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    found = benchmark_rows(model, tokenizer, ["piqa"], few, 1, LENGTH, CPU, source="hub")
+    found = benchmark_rows(model, tokenizer, ["piqa"], few, (1,), LENGTH, CPU, source="hub")
     fails(found, r"^piqa: .*Couldn't reach 'baber/piqa'.*source: embedded needs no hub")
 
 
 def test_a_model_that_sees_what_comes_after_is_refused(tokenizer, few):
     model = build(SMALL | {"causal": False}, VOCABULARY)
-    fails(benchmark_rows(model, tokenizer, ["copa"], few, 1, LENGTH, CPU), "not causal")
+    fails(benchmark_rows(model, tokenizer, ["copa"], few, (1,), LENGTH, CPU), "not causal")

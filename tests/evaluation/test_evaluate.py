@@ -3,8 +3,10 @@ import torch
 
 from asura.common.errors import UserError
 from asura.common.files import write_sealed
+from asura.common.validation import checked
 from asura.corpora.folders import manifest_checksum
 from asura.evaluation.evaluate import evaluate, load_trained
+from asura.models.model import Model
 from asura.planning.run_folder import RunFolder, digest
 from asura.planning.study_settings import Evaluation
 from asura.training.loop import train
@@ -28,6 +30,29 @@ def test_a_recursive_model_is_evaluated_up_to_twice_its_iterations(folder):
     assert {row["iterations"] for row in trained} == {1, 2}
 
 
+@pytest.mark.parametrize(
+    ("asked", "numbers"),
+    [(6, [1, 2, 3, 4, 5, 6]), (1, [1, 2]), ([8, 5], [2, 5, 8]), ([2], [2]), ("up_to_four_times", [*range(1, 9)])],
+)
+def test_a_model_is_evaluated_at_the_numbers_that_are_asked_for_and_at_the_trained_one(asked, numbers):
+    assert list(checked(Evaluation, {"iterations": asked}, "").numbers(2, True)) == numbers
+    assert checked(Evaluation, {"iterations": asked}, "").numbers(1, False) == (1,)
+
+
+def test_the_head_is_evaluated_at_the_numbers_that_are_asked_for_alone(folder, monkeypatch):
+    every = evaluate(folder.path, Evaluation(examples=50, iterations=9))["rows"]
+    heads, original = [], Model.logits
+
+    def logits(model: Model, z: torch.Tensor) -> torch.Tensor:
+        heads.append(len(z))
+        return original(model, z)
+
+    monkeypatch.setattr(Model, "logits", logits)
+    some = evaluate(folder.path, Evaluation(examples=50, iterations=(9, 4)))["rows"]
+    assert len(heads) == 3 * len(tiny_run().task.splits)
+    assert some == [row for row in every if row["iterations"] in (2, 4, 9)]
+
+
 def test_a_model_without_iterations_is_evaluated_once(tmp_path):
     run = tiny_run(models={"vanilla": {"n": 2}})
     train(run, tmp_path)
@@ -39,6 +64,20 @@ def test_an_evaluation_records_what_it_used(folder):
     evaluation = evaluate(folder.path, FEW)
     assert 0 < evaluation["seconds"] < 60 and 0 < evaluation["cpu_seconds"] < 60
     assert 50 < evaluation["job_rss_mb"] < 20_000 and evaluation["job_device_mb"] is None
+
+
+def test_an_evaluation_has_the_precision_of_the_training(tmp_path, monkeypatch):
+    run = tiny_run({"precision": "bfloat16"})
+    train(run, tmp_path)
+    seen, original = set(), Model.logits
+
+    def logits(model: Model, z: torch.Tensor) -> torch.Tensor:
+        found = original(model, z)
+        seen.add(found.dtype)
+        return found
+
+    monkeypatch.setattr(Model, "logits", logits)
+    assert evaluate(tmp_path, FEW)["precision"] == "bfloat16" and seen == {torch.bfloat16}
 
 
 def test_what_is_evaluated_is_left_alone_until_something_changes(folder):

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from asura.corpora.folders import corpus_folder
 from asura.corpora.tokens import read_tokens
-from asura.evaluation.likelihood import cut_documents, text_scores, unigram
+from asura.evaluation.likelihood import asked_of_text, cut_documents, text_scores, unigram
 from asura.models import build
 from asura.tasks import IGNORE
 from asura.tasks.text import Text
@@ -36,7 +36,7 @@ def slow_bits_per_byte(model, corpus, iterations):
 def test_bits_per_byte_at_every_number_of_iterations_against_a_plain_loop(text, corpus):
     model = build({"architecture": "asura", "n": 1, "i": 2, "width": 16, "heads": 2}, 320, seed=1).eval()
     with torch.no_grad():
-        found = text_scores(model, text, 3, 10**6, CPU)
+        found = text_scores(model, asked_of_text(text, 10**6), (1, 2, 3), CPU)
         rows = [row for row in found.rows if (row["metric"], row["split"]) == ("bits_per_byte", "test")]
         bits, size = found.outcomes["test.score"].sum(), found.outcomes["test.weight"].sum()
         assert (bits / size).item() == pytest.approx(rows[1]["value"], rel=1e-5)  # at the trained iterations
@@ -51,7 +51,7 @@ def test_a_uniform_model_needs_the_bits_of_its_vocabulary_for_each_token(text, c
     torch.nn.init.zeros_(model.head.weight)
     tokens, documents = read_tokens(corpus_folder(corpus), "test")
     asked = len(tokens) - len(documents)  # all but the first of each document
-    row = next(row for row in text_scores(model, text, 1, 10**6, CPU).rows if row["split"] == "test")
+    row = next(row for row in text_scores(model, asked_of_text(text, 10**6), (1,), CPU).rows if row["split"] == "test")
     assert row["value"] == pytest.approx(math.log2(320) * asked / documents[:, 1].sum(), rel=1e-5)
 
 
@@ -64,7 +64,7 @@ def test_the_shortcut_of_a_text_is_the_frequency_of_its_tokens(text, corpus):
     starts = [0, *documents[:-1, 0].tolist()]
     asked = [token for k, token in enumerate(tokens.tolist()) if k not in starts]
     bits = sum(-math.log2(counts[token] / sum(counts)) for token in asked)
-    found = text_scores(model, text, 1, 10**6, CPU).shortcuts["test"]["token frequencies"]
+    found = text_scores(model, asked_of_text(text, 10**6), (1,), CPU).shortcuts["test"]["token frequencies"]
     assert found == pytest.approx(bits / documents[:, 1].sum())
 
 

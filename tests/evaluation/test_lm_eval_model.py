@@ -23,7 +23,7 @@ def test_requests_answered_together_are_answered_as_each_alone(lm, model, tokeni
     together = [lm.loglikelihood([asked(*request) for request in REQUESTS]) for lm.at in (1, 2, 3)]
     for t, answers in enumerate(together, start=1):
         for request, answer in zip(REQUESTS, answers, strict=True):
-            alone = IteratedLM(model, tokenizer, 3, LENGTH, CPU)
+            alone = IteratedLM(model, tokenizer, (1, 2, 3), LENGTH, CPU)
             alone.at = t
             assert same(alone.loglikelihood([asked(*request)]), [answer])
     assert together[0] != together[1] != together[2]
@@ -32,7 +32,7 @@ def test_requests_answered_together_are_answered_as_each_alone(lm, model, tokeni
 def test_all_numbers_of_iterations_in_one_pass_are_each_number_alone(lm, model, tokenizer):
     for t in (1, 2, 3):
         lm.at = t
-        alone = IteratedLM(model, tokenizer, t, LENGTH, CPU)
+        alone = IteratedLM(model, tokenizer, (t,), LENGTH, CPU)
         requests = [asked(*request) for request in REQUESTS]
         assert same(lm.loglikelihood(requests), alone.loglikelihood(requests))
 
@@ -108,7 +108,9 @@ def test_logits_are_held_of_few_positions_at_once(lm, model, monkeypatch):
     before = lm.loglikelihood([asked(*request) for request in REQUESTS])
     monkeypatch.setattr(model, "logits", logits)
     monkeypatch.setattr(lm_eval_model, "POSITIONS_AT_ONCE", 3)
-    again = IteratedLM(model, lm.tokenizer, 3, LENGTH, CPU).loglikelihood([asked(*request) for request in REQUESTS])
+    again = IteratedLM(model, lm.tokenizer, (1, 2, 3), LENGTH, CPU).loglikelihood(
+        [asked(*request) for request in REQUESTS]
+    )
     assert same(again, before)
     assert max(seen) == 3 and sum(seen) > 3 * len(REQUESTS)
 
@@ -123,7 +125,7 @@ class Half(Alone):
 def test_what_two_processes_answer_adds_up_to_what_one_does(lm, model, monkeypatch):
     monkeypatch.setattr(lm_eval_model, "TOKENS_AT_ONCE", 60)
     requests = [asked(*request) for request in REQUESTS]
-    halves = [IteratedLM(model, lm.tokenizer, 3, LENGTH, CPU, processes=Half(k)) for k in (0, 1)]
+    halves = [IteratedLM(model, lm.tokenizer, (1, 2, 3), LENGTH, CPU, processes=Half(k)) for k in (0, 1)]
     shares = torch.tensor([[likelihood for likelihood, _ in half.loglikelihood(requests)] for half in halves])
     assert (shares != 0).any(1).all() and (shares == 0).any(1).all()
     expected = [likelihood for likelihood, _ in lm.loglikelihood(requests)]

@@ -38,7 +38,10 @@ def test_every_architecture_trains_in_bfloat16_by_every_rule(variant: dict, rule
     before = [parameter.detach().clone() for parameter in model.parameters()]
     with torch.autocast("cpu", dtype=torch.bfloat16):
         result = model.loss(
-            TOKENS, TOKENS.roll(1, 1), 1e-4, model.drawn(len(TOKENS), TOKENS.shape[1], torch.Generator().manual_seed(0))
+            TOKENS,
+            TOKENS.roll(1, 1),
+            1e-4,
+            model.drawn(range(len(TOKENS)), TOKENS.shape[1], torch.Generator().manual_seed(0)),
         )
     result.loss.backward()
     optimiser.step()

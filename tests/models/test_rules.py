@@ -9,11 +9,11 @@ from pydantic import ValidationError
 from torch.nn.functional import cross_entropy
 
 from asura.models import ARCHITECTURES, build
-from asura.models.unrolling import Unrolling
+from asura.models.unrolling import State, Unrolling
 from tests.models.variants import VOCABULARY, small
 
 UNROLLED = [name for name, (kind, _) in ARCHITECTURES.items() if kind.iterates() and name != "deq"]
-PLAIN = {"guidance": "none", "drawn": False, "backpropagate": None, "progressive": 0.0}
+PLAIN = {"guidance": "none", "drawn": False, "backpropagate": None, "progressive": 0.0, "deep_supervision": 1}
 RULES: dict[str, dict[str, Any]] = {
     "plain": {},
     "guided": {"guidance": "uniform"},
@@ -39,7 +39,7 @@ WEIGHS_ITS_EXITS = "ouro"
 )
 def test_every_recursive_architecture_is_trained_by_every_rule(name: str, rule: str):
     model = small(4, architecture=name, **PLAIN | RULES[rule])
-    passes = model.drawn(3, 6, torch.Generator().manual_seed(0), progress=0.1)
+    passes = model.drawn(range(3), 6, torch.Generator().manual_seed(0), progress=0.1)
     result = model.loss(*batch(), passes=passes)
     result.loss.backward()
     assert result.loss.isfinite() and model.head_norm.weight.grad.abs().sum() > 0
@@ -57,8 +57,9 @@ def test_iterations_grow_in_equal_phases():
 @pytest.mark.parametrize("name", [name for name in UNROLLED if name != WEIGHS_ITS_EXITS])
 def test_a_step_of_deep_supervision_goes_on_from_the_state_of_the_last_one(name: str):
     """Its loss is that of the iterations before, without gradient, and then its own."""
-    model = small(6, architecture=name, **PLAIN, deep_supervision=3)
-    (tokens, targets), carried = batch(), ()
+    model = small(6, architecture=name, **PLAIN | {"deep_supervision": 3})
+    tokens, targets = batch()
+    carried: State = ()
     for segment in range(3):
         (unrolling,) = model.unrollings(None, segment=segment)
         assert unrolling[:3] == (1.0, 2, 0) and unrolling.done == 2 * segment

@@ -80,13 +80,20 @@ def test_seeds_of_a_job_share_its_start():
 
 
 def test_evaluation_costs_what_its_tokens_cost_at_all_iterations():
-    """Four splits of 50 examples: of 8 tokens, and the longer one of 16; each at twice the iterations of training."""
+    """Four splits of 50 examples: of 8 tokens, and the longer one of 16; each at twice the iterations of training.
+
+    The head, of 8 × 3 weights, is evaluated at each number, the blocks once at each iteration.
+    """
     plan = plan_of(models={"asura": {"n": 1, "i": 2}, "vanilla": {"n": 1}})
     asura, vanilla = plan.models
     flops = evaluation_flops(plan)
     tokens = 50 * (8 + 8 + 8 + 16)
-    assert flops["phop", asura["label"]] == tokens * 2 * asura["inference_flops_per_token"]
+    blocks, head = asura["inference_flops_per_token"] - 48, 48
+    assert flops["phop", asura["label"]] == tokens * (2 * blocks + 4 * head)
     assert flops["phop", vanilla["label"]] == tokens * vanilla["inference_flops_per_token"]
+    listed = evaluation_flops(plan._replace(evaluation=plan.evaluation | {"iterations": [64, 8]}))
+    assert listed["phop", asura["label"]] == tokens * (32 * blocks + 3 * head)
+    assert listed["phop", vanilla["label"]] == flops["phop", vanilla["label"]]
 
 
 def test_where_a_cpu_is_hopeless_only_gpu_hours_are_said(capsys):

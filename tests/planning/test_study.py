@@ -22,7 +22,7 @@ def labels(**changes: object) -> list[str]:
     return [variant.label for task in study.named_tasks() for variant in study.variants(task)]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_study_of_the_repository_can_be_planned(path: Path):
     config = read_yaml(path)
     plan = make(config)
@@ -84,6 +84,19 @@ BAD: dict[str, tuple] = {
     "unknown task": ({"tasks": {"fhop": {}}}, "tasks.fhop: no such task", "did you mean 'phop'"),
     "unknown kind": ({"tasks": {"x": {"task": 3}}}, "tasks.x: no such task", "found 3", "allowed: addition"),
     "task setting": ({"tasks": {"phop": {"hop": 2}}}, "tasks.phop.hop: no such key", "did you mean 'hops'"),
+    "iterations at evaluation": (
+        {"evaluation": {"iterations": "twice"}},
+        "evaluation.iterations: found 'twice'; give 'trained', 'up_to_twice' or 'up_to_four_times' or an integer or ",
+        "a list of integers",
+    ),
+    "no iterations at evaluation": (
+        {"evaluation": {"iterations": []}},
+        "evaluation.iterations: found []",
+        "at least 1 entry",
+    ),
+    "iterations at evaluation twice": ({"evaluation": {"iterations": [4, 4]}}, "iterations: 4 stands there twice"),
+    "iterations at evaluation of 0": ({"evaluation": {"iterations": [4, 0]}}, "evaluation.iterations.1: found 0; it"),
+    "iterations at evaluation as a switch": ({"evaluation": {"iterations": True}}, "iterations: found True; give"),
     "benchmark twice": ({"evaluation": {"benchmarks": ["copa", "copa"]}}, "copa stands there twice; name each once"),
     "unknown value": ({"models": {"asura": {**ASURA, "long_skip": "ad"}}}, "long_skip: found 'ad'", "'concat'"),
     "unknown control": ({"controls": ["iso_parm"]}, "controls.0: found 'iso_parm'", "'iso_param'"),
@@ -120,7 +133,7 @@ BAD: dict[str, tuple] = {
         {"controls": {"iso_flop": {"training": {"start_from": "x"}}}},
         "controls.iso_flop.training.start_from: a control starts from what its cell starts from",
     ),
-    "guidance too short": ({"models": {"asura": {**ASURA, "guidance": [1.0]}}}, "1 weights for i = 2"),
+    "guidance too short": ({"models": {"asura": {**ASURA, "guidance": [1.0]}}}, "1 weights for 2 iterations"),
     "guidance falls": ({"models": {"asura": {**ASURA, "guidance": [0.7, 0.3]}}}, "not fall from one iteration"),
     "guidance sum": ({"models": {"asura": {**ASURA, "guidance": [0.1, 0.3]}}}, "sum to 1"),
     "empty grid": ({"models": {"asura": {"n": 1, "i": []}}}, "models.asura.i: an empty list makes an empty grid"),
@@ -165,7 +178,7 @@ BAD: dict[str, tuple] = {
     "rate in a task": ({"tasks": {"phop": {"lr": 1}}}, "tasks.phop.lr:", "write it as `training: {learning_rate: …}`"),
     "neither of a task": (
         {"tasks": {"phop": {"zzz": 1}}},
-        "allowed: alphabet, hops, length, model, models, supervision, training, written_as",
+        "allowed: alphabet, fewest_hops, hops, length, model, models, supervision, training, written_as",
     ),
     "misspelt model of a task": ({"tasks": {"phop": {"model": {"widht": 1}}}}, "tasks.phop.model.widht", "'width'"),
     "misspelt rate in a task": (

@@ -1,7 +1,7 @@
 """What the figures of a task show."""
 
 from collections.abc import Callable
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -166,6 +166,36 @@ def test_curves_over_iterations_at_evaluation(results: Results, drawn: dict[str,
         assert len(lines(axes, "mean")) == len(labels)
         assert all(is_drawn(axes, means[split, label]) for label in labels)
         assert len(heights(axes, "seeds")) == 3 * (4 + 4 + 8 + 8 + 8)
+
+
+def far_beyond(results: Results, numbers: list[int]) -> Results:
+    """The study, evaluated at other numbers of iterations."""
+    first = results.scores.drop_duplicates(["task", "label", "seed", "split", "metric"])
+    return results._replace(scores=pd.concat([first.assign(iterations=t) for t in numbers]))
+
+
+def test_far_beyond_training_the_axis_of_iterations_is_of_powers_of_two(build: Callable):
+    results = build([("asura", 1, 2), ("asura", 1, 4)], seeds=(0,), diverged=())
+    assert FIGURES["iterations_at_evaluation"](results, "phop").figure.axes[0].get_xscale() == "linear"
+    figure = FIGURES["iterations_at_evaluation"](far_beyond(results, [*range(1, 65)]), "phop").figure
+    figure.draw_without_rendering()
+    low, high = figure.axes[0].get_xlim()
+    labels = [text for text in figure.axes[0].get_xticklabels() if low <= text.get_position()[0] <= high]
+    assert figure.axes[0].get_xscale() == "log"
+    assert [text.get_text() for text in labels] == ["1", "2", "4", "8", "16", "32", "64"]
+
+
+def test_a_heat_map_of_many_iterations_shows_some_of_them_with_the_trained_ones(build: Callable):
+    results = far_beyond(build([("asura", 1, 2), ("asura", 1, 8)], seeds=(0,), diverged=()), [*range(1, 65)])
+    figure, numbers = FIGURES["train_against_evaluation_iterations"](results, "phop")
+    shown = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64]
+    figure.draw_without_rendering()
+    axes = panels(figure)[-1]
+    assert [int(text.get_text()) for text in axes.get_xticklabels()] == shown == sorted(numbers["evaluated"].unique())
+    frames = [patch.get_xy() for patch in axes.patches if isinstance(patch, Rectangle)]
+    assert frames == [(1, 0), (5, 1)]
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert boxes and not any(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
 def test_figures_leave_out_the_split_on_which_settings_are_chosen(build: Callable):

@@ -15,6 +15,7 @@ import pytest
 import torch
 import torch.multiprocessing
 from pydantic import ValidationError
+from torch.profiler import ProfilerActivity, profile
 
 from asura.common.errors import UserError
 from asura.evaluation import likelihood
@@ -35,9 +36,12 @@ FULL = {"asura_full": {"n": 1, "i": 3}}
 DRAWN = {"asura": {"n": 1, "i": 3, "drawn": True, "progressive": 0.5}}
 SUPERVISED = {"universal": {"n": 1, "i": 4, "halting": "act", "deep_supervision": 2}}
 HALTING = {"universal": {"n": 1, "i": 3, "halting": "act"}}
+PUBLISHED = {"parallel": "fsdp", "optimiser": "nadamw", "clip_by": "adaptive", "clip": 0.1, "weight_decay_of": "all"}
+AVERAGED = {"average": 0.9, "validation_examples": 16}
 EXITS = {"ouro": {"n": 1, "i": 3}}
 STABLE = {"parcae": {"n": 1, "i": 3, "backpropagate": 2}}
 NOISE = {"recurrent_depth": {"n": 1, "i": 3, "backpropagate": 2}}
+ROUTER = {"ndr": {"n": 1, "i": 3, "causal": False}}
 IMPORTED_ONCE = [
     "asura.training.loop",
     "torch.distributed.checkpoint.state_dict",
@@ -106,9 +110,11 @@ def alike(found: RunFolder, expected: RunFolder, tolerance: float = 1e-4) -> Non
         (FULL, {"optimiser": "muon", "accumulate": 2}, (2,), 1e-2),  # whose updates are rounded to bfloat16
         (FULL, {"optimiser": "muon", "parallel": "fsdp"}, (2,), 1e-2),
         (FULL, {"optimiser": "adafactor", "accumulate": 4}, (2,), 1e-4),
+        (FULL, PUBLISHED | AVERAGED, (2,), 1e-4),
         (DRAWN, {"accumulate": 2}, (2,), 1e-4),
         (DRAWN, {"parallel": "fsdp", "accumulate": 2, "activation_checkpointing": True}, (2,), 1e-4),
         (NOISE, {}, (2,), 1e-4),
+        (ROUTER, {"parallel": "fsdp"}, (2,), 1e-4),
         (HALTING, {"z_loss": 1e-3}, (2,), 1e-4),
         (SUPERVISED, {"accumulate": 2}, (2,), 1e-4),
         (EXITS, {"z_loss": 1e-3, "accumulate": 2}, (2,), 1e-4),
@@ -121,6 +127,25 @@ def test_any_number_of_processes_trains_alike(models, training, counts, toleranc
     alone = trained(run, tmp_path / "1", 1)
     for count in counts:
         alike(trained(run, tmp_path / str(count), count), alone, tolerance)
+
+
+def count_gathers_of_a_step(run: Run, path: Path) -> None:
+    with joined() as processes:
+        trainer = Trainer(run, torch.device("cpu"), processes)
+        trainer.advance()
+        with profile(activities=[ProfilerActivity.CPU]) as seen:
+            trainer.advance()
+        if processes.first:
+            path.write_text(str(sum(event.name == "c10d::_allgather_base_" for event in seen.events() or [])))
+
+
+def test_shards_of_a_block_are_gathered_once_for_all_its_iterations(tmp_path):
+    counts = []
+    for i in (2, 5):
+        run = run_of({"bare": {"n": 1, "i": i}}, parallel="fsdp")
+        together(2, count_gathers_of_a_step, run, tmp_path / str(i))
+        counts.append(int((tmp_path / str(i)).read_text()))
+    assert 0 < counts[0] == counts[1]
 
 
 def stop(run: Run, path: Path, step: int) -> None:
@@ -142,7 +167,8 @@ def stop(run: Run, path: Path, step: int) -> None:
     [
         (FULL, {}, (1, 4)),
         (FULL, {"parallel": "fsdp", "log_steps": 5}, (1, 2)),
-        (DRAWN, {"optimiser": "adafactor"}, (1, 2)),
+        (FULL, PUBLISHED | AVERAGED, (2,)),
+        (DRAWN, {"optimiser": "adafactor"} | AVERAGED, (1, 2)),
     ],
     ids=str,
 )
@@ -228,10 +254,11 @@ def test_the_shares_of_a_batch_are_the_batch():
 
 
 def test_what_cannot_be_shared_is_refused():
-    model = build({"architecture": "ndr", "n": 1, "i": 2, "width": 8, "heads": 2}, 5)
+    model = build({"architecture": "asura", "n": 1, "i": 2, "width": 8, "heads": 2}, 5)
+    model.register_parameter("temperature", torch.nn.Parameter(torch.zeros(())))
     with pytest.raises(UserError, match=r"batch: found 9 for 2 processes and accumulate 3; .* a multiple of 6"):
         Several(0, 2).loss_of(model, Training(steps=1, batch=9, accumulate=3))
-    with pytest.raises(UserError, match=r"parallel: fsdp cannot shard routers\.0\.attention\.match_bias.* use ddp"):
+    with pytest.raises(UserError, match=r"parallel: fsdp cannot shard temperature.* use ddp"):
         Several(0, 2).loss_of(model, Training(steps=1, parallel="fsdp"))
     with pytest.raises(ValidationError, match="adafactor"):
         Training(steps=1, parallel="fsdp", optimiser="adafactor")

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
+from asura.planning.choices import VALIDATION
 from asura.planning.run_folder import FAILURES
 from asura.reporting.figures import marks
 from asura.reporting.figures.palette import LINES, Line, Style, styles
@@ -26,11 +27,14 @@ from asura.reporting.figures.style import (
     some,
     styled,
 )
-from asura.reporting.frames import NOT_RECURSIVE, VALIDATION, Results, members, primary_scores, splits_of
+from asura.reporting.frames import NOT_RECURSIVE, Results, members, primary_scores, splits_of
 from asura.reporting.names import metric_name, model_name, series_name, spaced, split_name, task_name
 
 QUANTITIES = ("loss", "accuracy", "validation_accuracy")
 """What is measured during training; where it is measured on the validation split, accuracy on the batch is left out."""
+
+LINEAR_TO = 16
+"""Iterations at evaluation up to which their axis is linear."""
 
 
 @styled
@@ -79,7 +83,7 @@ def iterations_at_evaluation(results: Results, *tasks: str) -> Drawn:
             means = model[model["shows"] == "mean"].set_index("iterations")["value"]
             if (i := trained[label]) in means:
                 marks.trained_marker(axes, i, means[i], str(i) if several else "", style)
-        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+        _iterations_axis(axes, scores["iterations"].max())
         marks.draw_levels(axes, results, task, split)
         marks.score_axis(axes, results, task)
     names = [metric_name(results.runs.loc[results.runs["task"] == task, "metric"].iloc[0]) for task in tasks]
@@ -92,6 +96,17 @@ def iterations_at_evaluation(results: Results, *tasks: str) -> Drawn:
     splits = {split for _, _, split in shown}
     legend(drawn.figure, [*handles, SEED_LINE, *marks.level_handles(results, tasks[0], splits)])
     return Drawn(drawn.figure, numbers.rename(columns={"label": "model"}))
+
+
+def _iterations_axis(axes: Axes, most: int) -> None:
+    """Whole numbers; beyond LINEAR_TO iterations, powers of two at equal distances."""
+    if most <= LINEAR_TO:
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+        return
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_locator(LogLocator(base=2, numticks=8))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
 
 
 def _looks(results: Results, series: pd.Series, trained: pd.Series) -> dict[tuple[str, int], tuple[Style, Line]]:

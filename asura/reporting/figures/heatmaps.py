@@ -1,5 +1,6 @@
 """Figures that show a score of a task over two settings as a heat map."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,8 @@ from asura.reporting.frames import (
 from asura.reporting.names import metric_name, model_name, role_name
 
 MOST_NUMBERS = 400  # in one panel; where there would be more, the colours are all
+MOST_COLUMNS = 16
+"""Numbers of iterations at evaluation that are all drawn; of more, some are."""
 SIGNS = {"diverged": "†", "out of memory": "‡"}
 
 
@@ -91,7 +94,9 @@ def train_against_evaluation_iterations(results: Results, task: str) -> Drawn:
         mean = {"shows": "mean", "value": here["value"].mean(), "run": " ".join(here["run"])}
         rows.append(about | {"model": here["label"].iloc[0]} | mean)
     numbers = marks.as_numbers(rows, "panel", "model", "trained", "evaluated").drop(columns=["low", "high"])
-    trained, evaluated = sorted(numbers["trained"].unique()), sorted(numbers["evaluated"].unique())
+    trained = sorted(numbers["trained"].unique())
+    evaluated = columns_of(numbers["evaluated"], trained)
+    numbers = numbers[numbers["evaluated"].isin(evaluated)]
     every_panel = list(numbers["panel"].unique())
     shown = some(every_panel)
     numbered = len(trained) * len(evaluated) <= MOST_NUMBERS
@@ -111,6 +116,13 @@ def train_against_evaluation_iterations(results: Results, task: str) -> Drawn:
     _finish(drawn, results, task, mesh, "iterations at evaluation", "trained $i$")
     say_what_is_left_out(drawn.figure, len(shown), len(every_panel), "families of models")
     return Drawn(drawn.figure, numbers)
+
+
+def columns_of(iterations: pd.Series, trained: Collection[int]) -> list[int]:
+    """The numbers of iterations that a heat map shows: all or, of many, powers of 2, one between each, the trained."""
+    every = sorted(iterations.unique())
+    on_scale = {k << n for n in range(int(every[-1]).bit_length()) for k in (1, 3)}
+    return every if len(every) <= MOST_COLUMNS else [t for t in every if t in on_scale or t in trained]
 
 
 def _of_role(cell_family: str, role: str) -> str:
