@@ -44,7 +44,7 @@ def slow_level(x: Tensor, level: Level) -> Tensor:
 @pytest.mark.parametrize(("norms", "recall"), [("after", True), ("before", False)])
 @torch.no_grad()
 def test_states_follow_the_equations(name: str, norms: str, recall: bool):
-    model = scrambled(small(name, n=2, i=2, latent_updates=3, norms=norms, recall=recall))
+    model: Any = scrambled(small(name, n=2, i=2, latent_updates=3, norms=norms, recall=recall))
     (tokens,) = drawn(1, 5)
     low, high = levels(model)
     e = model.embed(tokens[None])[0]
@@ -95,7 +95,7 @@ def test_the_default_supervision_is_the_published_one_where_i_allows_it(name: st
 )
 def test_the_gradient_is_that_of_an_independent_slow_version(name: str, settings: dict, traced: set[int]):
     """Of the second step of two: the state carried in is a constant, and so is all but the last iteration."""
-    model = scrambled(small(name, latent_updates=3, halting_weight=0.0, **settings))
+    model: Any = scrambled(small(name, latent_updates=3, halting_weight=0.0, **settings))
     tokens, targets = drawn(3, 5), drawn(3, 5).roll(1, 1)
     (first,), (second,) = model.unrollings(segment=0), model.unrollings(segment=1)
     carried = model.loss(tokens, targets, passes=[first]).carried
@@ -187,7 +187,7 @@ def advance(trainer: Trainer, count: int) -> None:
 @pytest.mark.parametrize("stop", [3, 4, 6])
 def test_a_run_stopped_within_a_batch_goes_on_to_the_same_bits(name: str, stop: int):
     run = tiny_run({"accumulate": 2}, models={name: {"n": 1, "i": 6}})
-    assert run.model.deep_supervision == (2 if name == "trm" else 3)  # type: ignore[attr-defined]
+    assert run.model.deep_supervision == (2 if name == "trm" else 3)
     whole, before, after = (Trainer(run, CPU) for _ in range(3))
     advance(whole, 9)
     advance(before, stop)
