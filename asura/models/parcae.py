@@ -19,7 +19,7 @@ from torch import Generator, Tensor, nn
 from asura.common.validation import LARGEST
 from asura.models.layers import Block
 from asura.models.model import Model, State
-from asura.models.settings import Recursive
+from asura.models.settings import Architecture, Recursive
 
 KEPT = 5**-0.5
 """What is kept of each channel of z at the start of training."""
@@ -53,21 +53,23 @@ class ParcaeSettings(Recursive):
 class Identity(nn.Linear):
     """A projection from d to d that starts as the identity."""
 
-    def __init__(self, width: int) -> None:
-        super().__init__(width, width, bias=False)
+    def __init__(self, settings: Architecture) -> None:
+        super().__init__(settings.width, settings.width, settings.bias)
 
     def initialise(self, _: Generator) -> None:
         """The identity."""
         nn.init.eye_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
 
 class StableInjection(nn.Module):
     """exp(Δ A) ⊙ z + Δ ⊙ (B e) on (B, T, d): a negative diagonal A, discretised exactly, and B by Euler's rule."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, settings: Architecture) -> None:
         super().__init__()
-        self.log_rate, self.step = nn.Parameter(torch.empty(width)), nn.Parameter(torch.empty(width))
-        self.project = Identity(width)
+        self.log_rate, self.step = (nn.Parameter(torch.empty(settings.width)) for _ in range(2))
+        self.project = Identity(settings)
 
     def initialise(self, _: Generator) -> None:
         """A = -1, and Δ such that the factor of z is KEPT."""
@@ -96,9 +98,9 @@ class Parcae(Model):
         super().__init__(settings, vocabulary)
         self.prelude = nn.Sequential(*(Block(settings) for _ in range(settings.prelude)))
         self.prelude_norm = nn.LayerNorm(settings.width)
-        self.injection = StableInjection(settings.width)
+        self.injection = StableInjection(settings)
         self.core = nn.Sequential(*(Block(settings) for _ in range(settings.n)))
-        self.leave = Identity(settings.width)
+        self.leave = Identity(settings)
         self.coda = nn.Sequential(*(Block(settings) for _ in range(settings.coda)))
 
     def start(self, tokens: Tensor, noise: Tensor | None = None) -> State:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from asura.models import build
-from asura.models.parcae import Parcae, StableInjection
+from asura.models.parcae import Parcae, ParcaeSettings, StableInjection
 
 V, T, D = 5, 6, 8
 SMALL = {"architecture": "parcae", "n": 2, "i": 4, "width": D, "heads": 2, "prelude": 2, "coda": 1}
@@ -55,7 +55,7 @@ def test_states_are_those_of_the_equations():
 
 @given(st.lists(st.floats(-10, 3), min_size=2 * D, max_size=2 * D))
 def test_no_channel_is_ever_amplified(values: list[float]):
-    injection = StableInjection(D).double()
+    injection = StableInjection(ParcaeSettings(width=D, heads=1)).double()
     injection.log_rate.data, injection.step.data = torch.tensor(values, dtype=torch.float64).view(2, D)
     assert (injection.kept() > 0).all() and (injection.kept() < 1).all()
 
