@@ -19,13 +19,13 @@ from torch import Generator, Tensor, nn
 from asura.common.validation import LARGEST
 from asura.models.layers import Block
 from asura.models.model import Model, State
-from asura.models.settings import Architecture, Recursive
+from asura.models.settings import Architecture, WithCore
 
 KEPT = 5**-0.5
 """What is kept of each channel of z at the start of training."""
 
 
-class ParcaeSettings(Recursive):
+class ParcaeSettings(WithCore):
     """Parcae (Prairie et al., 2026, arXiv 2604.12946): prelude, core and coda, and a long skip that cannot diverge.
 
     `n` is the number of blocks of the core.
@@ -34,20 +34,6 @@ class ParcaeSettings(Recursive):
     architecture: Literal["parcae"] = "parcae"
     drawn: bool = True
     backpropagate: int | None = Field(4, ge=1, le=LARGEST)
-    prelude: int = Field(1, ge=0, le=LARGEST)
-    """Number of blocks before the core."""
-    coda: int = Field(1, ge=0, le=LARGEST)
-    """Number of blocks after the core."""
-
-    @property
-    def effective_depth(self) -> int:
-        """Number of block applications in one forward pass with the mean number of iterations."""
-        return self.prelude + self.n * self.i + self.coda
-
-    @property
-    def distinct_blocks(self) -> int:
-        """Number of blocks of prelude, core and coda."""
-        return self.prelude + self.n + self.coda
 
 
 class Identity(nn.Linear):

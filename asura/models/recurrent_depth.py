@@ -11,13 +11,13 @@ from asura.common.validation import LARGEST
 from asura.models.blocks import GatedMLP, SandwichBlock
 from asura.models.layers import Block, ConcatSkip
 from asura.models.model import LONGEST, Model, State, normal_rows
-from asura.models.settings import Recursive
+from asura.models.settings import WithCore
 
 NOISE = (2 / 5) ** 0.5
 """Standard deviation of the first state."""
 
 
-class RecurrentDepthSettings(Recursive):
+class RecurrentDepthSettings(WithCore):
     """Recurrent depth (Geiping et al., 2025, arXiv 2502.05171): a prelude, a core that is iterated, and a coda.
 
     `n` is the number of blocks of the core.
@@ -27,26 +27,12 @@ class RecurrentDepthSettings(Recursive):
     drawn: bool = True
     drawn_i: Literal["mean", "rate"] = "rate"
     backpropagate: int | None = Field(8, ge=1, le=LARGEST)
-    prelude: int = Field(1, ge=0, le=LARGEST)
-    """Number of blocks before the core."""
-    coda: int = Field(1, ge=0, le=LARGEST)
-    """Number of blocks after the core."""
     norms: Literal["before", "sandwich"] = "before"
     """Norms of the blocks: `before` attention and MLP, as in every architecture here, or `sandwich`, also after each
     residual connection (published)."""
     mlp: Literal["gelu", "gated_silu"] = "gelu"
     """MLP of the blocks: one hidden layer of GELU, as in every architecture here, or `gated_silu`, which multiplies two
     hidden layers of `mlp_width` each (published)."""
-
-    @property
-    def effective_depth(self) -> int:
-        """Number of block applications in one forward pass of evaluation."""
-        return self.prelude + self.n * self.i + self.coda
-
-    @property
-    def distinct_blocks(self) -> int:
-        """Number of blocks of prelude, core and coda."""
-        return self.prelude + self.n + self.coda
 
 
 @lru_cache(maxsize=4)

@@ -146,3 +146,22 @@ class Recursive(Architecture):
     def cost_is_even(self) -> bool:
         """Not where the first iterations have no backward pass."""
         return self.backpropagate is None
+
+
+class WithCore(Recursive):
+    """Settings of an architecture that iterates a core of `n` blocks, between blocks that are applied once."""
+
+    prelude: int = Field(1, ge=0, le=LARGEST)
+    """Number of blocks before the core."""
+    coda: int = Field(1, ge=0, le=LARGEST)
+    """Number of blocks after the core."""
+
+    @property
+    def effective_depth(self) -> int:
+        """Number of block applications in one forward pass of evaluation."""
+        return self.prelude + self.n * self.i + self.coda
+
+    @property
+    def distinct_blocks(self) -> int:
+        """Number of blocks of prelude, core and coda."""
+        return self.prelude + self.n + self.coda
