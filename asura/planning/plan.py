@@ -90,6 +90,7 @@ def make(config: Mapping[str, Any], against: str | None = None) -> Plan:
     from asura.planning.places import BESIDE_STUDY
     from asura.planning.questions import asked_of
     from asura.planning.study import Study
+    from asura.planning.whole_curve import asked_of_model, refuse_what_cannot_be, with_snapshots
 
     study = checked(Study, dict(config), "", BESIDE_STUDY)
     variants: dict[tuple[str, str], Variant] = {}
@@ -112,6 +113,7 @@ def make(config: Mapping[str, Any], against: str | None = None) -> Plan:
         if start := variant.start:
             variants.setdefault((start.task.name, start.label), start)
 
+    refuse_what_cannot_be(study.evaluation, tasks, variants.values())
     models: list[dict[str, Any]] = []
     resources: dict[str, dict[str, Any]] = {}
     code: dict[str, dict[str, str]] = {}
@@ -123,7 +125,7 @@ def make(config: Mapping[str, Any], against: str | None = None) -> Plan:
         trained_by, scored_by = training_code(model, asked), evaluation_code(model, asked, benchmarks)
         code[key] = {"training": trained_by, "evaluation": scored_by}
         row = {"benchmarks": benchmarks, "order": order, "against": compared.get(place)}
-        models.append(_model(variant, study.evaluation.metric) | row)
+        models.append(_model(variant, study.evaluation.metric) | row | asked_of_model(variant, study.evaluation))
     metrics = {task.name: (*task.task.metrics, *_of_curves(task, study)) for task in tasks}
     questions = asked_of(study.questions, models, roles, metrics)
     for question in questions:
@@ -132,7 +134,11 @@ def make(config: Mapping[str, Any], against: str | None = None) -> Plan:
     for place, variant in variants.items():
         if start := variant.start:
             _add_seeds(seeds, start, seeds[place])
-    runs = {run.folder: run.stated() for place, variant in variants.items() for run in map(variant.run, seeds[place])}
+    runs = {
+        run.folder: with_snapshots(run, study.evaluation).stated()
+        for place, variant in variants.items()
+        for run in map(variant.run, seeds[place])
+    }
     for place, row in zip(variants, models, strict=True):
         row["seeds"] = list(seeds[place])
     corpora = {task.name: task.task.reads.stated() for task in tasks if task.task.reads}

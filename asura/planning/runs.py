@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import SerializeAsAny, field_validator
+from pydantic import Field, SerializeAsAny, field_validator
 
 from asura.common.files import read_json
 from asura.common.validation import Name, Settings, checked, in_file
@@ -36,6 +36,8 @@ class Run(Settings):
     """Settings of training."""
     seed: Seed
     """Seed of the weights and of the training data."""
+    snapshot_steps: int | None = Field(None, ge=1)
+    """Steps between two snapshots of the weights; null for none. A study sets it by `evaluation: {every: …}`."""
     start_from: str | None = None
     """Folder of the run whose weights training starts from, relative to the study's results; null for random ones."""
 

@@ -2,7 +2,7 @@
 
 import math
 from functools import lru_cache
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -27,6 +27,8 @@ class TableLookup(Task):
 
     Splits: `test`; `deeper`, from `depth` + 1 to `extrapolate_to` tables.
     """
+
+    sweeps: ClassVar[dict[str, tuple[str, ...]]] = {"depth": ("shallowest", "depth")}
 
     bits: int = Field(3, ge=1, le=10)
     """Number of bits of a symbol. There are 2^bits symbols."""
