@@ -7,7 +7,8 @@ from snakemake.utils import min_version
 from asura.corpora.packages import wheel
 from asura.planning.ablations import ablation_files
 from asura.planning.job_options import device_variable, processes_option, published_option
-from asura.planning.outputs import ABLATION_FIGURES, ABLATION_TABLES, FRAMES, planned_figures
+from asura.planning.outputs import ABLATION_FIGURES, ABLATION_TABLES, FRAMES, TUNING, TUNING_FIGURES, TUNING_TABLES
+from asura.planning.outputs import choice_file, planned_figures
 from asura.planning.products import MADE_OF, REPORT
 from asura.planning.refusals import refuse_include, refusing
 from asura.planning.workflow import StudyWorkflow
@@ -25,6 +26,7 @@ report: "rules/captions/study.rst"
 include: "rules/common.smk"
 include: "rules/plan.smk"
 include: "rules/data.smk"
+include: "rules/tune.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/ablation.smk"
@@ -58,6 +60,7 @@ rule all:
         rules.tables.output,
         rules.figures.output,
         rules.collect.output,
+        STUDY.results_of_tuning(),
         STUDY.results_of_listed_ablations(),
         STUDY.every_job,
     message:

@@ -96,7 +96,7 @@ def steps_cases(device: torch.device, tiny: bool) -> Iterator[Case]:
         for model in models:
             yield case(name_of(model), model, task, how, 10, batch=batch)
         for length in large:
-            for kind, n, i in (("asura", 13, 3), ("vanilla", 39, 1)):
+            for kind, n, i in (("asura", 18, 3), ("vanilla", 54, 1)):
                 model = {"architecture": kind, "n": 2 if tiny else n, "i": i, **wide}
                 at_once = 2 if tiny else 32 * 512 // length
                 name = f"{name_of(model)}, width {wide['width']}, {at_once} × {length} tokens"

@@ -1,7 +1,7 @@
 """Memory and speed of training steps: against iterations, activation checkpointing and the size of the vocabulary.
 
 python benchmarks/memory.py
-python benchmarks/memory.py --model 350m --length 512 --batch 32    # the size of configs/pretrain_350m.yaml, for a GPU
+python benchmarks/memory.py --model 350m --length 512 --batch 32    # the size of configs/papers/gupta.yaml, for a GPU
 
 Every row is measured in a process of its own. On CUDA, memory is the most that torch had allocated; on a CPU, the
 peak of the process's resident memory above that after the model was built, so without imports and weights, in a second
@@ -104,14 +104,14 @@ def cases(length: int, batch: int) -> Iterator[Case]:
 
 
 def cases_350m(length: int, batch: int, compiled: bool) -> Iterator[Case]:
-    """The model of configs/pretrain_350m.yaml, with activation checkpointing, with all logits; and a vanilla stack."""
+    """The model of configs/papers/gupta.yaml, with activation checkpointing, with all logits; and a vanilla stack."""
     shape = {"width": 1024, "heads": 8}
     training = {"precision": "bfloat16", "compile": compiled}
-    asura = {"architecture": "asura", "n": 13, "i": 3, **shape}
+    asura = {"architecture": "asura", "n": 18, "i": 3, **shape}
     yield Case(asura, LARGE, length, batch, training)
     yield Case(asura, LARGE, length, batch, {**training, "activation_checkpointing": True})
     yield Case(asura, LARGE, length, batch, training, ALL)
-    yield Case({"architecture": "vanilla", "n": 39, **shape}, LARGE, length, batch, training)
+    yield Case({"architecture": "vanilla", "n": 54, **shape}, LARGE, length, batch, training)
 
 
 def main() -> None:

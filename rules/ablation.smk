@@ -10,6 +10,7 @@ CAPTIONS = {
 
 localrules:
     ablation,
+    effects,
 
 
 rule ablation:
@@ -49,6 +50,34 @@ rule ablation:
         "compare the models of the ablation {wildcards.ablation}"
     shell:
         "python -m asura ablation {params.study:q} {wildcards.ablation:q} > {log:q} 2>&1"
+
+
+rule effects:
+    """Compute main effects and interactions of the factors of an ablation."""
+    input:
+        STUDY.ablation_inputs,
+    output:
+        expand(
+            f"{STUDY.folder}/ablations/{{{{ablation}}}}/effects.{{form}}",
+            form=["csv", "md", "tex"],
+        ),
+        report(
+            f"{STUDY.folder}/ablations/{{ablation}}/effects.html",
+            caption="../asura/reporting/captions/ablation_effects.rst",
+            category="Ablations",
+            subcategory="{ablation}",
+            labels={"shows": "main effects and interactions"},
+        ),
+    log:
+        f"{STUDY.folder}/logs/effects_{{ablation}}.log",
+    conda:
+        "../environment.yml"
+    params:
+        study=subpath(output[0], ancestor=3),
+    message:
+        "compute the effects of the ablation {wildcards.ablation}"
+    shell:
+        "python -m asura effects {params.study:q} {wildcards.ablation:q} > {log:q} 2>&1"
 
 
 for name in STUDY.inline_ablations:

@@ -5,6 +5,7 @@
 localrules:
     plan,
     plan_ablation,
+    plan_tuning,
 
 
 rule plan:
@@ -30,7 +31,7 @@ rule plan_ablation:
     """Write the plan of an ablation, and the settings of each of its runs."""
     input:
         cached=STUDY.plan_file,
-        study=STUDY.plan_before_ablation,
+        study=STUDY.plan_before_part,
     output:
         f"{STUDY.folder}/ablations/{{ablation}}/plan.json",
         f"{STUDY.folder}/ablations/{{ablation}}/study.json",
@@ -44,3 +45,25 @@ rule plan_ablation:
         "write the plan of the ablation {wildcards.ablation}"
     shell:
         "python -m asura write-plan {input.cached:q} {params.study:q} --ablation {wildcards.ablation:q} > {log:q} 2>&1"
+
+
+rule plan_tuning:
+    """Write the plan of the trials, and the settings of each of their runs."""
+    input:
+        cached=STUDY.plan_file,
+        study=STUDY.plan_before_part,
+    output:
+        f"{STUDY.folder}/{{part}}/plan.json",
+        f"{STUDY.folder}/{{part}}/study.json",
+    log:
+        f"{STUDY.folder}/logs/plan_{{part}}.log",
+    wildcard_constraints:
+        part=TUNING,
+    conda:
+        "../environment.yml"
+    params:
+        study=subpath(output[0], ancestor=2),
+    message:
+        f"write the plan of the trials of {STUDY.folder}"
+    shell:
+        "python -m asura write-plan {input.cached:q} {params.study:q} --tuning > {log:q} 2>&1"

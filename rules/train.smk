@@ -4,6 +4,7 @@ rule train:
         STUDY.plan_of_job("trained"),
         STUDY.data_of_job,
         STUDY.starts_of_job,
+        STUDY.choice_of_job,
     output:
         # All that is said of a run stands in its folder, and is not deleted when a job fails or starts again.
         touch(f"{STUDY.job}/trained"),

@@ -9,9 +9,11 @@ from asura.checking.code import made_by_other_code
 from asura.common.errors import UserError
 from asura.common.files import read_json, write_text
 from asura.planning.ablations import listed_ablations, reported
+from asura.planning.outputs import TUNING
 from asura.planning.plan import Plan, load, make
 from asura.planning.products import REPORT
 from asura.planning.run_folder import RunFolder
+from asura.planning.runs import read_run
 from asura.planning.standing import by_model
 from asura.reporting.ablation_report import write_ablation
 from asura.reporting.beside_published import beside_published
@@ -35,9 +37,10 @@ def verify(study: Path) -> Iterator[str]:
     drawn = {path.parent.name for path in study.glob("ablations/*/table.csv")}
     ablations = [study / "ablations" / name for name in sorted(drawn.union(named))]
     yield f"plan.json is the plan of study.json: {len(plan.models)} models, {len(plan.runs)} runs"
-    plans = [*map(_plan, ablations), plan]
-    runs = {folder: run for each in plans for folder, run in each.runs.items()}
-    scores = sum(_run(study, folder, content, plan) for folder, content in runs.items())
+    tuning = [study / TUNING] if plan.trials else []
+    plans = [*map(_plan, [*tuning, *ablations]), plan]
+    runs = {folder: (run, each) for each in plans for folder, run in each.runs.items()}
+    scores = sum(_run(study, folder, *of_plan) for folder, of_plan in runs.items())
     yield f"{len(runs)} runs: settings, weights, metrics and records belong together, and {scores} scores to them"
     if other := made_by_other_code(study, plans):
         raise UserError(f"{study}: {len(other)} of {len(runs)} runs were made by other code ({by_model(other)})")
@@ -70,9 +73,9 @@ def _plan(folder: Path) -> Plan:
     """
     path = folder / "plan.json"
     plan = load(path)
-    made = make(read_json(folder / "study.json"), plan.against)
+    made = make(read_json(folder / "study.json"), plan.against, folder.name == TUNING)
     expected = reported(made, {model["task"] for model in plan.models})
-    if expected._replace(code=plan.code).as_json() != plan.as_json():
+    if expected._replace(code=plan.code, factors=plan.factors).as_json() != plan.as_json():
         raise UserError(f"{path}: it is not the plan of study.json; run the workflow, which writes it anew")
     return plan._replace(code=made.code)
 
@@ -82,6 +85,7 @@ def _run(study: Path, name: str, content: dict[str, Any], plan: Plan) -> int:
     folder = RunFolder(study / name)
     if read_json(folder.run) != content:
         raise UserError(f"{folder.run}: it is not the run of plan.json")
+    content = read_run(folder.run).stated()
     record = folder.read_record_of(content)
     start = content.get("start_from")
     if start and record["start"] != RunFolder(study / start).read_record()["weights"]:

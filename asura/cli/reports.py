@@ -55,6 +55,19 @@ def figures(results: StudyResults) -> None:
     note_made_of(results / "figures", runs_of(results / "tidy"), "figures")
 
 
+def tuning(results: StudyResults) -> None:
+    """Write the tables and the figures of the tuning of a study to RESULTS/tuning."""
+    from asura.planning.outputs import TUNING
+    from asura.planning.plan import load
+    from asura.planning.products import note_made_of
+    from asura.planning.standing import Standing
+    from asura.reporting.tuning_report import write_tuning
+
+    folder = results / TUNING
+    write_tuning(results, folder, name_of(results))
+    note_made_of(folder, Standing(load(folder / "plan.json"), results).digest, TUNING)
+
+
 def ablation(
     results: StudyResults,
     name: Annotated[str, typer.Argument(help="An ablation of the study, whose runs have ended.")],
@@ -70,6 +83,16 @@ def ablation(
     digest = Standing(load(folder / "plan.json"), results).digest
     write_ablation(collect_runs(results, plan_folder=folder), folder, name_of(results))
     note_made_of(folder, digest, "ablation")
+
+
+def effects(
+    results: StudyResults,
+    name: Annotated[str, typer.Argument(help="An ablation with factors, whose runs have ended.")],
+) -> None:
+    """Write main effects and interactions of the factors of an ablation to RESULTS/ablations/NAME."""
+    from asura.reporting.effects import write_effects
+
+    write_effects(results, name)
 
 
 def report(results: StudyResults) -> None:

@@ -17,6 +17,7 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     from asura.common.validation import in_file
     from asura.common.yaml_file import read_yaml
     from asura.planning.ablations import listed_ablations
+    from asura.planning.choices import at_edges
     from asura.planning.plan import make
     from asura.planning.refusals import refuse_folders
 
@@ -28,17 +29,22 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
         typer.echo(json.dumps(list(planned.rows()), indent=1))
     else:
         from asura.evaluation.cost import evaluation_flops
-        from asura.planning.estimate import print_plan
+        from asura.planning.estimate import print_plan, tuning_in_words
         from asura.training.speed import measured_speeds
 
-        print_plan(planned, measured_speeds(planned), evaluation_flops(planned))
+        speeds = measured_speeds(planned)
+        print_plan(planned, speeds, evaluation_flops(planned))
+        if planned.trials:
+            trials = make(config, tuning=True)
+            typer.echo(tuning_in_words(trials, speeds, evaluation_flops(trials)))
+            typer.echo("".join(at_edges(Path("results") / planned.study, planned, config)), nl=False)
         if names := ", ".join(listed_ablations(config)):
             typer.echo(f"Its ablations are not counted ({names}); `snakemake -n` counts their runs.")
         _print_splits(config)
 
 
 def _print_splits(config: dict[str, Any]) -> None:
-    """Of each split of the tasks that need no corpus: chance, the best shortcut, and what training has too."""
+    """Of each split of tasks that need no corpus: chance, the best shortcut, what training has too, other shares."""
     from rich.console import Console
     from rich.table import Table
 
@@ -47,7 +53,8 @@ def _print_splits(config: dict[str, Any]) -> None:
     from asura.planning.study import Study
 
     study = Study.model_validate(config)
-    table = Table("task", "split", "metric", "chance", "best shortcut", "score", "inputs of training", box=None)
+    columns = ("task", "split", "metric", "chance", "best shortcut", "score", "inputs of training", "also")
+    table = Table(*columns, box=None)
     for named in study.named_tasks():
         if named.task.reads is None:
             metric = ranked_by(named.task, study.evaluation.metric)
@@ -55,7 +62,7 @@ def _print_splits(config: dict[str, Any]) -> None:
                 found = summary(named.task, name, metric, study.evaluation.examples)
                 chance = "–" if found.chance is None else f"{found.chance:.3f}"
                 row = (named.name, name, metric, chance, found.rule, f"{found.shortcut:.3f}", f"{found.shared:.1%}")
-                table.add_row(*row)
+                table.add_row(*row, ", ".join(f"{what} {share:.1%}" for what, share in found.shares.items()))
     if table.rows:
         Console(width=None if os.isatty(1) else 200).print("", table)
 
@@ -64,11 +71,26 @@ def write_plan(
     cached: Annotated[Path, typer.Argument(help="A plan in the cache of the workflow.")],
     results: StudyResults,
     ablation: Annotated[str | None, typer.Option(help="The ablation of the study that the plan is of.")] = None,
+    tuning: Annotated[bool, typer.Option("--tuning", help="The plan is of the trials of the study.")] = False,
 ) -> None:
     """Write a plan to the results of a study, and run.json to the folder of each of its runs."""
     from asura.planning.cache import write_plan as write
+    from asura.planning.outputs import TUNING
 
-    write(cached, results / "ablations" / ablation if ablation else results, results)
+    folder = results / "ablations" / ablation if ablation else results / TUNING if tuning else results
+    write(cached, folder, results)
+
+
+def choose(
+    results: StudyResults,
+    task: Annotated[str, typer.Argument(help="A task of the study.")],
+    label: Annotated[str, typer.Argument(help="A model of the study, whose trials have ended.")],
+) -> None:
+    """Choose the settings of a model by the scores of its trials on the validation split."""
+    from asura.planning.choices import choose as choose_settings
+
+    chosen = choose_settings(results, task, label)
+    typer.echo(f"{label} on {task}: {', '.join(f'{key} {value}' for key, value in chosen.items())}")
 
 
 def sample(

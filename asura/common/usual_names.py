@@ -14,6 +14,8 @@ USUAL_NAMES = {
     "lr_scheduler_type": "schedule",
     "grad_clip": "clip",
     "max_grad_norm": "clip",
+    "ema": "average",
+    "ema_decay": "average",
     "gradient_accumulation_steps": "accumulate",
     "grad_accum_steps": "accumulate",
     "gradient_checkpointing": "activation_checkpointing",

@@ -18,7 +18,7 @@ FEWER_ON_CPU = 32
 
 
 class Score(NamedTuple):
-    """A metric's value with its standard error over examples, `examples` of which were asked anything."""
+    """A metric's value with its standard error over clusters of examples, `examples` of which were asked anything."""
 
     metric: str
     value: float
@@ -67,9 +67,9 @@ def task_scores(
     trained = iterations.index(model.settings.i)
     for name, (split, (tokens, targets)) in questions.items():
         correct, measures = answers(model, tokens, targets, iterations, device, processes)
-        asked = (targets != IGNORE).sum(1)
+        asked, cluster = (targets != IGNORE).sum(1), split.clusters(tokens)
         for place, (t, right) in enumerate(zip(iterations, correct, strict=True)):
-            scores = [accuracy(right, asked), exact_match(right, asked)]
+            scores = [accuracy(right, asked, cluster), exact_match(right, asked, cluster)]
             scores += [mean(measure, values[place]) for measure, values in measures.items()]
             found.rows.extend({"split": name, "iterations": t, **score._asdict()} for score in scores)
         found.shortcuts[name] = shortcut_scores(split, Batch(tokens, targets), metric)
@@ -147,29 +147,32 @@ def mean(name: str, values: Tensor) -> Score:
     return Score(name, values.mean().item(), (values.var() / len(values)).sqrt().item(), len(values))
 
 
-def accuracy(correct: Tensor, asked: Tensor) -> Score:
-    """Share of asked positions that are answered rightly; both arguments are (examples,)."""
-    return ratio("accuracy", correct, asked)
+def accuracy(correct: Tensor, asked: Tensor, cluster: Tensor | None = None) -> Score:
+    """Share of asked positions that are answered rightly; the arguments are (examples,)."""
+    return ratio("accuracy", correct, asked, cluster)
 
 
-def ratio(name: str, part: Tensor, whole: Tensor) -> Score:
+def ratio(name: str, part: Tensor, whole: Tensor, cluster: Tensor | None = None) -> Score:
     """The sum of `part` over that of `whole`, both (examples,), of the examples that have any.
 
-    What is counted within one example is not independent: the standard error is that of a ratio estimated from
-    clusters (Cochran, 1977, equation 6.13).
+    What is counted within one example, or one cluster of examples, is not independent: the standard error is that of a
+    ratio estimated from clusters (Cochran, 1977, equation 6.13).
     """
+    cluster = (torch.arange(len(whole)) if cluster is None else cluster)[whole > 0].unique(return_inverse=True)[1]
     part, whole = part[whole > 0].double(), whole[whole > 0].double()
-    count, total = len(whole), whole.sum().item()
-    if not count:
+    if not len(whole):
         return Score(name, float("nan"), float("nan"), 0)
+    total = whole.sum().item()
     value = part.sum().item() / total
-    residual = (part - value * whole).square().sum().item()
-    return Score(name, value, (residual * count / max(1, count - 1)) ** 0.5 / total, count)
+    clusters = int(cluster.max()) + 1
+    residual = torch.zeros(clusters, dtype=torch.float64).index_add(0, cluster, part - value * whole)
+    error = (residual.square().sum().item() * clusters / max(1, clusters - 1)) ** 0.5 / total
+    return Score(name, value, error, len(whole))
 
 
-def exact_match(correct: Tensor, asked: Tensor) -> Score:
-    """Share of the examples of which every asked position is answered rightly; both arguments are (examples,)."""
-    return accuracy(((correct == asked) & (asked > 0)).long(), (asked > 0).long())._replace(metric="exact_match")
+def exact_match(correct: Tensor, asked: Tensor, cluster: Tensor | None = None) -> Score:
+    """Share of the examples of which every asked position is answered rightly; the arguments are (examples,)."""
+    return ratio("exact_match", ((correct == asked) & (asked > 0)).long(), (asked > 0).long(), cluster)
 
 
 SCORED_BY: dict[str, Callable[[Tensor, Tensor], Score]] = {"accuracy": accuracy, "exact_match": exact_match}

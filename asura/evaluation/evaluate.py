@@ -16,6 +16,7 @@ from asura.evaluation.scorer import Row, Scorer
 from asura.models import build
 from asura.models.model import Model
 from asura.planning.code import evaluation_code
+from asura.planning.outputs import TUNING
 from asura.planning.plan import load
 from asura.planning.run_folder import RunFolder, is_evaluation_of
 from asura.planning.runs import Run, read_run, study_of
@@ -36,7 +37,10 @@ def evaluation_in_study(path: Path) -> Evaluation | None:
     study = study_of(path, run)
     if study is None or not (study / "plan.json").is_file():
         return None
-    return load(study / "plan.json").evaluation_of(run.task_name)
+    plan = load(study / "plan.json")
+    if any((trial["task"], trial["trial"]) == (run.task_name, run.label) for trial in plan.trials):
+        plan = load(study / TUNING / "plan.json")
+    return plan.evaluation_of(run.task_name)
 
 
 def evaluate(path: Path, evaluation: Evaluation, threads: int = 1, out: Path | None = None) -> dict[str, Any]:

@@ -13,12 +13,16 @@ TRAINED = 10_240
 
 
 class SplitSummary(NamedTuple):
-    """chance: None where it is that of another metric. shared: share of the inputs that training has too."""
+    """chance: None where it is that of another metric. shared: share of the inputs that training has too.
+
+    shares: how hard the examples are otherwise, see `Task.shares`.
+    """
 
     chance: float | None
     rule: str
     shortcut: float
     shared: float
+    shares: dict[str, float]
 
 
 def summary(task: Task, name: str, metric: str, examples: int) -> SplitSummary:
@@ -31,8 +35,10 @@ def summary(task: Task, name: str, metric: str, examples: int) -> SplitSummary:
     scores = shortcut_scores(split, batch, metric)
     rule = max(scores, key=lambda name: scores[name])
     trained = _rows(task.draw(TRAINED, generator("examples", "training")).tokens)
-    shared = sum(row in trained for row in map(tuple, batch.tokens.tolist())) / examples
-    return SplitSummary(split.chance if metric == task.metric else None, rule, scores[rule], shared)
+    rows = batch.tokens.tolist()
+    shared = sum(row in trained for row in map(tuple, rows)) / len(rows)
+    chance = split.chance if metric == task.metric else None
+    return SplitSummary(chance, rule, scores[rule], shared, split.shares(batch))
 
 
 def _rows(tokens: Tensor) -> set[tuple[int, ...]]:

@@ -10,10 +10,15 @@ from asura.models.asura import Asura, AsuraFullSettings, AsuraSettings
 from asura.models.bare import Bare, BareSettings
 from asura.models.deep_thinking import DeepThinking, DeepThinkingSettings
 from asura.models.deq import DEQ, DEQSettings
-from asura.models.model import Model, initialise
+from asura.models.hrm import HRM, HRMSettings
+from asura.models.initial import initialise
+from asura.models.model import Model
 from asura.models.ndr import NDR, NDRSettings
+from asura.models.ouro import Ouro, OuroSettings
+from asura.models.parcae import Parcae, ParcaeSettings
 from asura.models.recurrent_depth import RecurrentDepth, RecurrentDepthSettings
 from asura.models.settings import Architecture
+from asura.models.trm import TRM, TRMSettings
 from asura.models.universal import Universal, UniversalSettings
 from asura.models.vanilla import Vanilla, VanillaSettings
 
@@ -23,8 +28,12 @@ ARCHITECTURES: dict[str, tuple[type[Architecture], type[Model]]] = {
     "bare": (BareSettings, Bare),
     "deep_thinking": (DeepThinkingSettings, DeepThinking),
     "deq": (DEQSettings, DEQ),
+    "hrm": (HRMSettings, HRM),
     "ndr": (NDRSettings, NDR),
+    "ouro": (OuroSettings, Ouro),
+    "parcae": (ParcaeSettings, Parcae),
     "recurrent_depth": (RecurrentDepthSettings, RecurrentDepth),
+    "trm": (TRMSettings, TRM),
     "universal": (UniversalSettings, Universal),
     "vanilla": (VanillaSettings, Vanilla),
 }
@@ -35,8 +44,12 @@ AnyArchitecture = Annotated[
     | BareSettings
     | DeepThinkingSettings
     | DEQSettings
+    | HRMSettings
     | NDRSettings
+    | OuroSettings
+    | ParcaeSettings
     | RecurrentDepthSettings
+    | TRMSettings
     | UniversalSettings
     | VanillaSettings,
     Field(discriminator="architecture"),

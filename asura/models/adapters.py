@@ -7,16 +7,19 @@ from torch import Generator, Tensor, nn
 
 
 class LoRA(nn.Module):
-    """x A^T B^T on (..., d), rank r, zero at the start (Hu et al., 2021, arXiv 2106.09685)."""
+    """x A^T B^T on (..., d), rank r (Hu et al., 2021, arXiv 2106.09685)."""
 
-    def __init__(self, width: int, rank: int) -> None:
+    def __init__(self, width: int, rank: int, bias: bool = False, start: str = "zero") -> None:
         super().__init__()
-        self.a = nn.Linear(width, rank, bias=False)
-        self.b = nn.Linear(rank, width, bias=False)
+        self.a = nn.Linear(width, rank, bias)
+        self.b = nn.Linear(rank, width, bias)
+        self.start = start
 
     def initialise(self, _: Generator) -> None:
-        """Start as the zero map."""
-        nn.init.zeros_(self.b.weight)
+        """Start as the zero map, or as its two maps start."""
+        if self.start == "zero":
+            for parameter in self.b.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.b(self.a(x))
@@ -29,17 +32,19 @@ class ABBA(nn.Module):
     other, as in the paper. gamma is 1/sqrt(r1 r2).
     """
 
-    def __init__(self, width: int, rank: int, second_rank: int) -> None:
+    def __init__(self, width: int, rank: int, second_rank: int, start: str = "zero") -> None:
         super().__init__()
         self.a1 = nn.Linear(width, rank, bias=False)
         self.b1 = nn.Linear(rank, width, bias=False)
         self.a2 = nn.Linear(width, second_rank, bias=False)
         self.b2 = nn.Linear(second_rank, width, bias=False)
         self.gamma = 1 / math.sqrt(rank * second_rank)
+        self.start = start
 
     def initialise(self, _: Generator) -> None:
-        """Start as the zero map."""
-        nn.init.zeros_(self.b1.weight)
+        """Start as the zero map, or as its four maps start."""
+        if self.start == "zero":
+            nn.init.zeros_(self.b1.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         down = (self.a1.weight[:, None] * self.a2.weight[None]).flatten(0, 1)

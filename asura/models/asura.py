@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from asura.common.validation import LARGEST
 from asura.models.adapters import ABBA, LoRA
-from asura.models.layers import Block, ConcatSkip
+from asura.models.layers import Block, ConcatSkip, PassThroughSkip
 from asura.models.model import Model, State
 from asura.models.settings import Recursive
 
@@ -34,7 +34,7 @@ class AsuraSettings(Recursive):
     by a projection of [z; e] that all iterations share (recall, Bansal et al., 2022, arXiv 2202.05826);
     `concat_per_iteration`, by one projection per iteration."""
     skip_init: Literal["pass_through", "random"] = "pass_through"
-    """Initial weights of the projection: `pass_through` returns z unchanged."""
+    """Initial weights of the projection: `pass_through` returns z unchanged, `random` is as for any linear map."""
     iteration_norm: Literal["none", "shared", "per_iteration"] = "per_iteration"
     """Layer norm of the state after each iteration: none, one for all iterations, or one per iteration."""
     block_norm: Literal["none", "per_iteration"] = "none"
@@ -46,6 +46,9 @@ class AsuraSettings(Recursive):
     """Rank of LoRA, or the first rank of ABBA."""
     adapter_second_rank: int = Field(4, ge=1, le=LARGEST)
     """Second rank of ABBA."""
+    adapter_init: Literal["zero", "random"] = "zero"
+    """Initial weights of the adapters: `zero`, the last map starts at zero, and so does their output; `random`, all
+    start as other linear maps do."""
 
 
 class AsuraFullSettings(AsuraSettings):
@@ -90,12 +93,14 @@ class Asura(Model):
         times |= {"concat_per_iteration": settings.i, "lora": settings.i, "abba": settings.i}
 
         def skip() -> nn.Module:
-            return AddSkip() if settings.long_skip == "add" else ConcatSkip(width, settings.skip_init)
+            if settings.long_skip == "add":
+                return AddSkip()
+            return PassThroughSkip(settings) if settings.skip_init == "pass_through" else ConcatSkip(settings)
 
         def adapter() -> nn.Module:
             if settings.adapter == "lora":
-                return LoRA(width, settings.adapter_rank)
-            return ABBA(width, settings.adapter_rank, settings.adapter_second_rank)
+                return LoRA(width, settings.adapter_rank, settings.bias, settings.adapter_init)
+            return ABBA(width, settings.adapter_rank, settings.adapter_second_rank, settings.adapter_init)
 
         def adapters() -> nn.ModuleList:
             return nn.ModuleList(nn.ModuleDict({"attention": adapter(), "mlp": adapter()}) for _ in range(n))

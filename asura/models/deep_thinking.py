@@ -25,7 +25,7 @@ class DeepThinking(Model):
 
     def __init__(self, settings: DeepThinkingSettings, vocabulary: int) -> None:
         super().__init__(settings, vocabulary)
-        self.recall = ConcatSkip(settings.width, "random")
+        self.recall = ConcatSkip(settings)
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n))
 
     def start(self, tokens: Tensor, noise: Tensor | None = None) -> State:

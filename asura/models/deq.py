@@ -3,22 +3,27 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
-from pydantic import Field
-from torch import Tensor, nn
+from pydantic import Field, model_validator
+from torch import Generator, Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torchdeq import get_deq
 from torchdeq.solver import get_solver
 
-from asura.models.layers import Block
-from asura.models.model import Model, State
+from asura.common.validation import LARGEST
+from asura.models.layers import Block, Dropout
+from asura.models.model import Model, State, normal_rows
 from asura.models.settings import Recursive
+from asura.models.unrolling import Unrolling
 
 FIRST = {"anderson": 3, "broyden": 2}
 """The first number of evaluations after which torchdeq's solver can tell its state; before it, f is just applied."""
 FINDS_IMAGE = {"anderson": True, "broyden": False}
 """Whether the state that a solver has found is the image f(z) of its last step, or z itself."""
+SHALLOW = 2
+"""Evaluations of the warm start (published): so few that no solver has begun."""
 BESIDES = {"anderson": 1, "broyden": 2}
 """Evaluations that are no step of the solver: those before its first one, and the last, of what it found."""
 
@@ -32,16 +37,26 @@ class DEQSettings(Recursive):
     """
 
     architecture: Literal["deq"] = "deq"
-    i: int = Field(8, ge=4, le=2**20)
-    """Largest number of evaluations of the stack."""
+    i: int = Field(24, ge=4, le=2**20)
+    """Largest number of evaluations of the stack. With too few, the solver does not find the fixed point: the measure
+    `converged` is the share of the positions of which it does."""
     solver: Literal["anderson", "broyden"] = "anderson"
     """Solver of the forward pass. The backward pass always uses Anderson acceleration."""
     tolerance: float = Field(1e-3, gt=0, lt=1)
     """Relative residual |f(z) - z| / |f(z)| at which the solver stops."""
+    ift: bool = True
+    """Whether the gradient is implicit, by the theorem of implicit functions. With false it flows through the last
+    `backpropagate` evaluations (phantom gradient, Geng et al., 2021, arXiv 2111.05177); where that is null, all `i`
+    evaluations are plain iterations, and there is no solver."""
+    backpropagate: int | None = Field(None, ge=1, le=LARGEST)
+    """Backpropagate through the last so many evaluations; null for all. Only with `ift: false`."""
+    warm_start: float = Field(0.1, ge=0, le=1)
+    """Share of the steps, the first ones, that train the unrolled stack: 2 evaluations, both with gradient."""
+    jacobian: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """Weight of the Jacobian loss, which makes solvers converge sooner: the mean square of the Jacobian of f at the
+    state that is found, times a random vector (Bai et al., 2021, arXiv 2106.14342). The warm start has none."""
     drawn: Literal[False] = False
     """The number of iterations is never drawn at random."""
-    backpropagate: None = None
-    """The gradient is implicit and is never truncated."""
     progressive: float = Field(0.0, ge=0, le=0)
     """There is no progressive loss."""
     guidance: Literal["none"] = "none"
@@ -50,6 +65,26 @@ class DEQSettings(Recursive):
     """The solver decides how many evaluations it needs."""
     deep_supervision: Literal[1] = 1
     """The state does not go on from one step to the next."""
+
+    @model_validator(mode="after")
+    def _gradient_fits(self) -> Self:
+        if self.ift and self.backpropagate:
+            raise ValueError("backpropagate needs ift: false; the implicit gradient is never truncated")
+        if self.i < 3 + (self.backpropagate or 1):
+            raise ValueError(
+                f"backpropagate {self.backpropagate}: it must be at most i - 3, so that a solver can begin"
+            )
+        return self
+
+    @property
+    def solves(self) -> bool:
+        """Whether there is a solver."""
+        return self.ift or self.backpropagate is not None
+
+    @property
+    def applications(self) -> int:
+        """How many times the stack is applied to what the solver found."""
+        return self.backpropagate or 1
 
 
 Found = tuple[Tensor, Tensor, Tensor]
@@ -122,8 +157,8 @@ class DEQ(Model):
     The norm at the end keeps z bounded, without which a pre-norm stack has no fixed point.
 
     The solver treats each position as a problem of its own, so that a causal model stays causal. Training FLOPs are
-    counted as those of i plain iterations, an upper bound: the solver may end before, and its backward pass forms
-    the parameters' gradient once.
+    counted as those of i plain iterations, an upper bound: the solver may end before, its backward pass forms the
+    parameters' gradient once, and a warm start is shallow. What the noise of a batch is for is the Jacobian loss.
     """
 
     measured = ("residual", "evaluations", "converged")
@@ -134,11 +169,18 @@ class DEQ(Model):
         super().__init__(settings, vocabulary)
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n))
         self.norm = nn.LayerNorm(settings.width)
-        self._besides = BESIDES[settings.solver]
+        self.starts_from_noise = settings.jacobian > 0
+        self._first = FIRST[settings.solver] + settings.applications - 1 if settings.solves else LARGEST
+        self._besides = BESIDES[settings.solver] + settings.applications - 1
         stop = {"f_tol": settings.tolerance, "b_tol": settings.tolerance, "f_stop_mode": "rel", "b_stop_mode": "rel"}
         # Backwards the problem is linear, and Broyden's method divides by zero where a position has no gradient.
-        self._deq = get_deq(f_solver=settings.solver, b_solver="anderson", ift=True, b_max_iter=settings.i, **stop)
+        how = {"ift": settings.ift, "grad": settings.applications, "b_max_iter": settings.i}
+        self._deq = get_deq(f_solver=settings.solver, b_solver="anderson", **how, **stop)
         self._deq.f_solver = partial(_search, solver=settings.solver)
+
+    @property
+    def _drops(self) -> bool:
+        return self.training and any(isinstance(module, Dropout) and module.p > 0 for module in self.modules())
 
     def function(self, z: Tensor, e: Tensor) -> Tensor:
         """f(z, e), on (B, T, d)."""
@@ -159,22 +201,32 @@ class DEQ(Model):
         """With gradient, what is found alone; without, what would have been found with each number of evaluations.
 
         Activation checkpointing has nothing to spare: the implicit gradient keeps one evaluation of f, whatever i is.
-        A state is (z, residual, evaluations), the last two of each position, (B, T).
+        A state is (z, residual, evaluations), the last two of each position, (B, T), and in training with a Jacobian
+        loss that of each sequence, (B,).
         """
         limit = self.settings.i if iterations is None else iterations
         e = self.embed(tokens)
-        if tokens.is_meta:
-            yield self._unrolled(e, limit)
+        trains = torch.is_grad_enabled()
+        if tokens.is_meta or (trains and limit <= self._first):
+            *_, state = self._unrolled(e, limit, without_gradient if tokens.is_meta else 0)
+            noise = torch.ones_like(e) if tokens.is_meta else noise
+            yield (*state, *(self._jacobian(state[0], e, noise) if trains and limit > SHALLOW else ()))
             return
 
+        # Every evaluation drops the same, or there would be no fixed point. The seed follows from that of training.
+        seed = int(torch.randint(2**62, ())) if self._drops else None
+
         def f(z: Tensor) -> Tensor:
+            if seed is not None:
+                torch.manual_seed(seed)
             return self.function(z.view_as(e).to(e.dtype), e).view_as(z)
 
         # In float32 at least, since torch.linalg solves nothing in half precision.
         start = torch.zeros_like(e, dtype=torch.promote_types(e.dtype, torch.float32)).flatten(0, 1)
-        if torch.is_grad_enabled():
+        if trains:
             (z,), info = self._deq(f, start, solver_kwargs={"f_max_iter": limit - self._besides})
-            yield self._state(z, info["residual"], info["evaluations"], e)
+            state = self._state(z, info["residual"], info["evaluations"], e)
+            yield (*state, *self._jacobian(state[0], e, noise))
         else:
             yield from self._solving(f, start, limit, e)
 
@@ -184,32 +236,61 @@ class DEQ(Model):
 
     def measures(self, state: State) -> dict[str, Tensor]:
         """Mean residual and evaluations over the positions of each sequence, and the share that has converged."""
-        _, residual, evaluations = state
+        _, residual, evaluations, *_ = state
         converged = (residual < self.settings.tolerance).float()
         values = (residual, evaluations, converged)
         return {name: value.mean(1) for name, value in zip(self.measured, values, strict=True)}
 
-    def _unrolled(self, e: Tensor, limit: int) -> State:
-        z = torch.zeros_like(e)
-        for _ in range(limit):
-            z = self.function(z, e)
-        return z, e[..., 0], e[..., 0]
+    def unrollings(
+        self, generator: Generator | None = None, progress: float = 1.0, segment: int = 0
+    ) -> list[Unrolling]:
+        """The warm start, and then the search for the fixed point."""
+        if progress < self.settings.warm_start:
+            return [Unrolling(1.0, SHALLOW)]
+        return super().unrollings(generator, progress, segment)
 
-    def _solving(self, f: Callable[[Tensor], Tensor], z: Tensor, limit: int, e: Tensor) -> Iterator[State]:
-        first = FIRST[self.settings.solver]
-        start = z
-        for t in range(1, min(first, limit) + 1):
-            before, z = z, f(z)
-            residual = (z - before).norm(dim=1) / z.norm(dim=1)
-            yield self._state(z, residual, torch.full_like(residual, t), e)
-        if limit <= first:
+    def noise(self, rows: range, length: int, generator: Generator) -> Tensor | None:
+        """The vectors that the Jacobian is multiplied by."""
+        return normal_rows(rows, (length, self.settings.width), generator) if self.starts_from_noise else None
+
+    def penalty(self, state: State, targets: Tensor) -> Tensor | None:
+        """The Jacobian loss."""
+        return self.settings.jacobian * state[3].mean() if len(state) == 4 else None
+
+    def _jacobian(self, z: Tensor, e: Tensor, noise: Tensor | None) -> State:
+        """The mean square of vᵀJ of each sequence, J the Jacobian of f at z and v the noise; nothing where not asked.
+
+        Its gradient is a second derivative, which neither fused attention nor compiled blocks have.
+        """
+        if noise is None or not self.settings.jacobian:
+            return ()
+        z = z.detach().requires_grad_()
+        with torch.compiler.set_stance("force_eager"), sdpa_kernel(SDPBackend.MATH):
+            image = self.function(z, e)
+            (product,) = torch.autograd.grad(image, z, noise.to(image), create_graph=True)
+        return (product.square().mean((1, 2)),)
+
+    def _unrolled(self, e: Tensor, limit: int, without_gradient: int = 0) -> Iterator[State]:
+        z, trains = torch.zeros_like(e), torch.is_grad_enabled()
+        for t in range(1, limit + 1):
+            before = z
+            with torch.set_grad_enabled(trains and t > without_gradient):
+                z = self.function(z, e)
+            residual = (z - before).detach().norm(dim=2) / z.detach().norm(dim=2)
+            yield z.to(e.dtype), residual, torch.full_like(residual, t)
+
+    def _solving(self, f: Callable[[Tensor], Tensor], start: Tensor, limit: int, e: Tensor) -> Iterator[State]:
+        yield from self._unrolled(e, min(self._first, limit))
+        if limit <= self._first:
             return
         last = limit - self._besides
         _, found, _ = self._deq.f_solver(f, start, max_iter=last, tol=self.settings.tolerance, keeps_all=True)
-        for t in range(first, limit):
-            z, residual, evaluations = found[min(t - first, len(found) - 1)]
-            yield self._state(f(z), residual, evaluations, e)
+        for t in range(self._first, limit):
+            z, residual, evaluations = found[min(t - self._first, len(found) - 1)]
+            for _ in range(self.settings.applications):
+                z = f(z)
+            yield self._state(z, residual, evaluations, e)
 
-    @staticmethod
-    def _state(z: Tensor, residual: Tensor, evaluations: Tensor, e: Tensor) -> State:
-        return z.view_as(e).to(e.dtype), residual.view(e.shape[:2]), evaluations.view(e.shape[:2])
+    def _state(self, z: Tensor, residual: Tensor, evaluations: Tensor, e: Tensor) -> State:
+        more = self.settings.applications - 1
+        return z.view_as(e).to(e.dtype), residual.view(e.shape[:2]), (evaluations + more).view(e.shape[:2])

@@ -31,16 +31,24 @@ def rotate(x: Tensor, at: tuple[Tensor, Tensor]) -> Tensor:
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin).to(x.dtype)
 
 
-class Attention(nn.Module):
-    """Multi-head self-attention on (B, T, d), with QK-norm (Henry et al., 2020) and, where asked, rotary positions."""
+class QKV(nn.Linear):
+    """Queries, keys and values, (B, T, d) to (B, T, 3d): three maps, side by side."""
 
-    def __init__(self, width: int, heads: int, causal: bool, rotary: bool = True) -> None:
+    def __init__(self, width: int, bias: bool) -> None:
+        super().__init__(width, 3 * width, bias)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention on (B, T, d), where asked with QK-norm (Henry et al., 2020) and rotary positions."""
+
+    def __init__(self, settings: Architecture) -> None:
         super().__init__()
-        self.heads, self.causal, self.rotary = heads, causal, rotary
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.q_norm = nn.LayerNorm(width // heads, bias=False)
-        self.k_norm = nn.LayerNorm(width // heads, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
+        width, head_width = settings.width, settings.width // settings.heads
+        self.heads, self.causal, self.rotary = settings.heads, settings.causal, settings.positions == "rotary"
+        self.qkv = QKV(width, settings.bias)
+        self.q_norm = nn.LayerNorm(head_width, bias=False) if settings.qk_norm else nn.Identity()
+        self.k_norm = nn.LayerNorm(head_width, bias=False) if settings.qk_norm else nn.Identity()
+        self.out = nn.Linear(width, width, settings.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         batch, length, width = x.shape
@@ -57,13 +65,29 @@ class Attention(nn.Module):
 class MLP(nn.Module):
     """GELU network on (..., d)."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, settings: Architecture) -> None:
         super().__init__()
-        self.up = nn.Linear(width, hidden, bias=False)
-        self.down = nn.Linear(hidden, width, bias=False)
+        width, hidden = settings.width, settings.mlp_width or 4 * settings.width
+        self.up = nn.Linear(width, hidden, settings.bias)
+        self.down = nn.Linear(hidden, width, settings.bias)
+        self.approximate = "tanh" if settings.gelu == "tanh" else "none"
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(F.gelu(self.up(x)))
+        return self.down(F.gelu(self.up(x), approximate=self.approximate))
+
+
+class Dropout(nn.Dropout):
+    """Dropout at the rate of the training, which sets it (`set_dropout`); without a training there is none."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+
+
+def set_dropout(model: nn.Module, rate: float) -> None:
+    """Let all parts of a model that have a dropout of the training drop at a rate."""
+    for module in model.modules():
+        if isinstance(module, Dropout):
+            module.p = rate
 
 
 class Block(nn.Module):
@@ -71,19 +95,19 @@ class Block(nn.Module):
 
     def __init__(self, settings: Architecture) -> None:
         super().__init__()
-        width = settings.width
-        self.attention_norm = nn.LayerNorm(width)
-        self.attention = Attention(width, settings.heads, settings.causal, settings.positions == "rotary")
-        self.mlp_norm = nn.LayerNorm(width)
-        self.mlp = MLP(width, settings.mlp_width or 4 * width)
+        self.attention_norm = nn.LayerNorm(settings.width)
+        self.attention = Attention(settings)
+        self.mlp_norm = nn.LayerNorm(settings.width)
+        self.mlp = MLP(settings)
+        self.dropout = Dropout()
 
     def forward(self, x: Tensor, adapter: nn.ModuleDict | None = None) -> Tensor:
         h = self.attention_norm(x)
-        x = x + self.attention(h)
+        x = x + self.dropout(self.attention(h))
         if adapter is not None:
             x = x + adapter["attention"](h)
         h = self.mlp_norm(x)
-        x = x + self.mlp(h)
+        x = x + self.dropout(self.mlp(h))
         if adapter is not None:
             x = x + adapter["mlp"](h)
         return x
@@ -92,17 +116,18 @@ class Block(nn.Module):
 class ConcatSkip(nn.Linear):
     """A projection of [z; e] from 2d to d: recall (Bansal et al., 2022, arXiv 2202.05826)."""
 
-    def __init__(self, width: int, start: str = "pass_through") -> None:
-        super().__init__(2 * width, width, bias=False)
-        self.start = start
-
-    def initialise(self, generator: torch.Generator) -> None:
-        """Start as [I | 0], which passes z through, or at random."""
-        if self.start == "pass_through":
-            nn.init.eye_(self.weight)
-        else:
-            bound = self.in_features**-0.5
-            nn.init.uniform_(self.weight, -bound, bound, generator=generator)
+    def __init__(self, settings: Architecture) -> None:
+        super().__init__(2 * settings.width, settings.width, settings.bias)
 
     def forward(self, z: Tensor, e: Tensor) -> Tensor:  # type: ignore[override]
         return super().forward(torch.cat((z, e), dim=-1))
+
+
+class PassThroughSkip(ConcatSkip):
+    """The same, started as [I | 0], which passes z through."""
+
+    def initialise(self, _: torch.Generator) -> None:
+        """Start as the first half of its input."""
+        nn.init.eye_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)

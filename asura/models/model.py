@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from asura.common.randomness import generator as row_generator
 from asura.models.layers import Block
 from asura.models.settings import Architecture, Recursive
 from asura.models.unrolling import State, Unrolling, guidance_weights, unrollings
@@ -54,10 +55,13 @@ class Model(nn.Module):
         self.positions = nn.Embedding(LONGEST, settings.width) if settings.positions == "learned" else None
         self.embedding_norm = nn.LayerNorm(settings.width)
         self.head_norm = nn.LayerNorm(settings.width)
-        self.head = nn.Linear(settings.width, vocabulary, bias=False)
+        self.head = nn.Linear(settings.width, vocabulary, settings.bias)
 
-    def noise(self, batch: int, length: int, generator: Generator) -> Tensor | None:
-        """The noise that a batch starts from in training, (B, T, d); None for none."""
+    def noise(self, rows: range, length: int, generator: Generator) -> Tensor | None:
+        """The noise that these rows of a batch start from in training, (B, T, d); None for none.
+
+        That of a row must not depend on which others are asked for, as with `normal_rows`.
+        """
         return None
 
     def start(self, tokens: Tensor, noise: Tensor | None = None) -> State:
@@ -103,6 +107,12 @@ class Model(nn.Module):
         """(B, T, d) to (B, T, V)."""
         return self.head(self.head_norm(z))
 
+    @torch.no_grad()
+    def answers(self, z: Tensor) -> Tensor:
+        """The likeliest token at each position of z (B, T, d), from at most LOGITS_AT_ONCE logits at a time: (B, T)."""
+        parts = z.detach().flatten(0, 1).chunk(self._chunks(z[..., 0]))
+        return torch.cat([self.logits(part).argmax(-1) for part in parts]).view(z.shape[:-1])
+
     def trajectory(
         self,
         tokens: Tensor,
@@ -136,8 +146,8 @@ class Model(nn.Module):
 
     def forward(self, tokens: Tensor, iterations: int | None = None) -> Tensor:
         """(B, T) tokens to the logits (B, T, V) after the last iteration."""
-        *_, last = self.states(tokens, iterations)
-        return self.logits(last)
+        *_, last = self.trajectory(tokens, iterations)
+        return self.logits(self.read(last))
 
     @property
     def draws(self) -> bool:
@@ -147,11 +157,11 @@ class Model(nn.Module):
         return iterations or self.starts_from_noise
 
     def drawn(
-        self, batch: int, length: int, generator: Generator, progress: float = 1.0, segment: int = 0
+        self, rows: range, length: int, generator: Generator, progress: float = 1.0, segment: int = 0
     ) -> list[Unrolling]:
-        """What one batch is trained on, of this size, with its noise."""
+        """What these rows of a batch are trained on, of this length: the passes of the whole batch, their own noise."""
         return [
-            unrolling._replace(noise=self.noise(batch, length, generator))
+            unrolling._replace(noise=self.noise(rows, length, generator))
             for unrolling in self.unrollings(generator, progress, segment)
         ]
 
@@ -197,7 +207,7 @@ class Model(nn.Module):
     ) -> Loss:
         """The loss of one pass, its share left out."""
         weights = self.guidance_weights(unrolling.iterations)
-        chunks = math.ceil(targets.numel() / max(1, LOGITS_AT_ONCE // self.head.out_features))
+        chunks = self._chunks(targets)
         recompute = recompute and chunks * sum(weight > 0 for weight in weights) > 1
         total = torch.zeros((), device=tokens.device)
         trajectory = self.trajectory(tokens, *unrolling[1:])
@@ -221,6 +231,10 @@ class Model(nn.Module):
         supervised = isinstance(self.settings, Recursive) and self.settings.deep_supervision > 1
         return tuple(part.detach() for part in state[: self.carries]) if supervised else ()
 
+    def _chunks(self, positions: Tensor) -> int:
+        """The number of parts of these positions, (B, T), none of which has more than LOGITS_AT_ONCE logits."""
+        return math.ceil(positions.numel() / max(1, LOGITS_AT_ONCE // self.head.out_features))
+
     def _chunked_loss(
         self, z: Tensor, targets: Tensor, z_loss: float, weights: Tensor | None, chunks: int
     ) -> tuple[Tensor, Tensor]:
@@ -242,25 +256,12 @@ class Model(nn.Module):
             each = F.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="none")
             loss = (each * weights.flatten()).sum()
         if z_loss:
-            loss = loss + z_loss * (logits.logsumexp(-1).square() * (targets != IGNORE)).sum()
+            squares = logits.logsumexp(-1).square() * (targets != IGNORE)
+            loss = loss + z_loss * (squares if weights is None else squares * weights.flatten()).sum()
         return loss, (logits.detach().argmax(-1) == targets).sum()
 
 
-def initialise(model: nn.Module, generator: Generator) -> None:
-    """Give every parameter its starting value, drawn from the generator alone.
-
-    Linear maps as torch does by default, uniform within 1/sqrt(fan-in); embeddings normal; norms at identity. A
-    module with a start of its own has a method `initialise`, called after those of its parts.
-    """
-    for module in reversed(list(model.modules())):
-        if own_start := getattr(module, "initialise", None):
-            own_start(generator)
-        elif isinstance(module, nn.Linear):
-            bound = 1 / math.sqrt(module.in_features)
-            nn.init.uniform_(module.weight, -bound, bound, generator=generator)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, generator=generator)
-        elif isinstance(module, nn.LayerNorm):
-            module.reset_parameters()
+def normal_rows(rows: range, shape: tuple[int, ...], generator: Generator) -> Tensor:
+    """Normal numbers of this shape for each row of a batch, which follow from the generator and the row alone."""
+    seed = int(torch.randint(2**62, (), generator=generator))
+    return torch.stack([torch.randn(shape, generator=row_generator("row", seed, row)) for row in rows])

@@ -27,6 +27,16 @@ class Architecture(Settings):
     positions: Literal["rotary", "learned", "none"] = "rotary"
     """Position encoding: `rotary` (Su et al., 2021, arXiv 2104.09864), `learned` embeddings for up to 2048 positions,
     or none."""
+    qk_norm: bool = True
+    """Layer norm of the queries and the keys of each head (QK-norm, Henry et al., 2020, arXiv 2010.04245)."""
+    bias: bool = False
+    """Whether the linear maps have biases: attention, MLP, head, long skip and LoRA adapters."""
+    gelu: Literal["exact", "tanh"] = "exact"
+    """GELU of the MLP, or its approximation by tanh."""
+    init: Literal["usual", "small"] = "usual"
+    """Initial weights. `usual`: linear maps are uniform within 1/√in, for `in` inputs, embeddings normal with standard
+    deviation 1, and biases 0. `small`, as in the code of Gupta (2025): linear maps are uniform within √(0.33/(in·out)),
+    embeddings normal with variance 2/(5·width), and biases uniform within 1/√in."""
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> "Architecture":
@@ -75,8 +85,11 @@ class Recursive(Architecture):
     `progressive`, weights grow as 2 : 3 : 5 over three iterations; or a list of one weight per iteration. Its weights
     must not fall and must sum to 1."""
     drawn: bool = False
-    """Draw the number of iterations of each batch at random. It has mean `i` and is one more than a Poisson number
-    whose rate is log-normal with sigma 1/2 (Geiping et al., 2025, arXiv 2502.05171)."""
+    """Draw the number of iterations of each batch at random: one more than a Poisson number whose rate is log-normal
+    with sigma 1/2 (Geiping et al., 2025, arXiv 2502.05171)."""
+    drawn_i: Literal["mean", "rate"] = "mean"
+    """What `i` is where iterations are drawn: their `mean`, or the mean `rate` of the Poisson number, so that their
+    mean is `i + 1` (published)."""
     backpropagate: int | None = Field(None, ge=1, le=LARGEST)
     """Backpropagate through the last so many iterations only; null for all."""
     progressive: float = Field(0.0, ge=0, le=1)
@@ -119,6 +132,15 @@ class Recursive(Architecture):
                 "iteration to the next"
             )
         return self
+
+    def drawn_mean(self, iterations: int) -> int:
+        """Mean of drawn iterations where training asks for so many."""
+        return iterations + (self.drawn_i == "rate")
+
+    @property
+    def passes(self) -> int:
+        """Passes through `n` blocks in one iteration."""
+        return 1
 
     @property
     def cost_is_even(self) -> bool:

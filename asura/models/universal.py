@@ -7,6 +7,7 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
+from asura.models.blocks import PostNormBlock
 from asura.models.layers import Block
 from asura.models.model import Model, State
 from asura.models.settings import Recursive
@@ -20,6 +21,12 @@ class UniversalSettings(Recursive):
     """
 
     architecture: Literal["universal"] = "universal"
+    step_signal: Literal["sinusoid", "learned"] = "sinusoid"
+    """Signal of the time step: a `sinusoid`, as in the paper, or a `learned` vector for each iteration, as in the
+    authors' code (tensor2tensor). Beyond training, `learned` stays at its last vector."""
+    norms: Literal["before", "after"] = "before"
+    """Norms of the blocks: `before` attention and MLP, as in every architecture here and in the authors' code, or
+    `after` each residual connection, as in the paper."""
     halting: Literal["none", "act"] = "none"
     """Adaptive halting: `act` lets each position stop on its own (adaptive computation time, Graves, 2016, arXiv
     1603.08983)."""
@@ -30,13 +37,11 @@ class UniversalSettings(Recursive):
 
 
 @lru_cache(maxsize=64)
-def coordinate_signal(length: int, iteration: int, width: int, device: torch.device) -> Tensor:
-    """(length, width): sinusoids of the position plus sinusoids of the time step (equations 6 and 7)."""
+def sinusoids(first: int, count: int, width: int, device: torch.device) -> Tensor:
+    """(count, width): sine and cosine of each place from `first` on, at frequencies that fall (equations 6 and 7)."""
     frequency = 10_000.0 ** -(torch.arange(0, width, 2, device=device) / width)
-    position = torch.outer(torch.arange(length, device=device), frequency)
-    step = iteration * frequency
-    signal = torch.stack((position.sin() + step.sin(), position.cos() + step.cos()), dim=-1)
-    return signal.flatten(1)
+    angle = torch.outer(torch.arange(first, first + count, device=device), frequency)
+    return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)
 
 
 class HaltingUnit(nn.Linear):
@@ -58,17 +63,24 @@ class HaltingUnit(nn.Linear):
 class Universal(Model):
     """z_t = B_n(… B_1(z_{t-1} + P_t)), z_0 = e: the position and the time step return at every iteration.
 
-    With ACT (Graves, 2016, arXiv 1603.08983) a position takes its iterations until the sum h of its halting
-    probabilities would pass the threshold; what is read is the mean of its states, weighted by those
-    probabilities, the last state by the remainder 1 - h. A position that has halted keeps its state. The penalty
-    is the mean over positions of iterations plus remainder.
+    With ACT a position takes its iterations until the sum h of its halting probabilities would pass the threshold.
+    The probability of iteration t is read from z_{t-1} + P_t, as in tensor2tensor. What is read in the end is the
+    mean of the position's states, weighted by the probabilities, and the last state by the remainder 1 - h. A
+    position that has halted keeps its state. The penalty is the mean over positions of iterations plus remainder.
+
+    Of the published variants, this is the mean of Graves (2016, arXiv 1603.08983), `act_type: accumulated` in
+    tensor2tensor. The paper's listing interpolates instead, y_t = p_t z_t + (1 - p_t) y_{t-1}. In tensor2tensor's
+    `basic`, a slip of brackets makes that the mean less the sum of its weights. There, what has halted is also
+    iterated on for others to attend to, and what has not halted at the last iteration has no remainder.
     """
 
     settings: UniversalSettings
 
     def __init__(self, settings: UniversalSettings, vocabulary: int) -> None:
         super().__init__(settings, vocabulary)
-        self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n))
+        kind = Block if settings.norms == "before" else PostNormBlock
+        self.blocks = nn.ModuleList(kind(settings) for _ in range(settings.n))
+        self.steps = nn.Embedding(settings.i, settings.width) if settings.step_signal == "learned" else None
         self.halting = HaltingUnit(settings.width) if settings.halting == "act" else None
         self.measured = ("halting_iterations",) if self.halting else ()
         self.carries = 5 if self.halting else 1
@@ -87,16 +99,26 @@ class Universal(Model):
     def iterate(self, state: State, t: int) -> State:
         """One pass through the stack; any number of them can be asked for."""
         (z, *_) = state
-        z = z + coordinate_signal(z.shape[1], t, z.shape[2], z.device).to(z.dtype)
+        z = z + self._signal(z, t)
+        new = z
         for block in self.blocks:
-            z = block(z)
-        return self._halt(z, state) if self.halting else (z,)
+            new = block(new)
+        return self._halt(self.halting(z), new, state) if self.halting else (new,)
 
-    def _halt(self, new: Tensor, state: State) -> State:
-        assert self.halting is not None
+    def _signal(self, z: Tensor, t: int) -> Tensor:
+        """P_t of positions and iteration, (T, d)."""
+        _, length, width = z.shape
+        if self.steps is None:
+            step = sinusoids(t, 1, width, z.device)
+        else:
+            step = self.steps.weight[min(t, self.settings.i) - 1]
+        return (sinusoids(0, length, width, z.device) + step).to(z.dtype)
+
+    def _halt(self, probability: Tensor, new: Tensor, state: State) -> State:
+        """The state after an iteration that led to `new`, at whose start the positions halt with this probability."""
         z, mean, h, taken, remainder = state
         running = (h < 1).to(h.dtype)
-        probability = self.halting(z) * running
+        probability = probability * running
         halts = ((h + probability > self.settings.halting_threshold).to(h.dtype)) * running
         weight = torch.where(halts > 0, 1 - h, probability)
         remainder = torch.where(running > 0, 1 - h, remainder)

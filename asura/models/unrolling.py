@@ -33,10 +33,6 @@ class Unrolling(NamedTuple):
     done: int = 0
     carried: State = ()
 
-    def part(self, place: int, parts: int) -> "Unrolling":
-        """The pass for one of equal parts of the batch."""
-        return self if self.noise is None else self._replace(noise=self.noise.chunk(parts)[place])
-
 
 def unrollings(
     settings: Architecture, generator: Generator | None, progress: float = 1.0, segment: int = 0
@@ -51,7 +47,7 @@ def unrollings(
     each = settings.i // settings.deep_supervision
     iterations = grown(settings, progress) if settings.growing else each
     if settings.drawn and generator is not None:
-        iterations = draw_iterations(iterations, generator)
+        iterations = draw_iterations(settings.drawn_mean(iterations), generator)
     truncated = max(0, iterations - (settings.backpropagate or iterations))
     alpha = settings.progressive if generator is not None else 0.0
     if alpha < 1:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -24,6 +24,9 @@ class About(Settings):
     """Matched controls that are trained for every recursive model, as in a study."""
     tasks: list[str] = Field([])
     """Tasks of the study that the ablation uses. An empty list means all."""
+    factors: dict[str, Annotated[list[str], Field(min_length=2)]] = Field({})
+    """Settings whose main effects and interactions get a table, each with its values. The first is the default of the
+    architecture, and every combination must be among the models."""
 
 
 def planned_ablation(config: Mapping[str, Any], ablation: str, models: Mapping[str, Any]) -> Path:
@@ -34,6 +37,8 @@ def planned_ablation(config: Mapping[str, Any], ablation: str, models: Mapping[s
     Its runs stand among the study's, so that what the study has trained is not trained again. Raises UserError and
     OSError.
     """
+    if "tune" in config:
+        raise UserError(f"ablation {ablation}: a study that is tuned has none; name its models under `models`")
     shared = {key: value for key, value in config.items() if key not in ("ablations", "questions")}
     tasks = {name: {k: v for k, v in entry.items() if k != "models"} for name, entry in config["tasks"].items()}
     with in_file(f"ablation {ablation}"):
@@ -50,7 +55,7 @@ def planned_ablation(config: Mapping[str, Any], ablation: str, models: Mapping[s
             f"{config['name']}/ablations/{ablation}",
             {**own, "about": about.model_dump()},
             own,
-            lambda: reported(make(own, about.against), about.tasks or tasks),
+            lambda: reported(make(own, about.against), about.tasks or tasks)._replace(factors=about.factors),
         )
 
 

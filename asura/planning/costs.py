@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from pydantic import ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from asura.common.errors import UserError
@@ -51,8 +51,12 @@ def _counted(settings: Architecture, vocabulary: int, length: int) -> tuple[int,
 
 
 def _parameters(model: Model) -> int:
-    shared = [part.weight for part in (model.embedding, model.head, model.positions) if part]
-    return sum(p.numel() for p in model.parameters()) - sum(weight.numel() for weight in shared)
+    apart = [part for part in (model.embedding, model.head, model.positions) if part]
+    return _size(model) - sum(map(_size, apart))
+
+
+def _size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _passes(model: Model, tokens: Tensor) -> Iterator[tuple[int, float]]:
@@ -66,7 +70,7 @@ def _passes(model: Model, tokens: Tensor) -> Iterator[tuple[int, float]]:
         yield _flops_of(model, tokens, Unrolling(1.0, settings.i)), 1.0
         return
     if settings.progressive < 1:
-        if settings.growing or (settings.drawn and settings.backpropagate):
+        if settings.growing or settings.drawn:
             yield from _mean_pass(model, tokens, *_mean_iterations(settings))
         else:
             (plain,) = model.unrollings()
@@ -82,12 +86,15 @@ def _mean_iterations(settings: Recursive) -> tuple[float, float]:
     shares = {k: settings.growing / i for k in range(1, i + 1)} if settings.growing else {}
     shares[i] = shares.get(i, 0.0) + 1 - settings.growing
 
+    def mean(k: int) -> int:
+        return settings.drawn_mean(k) if settings.drawn else k
+
     def with_gradient(k: int) -> float:
         if cut is None:
-            return k
-        return mean_with_gradient(k, cut) if settings.drawn else min(k, cut)
+            return mean(k)
+        return mean_with_gradient(mean(k), cut) if settings.drawn else min(k, cut)
 
-    return sum(share * with_gradient(k) for k, share in shares.items()), sum(share * k for k, share in shares.items())
+    return sum(part * with_gradient(k) for k, part in shares.items()), sum(part * mean(k) for k, part in shares.items())
 
 
 def _mean_pass(model: Model, tokens: Tensor, with_gradient: float, iterations: float) -> Iterator[tuple[int, float]]:
@@ -122,7 +129,8 @@ def _flops(compute: Callable[[], object]) -> int:
 
 def embedding_parameters(settings: Architecture, vocabulary: int) -> int:
     """Parameters of embedding, head and learned positions, which no comparison counts."""
-    return settings.width * (2 * vocabulary + (LONGEST if settings.positions == "learned" else 0))
+    positions = LONGEST if settings.positions == "learned" else 0
+    return settings.width * (2 * vocabulary + positions) + settings.bias * vocabulary
 
 
 def cost(settings: Architecture, vocabulary: int, length: int) -> Cost:

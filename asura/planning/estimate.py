@@ -48,6 +48,18 @@ def print_plan(plan: Plan, speeds: Mapping[str, Speed], evaluation_flops: Mappin
         console.print(line, highlight=False)
 
 
+def tuning_in_words(
+    trials: Plan, speeds: Mapping[str, Speed], evaluation_flops: Mapping[tuple[str, str], float]
+) -> str:
+    """What the trials of a study are, and how long they take before its own runs can begin."""
+    models = len({(trial["task"], trial["label"]) for trial in trials.trials})
+    each = len(trials.trials) // models
+    flops = sum(model["training_flops"] * len(model["seeds"]) for model in trials.models)
+    takes = duration(estimated(trials, speeds, evaluation_flops).wall)
+    runs = f"{each} settings{_times_seeds(trials)}{len(trials.runs) // models} runs for each of {models} models"
+    return f"Before, tuning tries {runs}, {flops:.3g} training FLOPs: about {takes}"
+
+
 def _table(names: Iterable[str], numbers: Iterable[str] = (), last: Iterable[str] = ()) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in names:

@@ -8,12 +8,15 @@ from pydantic import BaseModel
 
 from asura.common.errors import UserError
 
+OF_NUMBERS = ("guidance", "betas")
+"""Settings of which a list of numbers is one value."""
+
 
 def grid(entry: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
-    """Multiply out the settings that are given as lists; a list of numbers for `guidance` is one value."""
+    """Multiply out the settings that are given as lists."""
     axes: dict[str, list[Any]] = {}
     for key, value in entry.items():
-        is_axis = isinstance(value, list) and not (key == "guidance" and all(isinstance(v, float | int) for v in value))
+        is_axis = isinstance(value, list) and not (key in OF_NUMBERS and all(isinstance(v, float | int) for v in value))
         axes[key] = value if is_axis else [value]
         if not axes[key]:
             raise UserError(f"{where}.{key}: an empty list makes an empty grid; name at least one value")

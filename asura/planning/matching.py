@@ -12,8 +12,9 @@ from asura.models.vanilla import VanillaSettings
 from asura.planning.control_settings import TOLERANCE, Control, training_changes
 from asura.planning.costs import Cost, cost, parameters_alone
 from asura.planning.grid import differences
-from asura.planning.study import Study, Variant
+from asura.planning.study import Study
 from asura.planning.training_settings import Training
+from asura.planning.variants import Variant
 from asura.tasks import Task
 
 OF_BLOCKS = set(Architecture.model_fields) - {"architecture", "n", "i", "mlp_width"}
@@ -66,10 +67,9 @@ def _model(control: Control, study: Study, cell: Variant) -> Architecture:
     model, of_blocks = cell.model, _of_blocks(study, cell)
     match control:
         case "iso_recursion":
-            own = model.model_dump(include={"n", "i", "mlp_width", *OF_TRAINING})
-            return BareSettings(**own, **of_blocks)
+            return _bare(cell, of_blocks)
         case "iso_flop":
-            return _vanilla(cell, {"n": model.effective_depth, **of_blocks}, "flops")
+            return _vanilla(cell, {"n": _depth_paid_for(cell, of_blocks), **of_blocks}, "flops")
         case "iso_param_depth":
             return _narrower(cell, {"n": model.effective_depth, **of_blocks})
         case "iso_param" | "iso_both":
@@ -91,6 +91,22 @@ def _of_blocks(study: Study, cell: Variant) -> dict[str, Any]:
     kind = type(cell.model)
     said = differences(cell.model, study.preset(cell.task, kind, cell.model))
     return {key: value for key, value in {**study.shared(cell.task), **said}.items() if key in OF_BLOCKS}
+
+
+def _bare(cell: Variant, of_blocks: Mapping[str, Any]) -> BareSettings:
+    """Bare recursion with the cell's rule of training, each pass of the cell through its blocks an iteration."""
+    assert isinstance(cell.model, Recursive)
+    own, passes = cell.model.model_dump(include={"n", "i", "mlp_width", *OF_TRAINING}), cell.model.passes
+    own |= {key: own[key] * passes for key in ("i", "backpropagate") if own[key] is not None}
+    return checked(BareSettings, {**own, **of_blocks}, f"controls: the bare recursion of {cell.label}")
+
+
+def _depth_paid_for(cell: Variant, of_blocks: Mapping[str, Any]) -> int:
+    """The cell's effective depth, or as many blocks as its FLOPs pay for where not all its iterations are trained."""
+    blocks = {"mlp_width": cell.model.mlp_width, **of_blocks}
+    models = (_stack(cell, {**blocks, "n": 1}), _stack(cell, {**blocks, "n": 2}), cell.model)
+    one, two, target = (_on(cell.task.matched_on, model).flops for model in models)
+    return min(cell.model.effective_depth, max(1, round(1 + (target - one) / (two - one))))
 
 
 def _stack(cell: Variant, settings: Mapping[str, Any]) -> VanillaSettings:
@@ -132,11 +148,12 @@ def _deviation(control: Control, variant: Variant, cell: Variant) -> float:
     parameters = own.parameters / target.parameters - 1
     flops = _on(cell.task.matched_on, variant.model).flops / _on(cell.task.matched_on, cell.model).flops - 1
     total_flops = own.flops * sequences / (target.flops * target_sequences) - 1
+    passes, target_passes = (m.i * m.passes if isinstance(m, Recursive) else 1 for m in (variant.model, cell.model))
     off = {
         "iso_param": [parameters],
         "iso_flop": [flops],
         "iso_both": [parameters, total_flops],
         "iso_param_depth": [parameters],
-        "iso_recursion": [variant.model.n / cell.model.n - 1, variant.model.i / cell.model.i - 1],
+        "iso_recursion": [variant.model.n / cell.model.n - 1, passes / target_passes - 1],
     }
     return max(off[control], key=abs)

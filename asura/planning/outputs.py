@@ -28,6 +28,9 @@ FIGURES = (
 )
 """Figures of a task, in the order in which they are read."""
 
+TUNING = "tuning"
+"""The part of a study that tries settings: the folder of its plan and its results, and a name that no ablation has."""
+
 ABLATION_TABLES = {"table": "table", "metrics": "every metric"}
 """Tables of an ablation, and what each shows."""
 
@@ -43,6 +46,27 @@ OF_AN_ABLATION = [
     *(f"{figure}.{form}" for figure in ABLATION_FIGURES for form in FIGURE_FORMATS),
 ]
 """All files of an ablation."""
+
+EFFECTS = [f"effects.{form}" for form in TABLE_FORMATS]
+"""The table of an ablation with factors."""
+
+
+TUNING_TABLES = {"table": "table", "trials": "every trial"}
+"""Tables of a tuning, and what each shows."""
+
+TUNING_FIGURES = {"rates": "scores over what was tried", "budget": "scores over the number of trials"}
+"""Figures of a tuning, and what each shows."""
+
+OF_TUNING = [
+    *(f"{table}.{form}" for table in TUNING_TABLES for form in TABLE_FORMATS),
+    *(f"{figure}.{form}" for figure in TUNING_FIGURES for form in FIGURE_FORMATS),
+]
+"""All files of a tuning."""
+
+
+def choice_file(task: str, label: str) -> str:
+    """Where the choice of a model stands, below the study's results."""
+    return f"{TUNING}/choices/{task}/{label}.json"
 
 
 def figures_of(models: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:

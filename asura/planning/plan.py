@@ -12,10 +12,12 @@ from asura.common.errors import UserError
 from asura.common.files import SEAL, read_sealed, sealed, write_text
 from asura.common.validation import nearest
 from asura.corpora.folders import corpus_folder
+from asura.planning.outputs import TUNING, choice_file
 from asura.planning.study_settings import Evaluation
 
 if TYPE_CHECKING:  # which imports torch
-    from asura.planning.study import NamedTask, Study, Variant
+    from asura.planning.study import Study
+    from asura.planning.variants import NamedTask, Variant
     from asura.tasks import Task
 
 BY_PLACE = ("first", "previous")
@@ -37,6 +39,8 @@ class Plan(NamedTuple):
     against: of an ablation, what each model is compared with: `first`, the first; `previous`, the one before it; or a
         setting, and then the first of those that differ in nothing else.
     questions: one row for each question of the study: task, row, reference, metric, margin (None without one).
+    trials: one row for each trial of each model: task, label, trial (its own label), settings (that it tries).
+    factors: of an ablation, settings whose effects get a table, with their values.
     """
 
     study: str
@@ -52,6 +56,8 @@ class Plan(NamedTuple):
     code: dict[str, dict[str, str]]
     against: str | None
     questions: list[dict[str, Any]]
+    trials: list[dict[str, Any]]
+    factors: dict[str, list[str]]
 
     def resources_of(self, task: str, label: str) -> dict[str, int]:
         """What the jobs of a model ask of a cluster where the study says so; one that is not its own is ablated."""
@@ -82,14 +88,18 @@ class Plan(NamedTuple):
                 }
 
 
-def make(config: Mapping[str, Any], against: str | None = None) -> Plan:
-    """Check a study and plan it; `against` is that of an ablation. Raises UserError, which names only the key."""
+def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = False) -> Plan:
+    """Check a study and plan it, or the trials that tune it. Raises UserError, which names only the key.
+
+    `against` is that of an ablation.
+    """
     from asura.common.validation import checked
     from asura.planning.code import evaluation_code, training_code
     from asura.planning.matching import controls
     from asura.planning.places import BESIDE_STUDY
     from asura.planning.questions import asked_of
     from asura.planning.study import Study
+    from asura.planning.tuning import trials_of
     from asura.planning.whole_curve import asked_of_model, refuse_what_cannot_be, with_snapshots
 
     study = checked(Study, dict(config), "", BESIDE_STUDY)
@@ -114,31 +124,38 @@ def make(config: Mapping[str, Any], against: str | None = None) -> Plan:
             variants.setdefault((start.task.name, start.label), start)
 
     refuse_what_cannot_be(study.evaluation, tasks, variants.values())
+    trials = trials_of(study, variants)
+    evaluation = study.evaluation
+    resources = {f"{trial.place[0]}/{trial.variant.label}": _resources(trial.variant) for trial in trials}
+    if tuning and study.tune:
+        variants = {(trial.place[0], trial.variant.label): trial.variant for trial in trials}
+        seeds = dict.fromkeys(variants, tuple(study.tune.seeds))
+        roles = []
+        evaluation = evaluation.of_trials()
     models: list[dict[str, Any]] = []
-    resources: dict[str, dict[str, Any]] = {}
     code: dict[str, dict[str, str]] = {}
     compared = _compared(variants, against) if against else {}
     for order, (place, variant) in enumerate(variants.items()):
         key, model, asked = "/".join(place), variant.model, variant.task.task
-        resources[key] = variant.resources.model_dump(exclude_none=True)
-        benchmarks = list(study.evaluation.benchmarks) if variant.task.kind == "text" else []
+        resources[key] = _resources(variant)
+        benchmarks = list(evaluation.benchmarks) if variant.task.kind == "text" else []
         trained_by, scored_by = training_code(model, asked), evaluation_code(model, asked, benchmarks)
         code[key] = {"training": trained_by, "evaluation": scored_by}
         row = {"benchmarks": benchmarks, "order": order, "against": compared.get(place)}
-        models.append(_model(variant, study.evaluation.metric) | row | asked_of_model(variant, study.evaluation))
+        models.append(_model(variant, study.evaluation.metric) | row | asked_of_model(variant, evaluation))
     metrics = {task.name: (*task.task.metrics, *_of_curves(task, study)) for task in tasks}
-    questions = asked_of(study.questions, models, roles, metrics)
+    questions = [] if tuning else asked_of(study.questions, models, roles, metrics)
     for question in questions:
         for label in (question.row, question.reference):
             _add_seeds(seeds, variants[str(question.task).split("/")[0], label], tuple(question.seeds or ()))
     for place, variant in variants.items():
         if start := variant.start:
             _add_seeds(seeds, start, seeds[place])
-    runs = {
-        run.folder: with_snapshots(run, study.evaluation).stated()
-        for place, variant in variants.items()
-        for run in map(variant.run, seeds[place])
-    }
+    runs: dict[str, dict[str, Any]] = {}
+    for place, variant in variants.items():
+        tuned = {"tuned": choice_file(*place)} if trials and not tuning else {}
+        of_variant = [with_snapshots(variant.run(seed), evaluation) for seed in seeds[place]]
+        runs |= {run.folder: run.stated() | tuned for run in of_variant}
     for place, row in zip(variants, models, strict=True):
         row["seeds"] = list(seeds[place])
     corpora = {task.name: task.task.reads.stated() for task in tasks if task.task.reads}
@@ -147,12 +164,11 @@ def make(config: Mapping[str, Any], against: str | None = None) -> Plan:
         for task in tasks
         if ranked_by(task.task, study.evaluation.metric) == task.task.metric
     }
-    evaluation = study.evaluation.model_dump(mode="json")
     ablated = study.ablated.resources.over(study.resources).model_dump(exclude_none=True)
     return Plan(
         study=study.name,
         seeds=study.seeds,
-        evaluation=evaluation,
+        evaluation=evaluation.model_dump(mode="json"),
         corpora=corpora,
         chances=chances,
         models=models,
@@ -163,7 +179,16 @@ def make(config: Mapping[str, Any], against: str | None = None) -> Plan:
         code=code,
         against=against,
         questions=[question.model_dump(exclude={"seeds"}) for question in questions],
+        trials=[
+            {"task": task, "label": label, "trial": variant.label, "settings": settings}
+            for (task, label), settings, variant in trials
+        ],
+        factors={},
     )
+
+
+def _resources(variant: "Variant") -> dict[str, int]:
+    return variant.resources.model_dump(exclude_none=True)
 
 
 def _add_seeds(seeds: dict[tuple[str, str], tuple[int, ...]], variant: "Variant", more: tuple[int, ...]) -> None:
@@ -241,10 +266,11 @@ def load(path: Path) -> Plan:
 
 
 def planned_folders(study: Path) -> list[Path]:
-    """The folders of the plans of a study and of its ablations. Raises UserError where the study has no plan."""
+    """The folders of the plans of a study, its tuning and its ablations. Raises UserError where it has no plan."""
     if not (study / "plan.json").is_file():
         raise UserError(f"{study}: it has no plan.json; give the results of a study, as in results/NAME")
-    return [study, *sorted(path.parent for path in study.glob("ablations/*/plan.json"))]
+    parts = [*study.glob(f"{TUNING}/plan.json"), *sorted(study.glob("ablations/*/plan.json"))]
+    return [study, *(path.parent for path in parts)]
 
 
 def from_json(content: Mapping[str, Any], path: Path) -> Plan:

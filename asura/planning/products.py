@@ -28,10 +28,11 @@ MODULES = {
     "tables": ["tables", "beside_published"],
     "figures": ["figures"],
     "ablation": ["ablation_report"],
+    "tuning": ["tuning_report"],
     "report": ["report"],
 }
-"""Modules of `asura.reporting` that write the tidy frames, the tables, the figures, the folder of an ablation, or the
-report."""
+"""Modules of `asura.reporting` that write the tidy frames, the tables, the figures, the folder of an ablation or
+of the tuning, or the report."""
 
 
 _TEXTS = path_of("asura.reporting").parent

@@ -5,12 +5,14 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny, field_validator
 
+from asura.common.errors import UserError
 from asura.common.files import read_json
 from asura.common.validation import Name, Settings, checked, in_file
 from asura.models import AnyArchitecture
 from asura.planning.run_folder import RunFolder, digest
 from asura.planning.study_settings import Seed
 from asura.planning.training_settings import Training
+from asura.planning.tuned import as_tuned
 from asura.tasks import Task, task_of_kind
 
 FORMAT: Literal[1] = 1
@@ -40,6 +42,8 @@ class Run(Settings):
     """Steps between two snapshots of the weights; null for none. A study sets it by `evaluation: {every: …}`."""
     start_from: str | None = None
     """Folder of the run whose weights training starts from, relative to the study's results; null for random ones."""
+    tuned: str | None = None
+    """File with settings of training that tuning has chosen, relative to the study's results; null for none."""
 
     @field_validator("task", mode="before")
     @classmethod
@@ -62,8 +66,14 @@ class Run(Settings):
 
 
 def read_run(path: Path) -> Run:
-    """Read and check a run.json. Raises UserError."""
+    """Read and check a run.json, with what tuning has chosen for it. Raises UserError."""
     content = read_json(path)
+    if content.get("tuned"):
+        study = path.resolve().parents[4]
+        tuned = as_tuned(content, study)
+        if tuned is None:
+            raise UserError(f"{path}: its settings have not been chosen; {study / content['tuned']} is missing")
+        content = dict(tuned)
     with in_file(str(path)):
         return checked(Run, content, "")
 

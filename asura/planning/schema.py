@@ -67,7 +67,8 @@ def study_schema() -> Schema:
         "properties": {**study["properties"], **{key: _described(Study, key, part) for key, part in parts.items()}},
         "$defs": {
             **{name: found for name, found in definitions().items() if name not in {kind.__name__ for kind in BASES}},
-            "TrainingChanges": _changes(definition(Training)),
+            "Training": {**definition(Training), "properties": _as_axes(_training())},
+            "TrainingChanges": _changes({**definition(Training), "properties": _as_axes(_training())}),
             "ModelChanges": _model_changes(),
             "Models": _models(),
             "Ablation": _ablation(),
@@ -130,6 +131,11 @@ class _Generator(GenerateJsonSchema):
         return found
 
 
+def _training() -> dict[str, Schema]:
+    properties: dict[str, Schema] = definition(Training)["properties"]
+    return properties
+
+
 def _ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
@@ -149,6 +155,16 @@ def _without_defaults(properties: Mapping[str, Schema]) -> dict[str, Schema]:
 def _changes(schema: Schema) -> Schema:
     """Any of the keys; what is not given has the value that the study gives it."""
     return _mapping(_without_defaults(schema["properties"]), description=schema["description"])
+
+
+def _as_axes(properties: Mapping[str, Schema]) -> dict[str, Schema]:
+    """Settings each of which may be a list of values, which makes a grid."""
+    axes = {}
+    for key, schema in properties.items():
+        about = {name: value for name, value in schema.items() if name in ("description", "default")}
+        values = {"type": "array", "minItems": 1, "uniqueItems": True, "items": _value(schema)}
+        axes[key] = {**about, "anyOf": [_value(schema), values]}
+    return axes
 
 
 def _model_changes() -> Schema:
@@ -177,12 +193,8 @@ def _value(schema: Schema) -> Schema:
 
 
 def _model(name: str) -> Schema:
-    """The settings of an architecture; each may be a list of values, which makes a grid."""
-    own = {}
-    for key, schema in _settings_of(MODELS[name]).items():
-        about = {key: value for key, value in schema.items() if key in ("description", "default")}
-        values = {"type": "array", "minItems": 1, "uniqueItems": True, "items": _value(schema)}
-        own[key] = {**about, "anyOf": [_value(schema), values]}
+    """The settings of an architecture, and the keys that every model has."""
+    own = _as_axes(_settings_of(MODELS[name]))
     refs = {"training": _ref("TrainingChanges"), "resources": _ref("Resources")}
     added = {key: _value(schema) for key, schema in definition(ModelEntry)["properties"].items()} | refs
     added = {key: _described(ModelEntry, key, schema) for key, schema in added.items()}
@@ -190,7 +202,7 @@ def _model(name: str) -> Schema:
 
 
 def _control() -> Schema:
-    training = _described(ControlEntry, "training", _ref("TrainingChanges"))
+    training = _described(ControlEntry, "training", _changes(definition(Training)))
     return _mapping({"training": training}, description=definition(ControlEntry)["description"])
 
 

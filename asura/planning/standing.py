@@ -16,6 +16,7 @@ from asura.corpora.folders import corpus_folder, manifest_checksum
 from asura.corpora.sources import is_of_its_sources
 from asura.planning.plan import Plan
 from asura.planning.run_folder import RunFolder, is_evaluation_of, is_record_of
+from asura.planning.tuned import as_tuned
 
 State = Literal["missing", "stale", "fresh"]
 """Whether a file is not there, is of something else than the plan asks, or is as it asks."""
@@ -92,8 +93,10 @@ class Standing:
         seals = {name: state.seals for name, state in self.runs.items()}
         return sha256(json.dumps([self.plan.as_json(), seals], sort_keys=True).encode()).hexdigest()
 
-    def _state_of(self, name: str, run: Mapping[str, Any]) -> RunState:
-        folder = RunFolder(self.study / name)
+    def _state_of(self, name: str, planned: Mapping[str, Any]) -> RunState:
+        folder, run = RunFolder(self.study / name), self._as_tuned(planned)
+        if run is None:
+            return RunState("missing", "missing")
         record = self._record(name)
         if not folder.record.is_file() or not folder.weights.is_file():
             return RunState("missing", "missing")
@@ -110,6 +113,13 @@ class Standing:
         if evaluated == "fresh" and evaluation.get("code") != code["evaluation"]:
             other.append("evaluation")
         return RunState("fresh", evaluated, tuple(other), made_on, (record.get(SEAL, ""), evaluation.get(SEAL, "")))
+
+    def _as_tuned(self, run: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """A run with the settings that tuning chose; None where it has not, or its choice is damaged."""
+        try:
+            return as_tuned(run, self.study)
+        except UserError:
+            return None
 
     def _is_of_its_origin(self, run: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
         """Whether a record is of the settings, first weights and texts that a run has now."""

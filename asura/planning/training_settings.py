@@ -24,25 +24,38 @@ class Training(Settings):
     accumulate: int = Field(1, ge=1)
     """Number of parts into which a batch is split. The parts are processed one after the other, which saves memory and
     keeps the batch size. It must divide `batch`."""
-    optimiser: Literal["adamw", "adafactor", "muon"] = "adamw"
-    """The optimiser. `muon` (Jordan et al., 2024) updates the hidden matrices and leaves all other parameters to AdamW,
-    with updates scaled to one learning rate (Liu et al., 2025, arXiv 2502.16982). `adafactor` cannot be used with
-    `parallel: fsdp`."""
+    optimiser: Literal["adamw", "nadamw", "adafactor", "muon"] = "adamw"
+    """The optimiser. `nadamw` is AdamW with Nesterov's momentum (Dozat, 2016), as optax has it. `muon` (Jordan et al.,
+    2024) updates the hidden matrices and leaves all other parameters to AdamW, with updates scaled to one learning rate
+    (Liu et al., 2025, arXiv 2502.16982). `adafactor` cannot be used with `parallel: fsdp`."""
     learning_rate: float = Field(3e-3, gt=0, allow_inf_nan=False)
     """Learning rate after warm-up."""
     betas: tuple[float, float] = (0.9, 0.98)
     """AdamW's decay rates of the first and second moments, each at least 0 and below 1."""
     weight_decay: float = Field(0.01, ge=0, allow_inf_nan=False)
-    """Decoupled weight decay of the matrices. Biases and norms have none."""
+    """Decoupled weight decay."""
+    weight_decay_of: Literal["matrices", "all"] = "matrices"
+    """What decays: `matrices`, or `all` parameters, biases and norms included."""
     schedule: Literal["cosine", "constant", "warmup_stable_decay"] = "cosine"
-    """Learning rate after warm-up: `cosine` decays to 0, `constant` stays, and `warmup_stable_decay` stays and then
-    falls linearly to 0 (Hu et al., 2024, arXiv 2404.06395)."""
+    """Learning rate after warm-up: `cosine` decays to `final_fraction`, `constant` stays, and `warmup_stable_decay`
+    stays and then falls linearly to `final_fraction` (Hu et al., 2024, arXiv 2404.06395)."""
+    final_fraction: float = Field(0.0, ge=0, le=1)
+    """Fraction of `learning_rate` at which `cosine` and `warmup_stable_decay` end."""
     warmup_steps: int = Field(0, ge=0)
     """Steps over which the learning rate rises linearly from 0. At most `steps`."""
     decay_fraction: float = Field(0.2, gt=0, le=1)
     """Fraction of all steps over which `warmup_stable_decay` decays. Other schedules ignore it."""
     clip: float | None = Field(1.0, gt=0, allow_inf_nan=False)
     """Gradients are scaled down to this norm if theirs is larger; null turns clipping off."""
+    clip_by: Literal["norm", "adaptive"] = "norm"
+    """What `clip` is compared with: `norm`, the norm of all gradients together; `adaptive`, the norm of the gradient
+    of each output of a layer, divided by that of its weights (Brock et al., 2021, arXiv 2102.06171)."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the outputs of attention and of MLP that is dropped in training, of every block of every model. What is
+    dropped follows from seed and step, and from the number of GPUs and `accumulate`."""
+    average: float | None = Field(None, gt=0, lt=1)
+    """Weights are averaged over the steps, and the average is evaluated and saved: after each step it moves to the
+    weights by the factor 1 - `average`, such as 0.999 (exponential moving average); null turns averaging off."""
     z_loss: float = Field(0.0, ge=0, allow_inf_nan=False)
     """Weight of the mean squared log of the softmax normaliser, which keeps logits small (Chowdhery et al., 2022, arXiv
     2204.02311)."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from asura.common.errors import UserError
 from asura.common.randomness import generator
-from asura.common.validation import nearest
+from asura.common.validation import checked, nearest
 from asura.models.model import LONGEST
 from asura.planning.runs import Run
 from asura.planning.study import NamedTask, Variant
@@ -67,6 +67,8 @@ def _refuse_values(where: str, setting: str, values: Iterable[int], name: str, t
             raise UserError(f"{where}: it changes the vocabulary of {name}, which a trained model cannot follow")
         if not can_be:
             raise UserError(f"{where}: the input of {name} does not say it, so no model could know how much to do")
+        settings = task.model_dump(exclude_unset=True) | dict.fromkeys(task.sweeps[setting], value)
+        checked(type(task), settings, where)
         try:
             asked.draw(1, generator("difficulty"))
         except UserError as error:

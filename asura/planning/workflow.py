@@ -8,8 +8,9 @@ from typing import Any, Literal
 from snakemake.io import ancient
 
 from asura.planning.cache import renew
+from asura.planning.choices import is_chosen, trial_rows
 from asura.planning.jobs import job_of
-from asura.planning.outputs import OF_AN_ABLATION, PUBLISHED, tables_of
+from asura.planning.outputs import EFFECTS, OF_AN_ABLATION, OF_TUNING, PUBLISHED, TUNING, choice_file, tables_of
 from asura.planning.products import is_made_of
 from asura.planning.refusals import refusing
 from asura.planning.run_folder import RunFolder
@@ -43,17 +44,17 @@ class StudyWorkflow(StudyState):
     # Plans
 
     def plan_file(self, wildcards: Any) -> list[str]:
-        """The file of the cache from which the plan of the study, or of an ablation, is written."""
-        ablation = wildcards.get("ablation")
-        is_fresh = self._is_plan_fresh(ablation)
+        """The file of the cache from which the plan of the study, or of a part of it, is written."""
+        part = _part(wildcards)
+        is_fresh = self._is_plan_fresh(part)
         with refusing():
             if not is_fresh:
-                renew(self._cached[ablation])
-        return self._as_inputs([str(self._cached[ablation])], is_fresh)
+                renew(self._cached[part])
+        return self._as_inputs([str(self._cached[part])], is_fresh)
 
-    def plan_before_ablation(self, wildcards: Any) -> list[str]:
-        """The plan of the study, which stands wherever one of its ablations does: other commands need it."""
-        return self._as_inputs([f"{self.folder}/plan.json"], self._is_plan_fresh(wildcards.ablation))
+    def plan_before_part(self, wildcards: Any) -> list[str]:
+        """The plan of the study, which stands wherever one of its parts does: other commands need it."""
+        return self._as_inputs([f"{self.folder}/plan.json"], self._is_plan_fresh(_part(wildcards)))
 
     def plan_of_job(self, made: Made) -> Callable[[Any], list[str]]:
         """The plan that has a job; not as `ancient` for a job that must run, which Snakemake would pass over."""
@@ -69,7 +70,8 @@ class StudyWorkflow(StudyState):
 
     def every_job(self, wildcards: Any) -> list[str]:
         """All jobs, those of ablations too. They are asked for by themselves, so what was deleted is made again."""
-        return [self._ended(job, "evaluated") for ablation in (None, *self.listed) for job in self.jobs(ablation)]
+        parts = (None, *self.tuned, *self.listed)
+        return [self._ended(job, "evaluated") for part in parts for job in self.jobs(part)]
 
     def runs_of_job(self, wildcards: Any) -> list[str]:
         """The folders of the runs of a job."""
@@ -97,6 +99,13 @@ class StudyWorkflow(StudyState):
         starts = {start for run in job.runs if (start := plan.runs[run].get("start_from"))}
         jobs = [each for each in self.jobs(ablation) if starts.intersection(each.runs)] if starts else []
         return self._as_inputs([self._ended(each, "trained") for each in jobs], self._is_fresh(job, "trained"))
+
+    def choice_of_job(self, wildcards: Any) -> list[str]:
+        """What tuning has chosen for the runs of a job."""
+        job = job_of(wildcards)
+        runs = self.standing(self._ablation_of(job.runs[0])).plan.runs
+        files = [f"{self.folder}/{tuned}" for tuned in {runs[run].get("tuned") for run in job.runs} - {None}]
+        return self._as_inputs(files, self._is_fresh(job, "trained"))
 
     def benchmark_documents(self, wildcards: Any) -> list[str]:
         """The notes of the benchmarks of a task's models, where their documents are embedded."""
@@ -150,11 +159,34 @@ class StudyWorkflow(StudyState):
             for run in job_of(wildcards).runs:
                 RunFolder(Path(self.folder, run)).forget()
 
+    # Tuning
+
+    def trials(self, wildcards: Any) -> list[str]:
+        """The plan of the trials, and what says that those of a model are evaluated."""
+        plan, place = self.standing(TUNING).plan, (wildcards.task, wildcards.label)
+        tried = {trial["trial"] for trial in trial_rows(plan, *place)}
+        jobs = [job for job in self.jobs(TUNING) if job.task == wildcards.task and job.label in tried]
+        ended = [self._ended(job, "evaluated") for job in jobs]
+        is_fresh = is_chosen(plan, Path(self.folder), *place) and all(self._is_fresh(job, "evaluated") for job in jobs)
+        return self._as_inputs([f"{self._place(TUNING)}/plan.json", *ended], is_fresh)
+
+    def choices(self, wildcards: Any) -> list[str]:
+        """The plan of the trials, and what was chosen for every model."""
+        standing, folder = self.standing(TUNING), self._place(TUNING)
+        places = dict.fromkeys((trial["task"], trial["label"]) for trial in standing.plan.trials)
+        files = [f"{self.folder}/{choice_file(*place)}" for place in places]
+        return self._as_inputs([f"{folder}/plan.json", *files], is_made_of(Path(folder), standing.digest, TUNING))
+
+    def results_of_tuning(self) -> list[str]:
+        """The table and figures of the tuning, where the study has one."""
+        return [f"{self._place(part)}/{file}" for part in self.tuned for file in OF_TUNING]
+
     # Ablations
 
     def ablation_results(self, name: str) -> list[str]:
         """The tables and figures of an ablation."""
-        return [f"{self._place(name)}/{file}" for file in OF_AN_ABLATION]
+        effects = EFFECTS if self.ablations[name].get("factors") else []
+        return [f"{self._place(name)}/{file}" for file in (*OF_AN_ABLATION, *effects)]
 
     def results_of_listed_ablations(self) -> list[str]:
         """The tables and figures of the ablations that are part of the study."""
@@ -190,3 +222,9 @@ class StudyWorkflow(StudyState):
         if product == "tidy":
             return [self._ended(job, "evaluated") for job in self.jobs(None)]
         return self.products.sources(product)
+
+
+def _part(wildcards: Any) -> str | None:
+    """The part of the study that a rule is about: an ablation, the trials, or None for the study itself."""
+    part: str | None = wildcards.get("ablation") or wildcards.get("part")
+    return part

@@ -5,11 +5,12 @@ from typing import Any
 
 import pandas as pd
 
+from asura.common.metrics import LESS_IS_BETTER
 from asura.reporting.comparing import NO_DIFFERENCE, Comparing
 from asura.reporting.figures.curves import iterations_at_evaluation
 from asura.reporting.figures.differences import differences
 from asura.reporting.figures.files import source_of, write_figure
-from asura.reporting.frames import COST, LESS_IS_BETTER, Results, failures_by_model, family, remarks
+from asura.reporting.frames import COST, Results, failures_by_model, family, remarks
 from asura.reporting.tables import metrics, write_table
 
 

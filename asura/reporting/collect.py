@@ -10,16 +10,17 @@ import pandas as pd
 
 from asura.common.errors import UserError
 from asura.common.files import write_whole
+from asura.common.metrics import STEPS_TO_SOLVE
 from asura.corpora.benchmarks import BENCHMARKS
 from asura.planning.plan import Plan, load
 from asura.planning.run_folder import RunFolder, is_evaluation_of, is_record_of
+from asura.planning.tuned import runs_as_tuned
 from asura.reporting.frames import (
     COLUMNS,
     HEADLINE_SPLIT,
     HERE,
     LESS_IS_BETTER,
     OTHER_CODE,
-    STEPS_TO_SOLVE,
     TRAINING,
     Results,
     tidy,
@@ -42,6 +43,7 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
     Raises UserError where a run is damaged, or missing and not `partial`.
     """
     plan = load((plan_folder or study) / "plan.json")
+    plan = plan._replace(runs=runs_as_tuned(plan.runs, study))
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in COLUMNS}
     for role in plan.roles:
         rows["roles"] += _on_benchmarks(role, plan.benchmarks_of(role["task"]))

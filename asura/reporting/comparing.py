@@ -5,9 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from asura.common.metrics import LESS_IS_BETTER
 from asura.corpora.benchmarks import BENCHMARKS
 from asura.planning.run_folder import FAILURES
-from asura.reporting.frames import HEADLINE_SPLIT, LESS_IS_BETTER, Results
+from asura.reporting.frames import HEADLINE_SPLIT, Results
 from asura.reporting.statistics import UNBOUNDED, Scale, mean_interval, paired_difference, solved_share
 
 UP_TO_ONE = {"accuracy", "exact_match", "skill", *(name for each in BENCHMARKS.values() for name in each.metrics)}

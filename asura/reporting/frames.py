@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from asura.common.metrics import LESS_IS_BETTER
+from asura.planning.choices import VALIDATION
 from asura.planning.run_folder import FAILURES
 
 CELL = "cell"  # role of a model that has controls
@@ -21,10 +23,8 @@ CONTROLS = [
 NOT_RECURSIVE = "vanilla"
 HEADLINE_SPLIT = "test"
 TRAINING = "training"  # examples of the fixed set that a run is trained on
-VALIDATION = "validation"  # the split on which settings are chosen, which figures leave out
 HERE, OTHER_CODE = "here", "other"  # what made a run: the code that is here now, or not
-STEPS_TO_SOLVE = "steps_to_solve"  # until the validation score reaches the threshold; all of them where it never does
-LESS_IS_BETTER = ("bits_per_byte", "perplexity", STEPS_TO_SOLVE)  # of all other metrics the most is 1
+CONVERGED = 0.95  # share of positions below which a model is said not to have found its fixed point
 HIGH = 0.6  # a score from which on an axis reaches to 1
 
 COLUMNS: dict[str, dict[str, str]] = {
@@ -218,7 +218,7 @@ def failures_by_model(results: Results) -> dict[tuple[str, str], dict[str, int]]
 
 
 def remarks(results: Results) -> str | None:
-    """What a reader must know of the runs: made by other code or in several ways, or one seed; None if nothing."""
+    """What a reader must know of the runs: made by other code or in several ways, one seed, no fixed point; or None."""
     runs = results.runs
     said = []
     if other := int((runs["code"] == OTHER_CODE).sum()):
@@ -230,7 +230,18 @@ def remarks(results: Results) -> str | None:
     seeds = runs.groupby(["task", "label"])["seed"].nunique()
     if single := int((seeds == 1).sum()):
         said.append(f"{single} of {len(seeds)} models have one seed, and therefore no interval.")
+    if unsolved := _unsolved(results):
+        said.append(f"The solver found too few fixed points (share of positions) for {unsolved}.")
     return " ".join(said) or None
+
+
+def _unsolved(results: Results) -> str:
+    """Models of which less than CONVERGED of the positions converge, on the test split as trained."""
+    scores = results.scores[results.scores["metric"] == "converged"]
+    scores = scores.merge(results.runs[["task", "label", "seed", "i"]], on=["task", "label", "seed"])
+    scores = scores[(scores["split"] == HEADLINE_SPLIT) & (scores["iterations"] == scores["i"])]
+    shares = scores.groupby(["task", "label"], sort=False)["value"].mean()
+    return ", ".join(f"{label} on {task} ({share:.0%})" for (task, label), share in shares.items() if share < CONVERGED)
 
 
 def members(results: Results) -> pd.DataFrame:

@@ -2,7 +2,8 @@
 
 import re
 
-from asura.reporting.frames import CELL, LESS_IS_BETTER, STUDY_MODEL
+from asura.common.metrics import LESS_IS_BETTER
+from asura.reporting.frames import CELL, STUDY_MODEL
 
 ARCHITECTURES = {
     "asura": "ASURA",
@@ -10,8 +11,12 @@ ARCHITECTURES = {
     "bare": "bare recursion",
     "deep_thinking": "deep thinking",
     "deq": "equilibrium model",
+    "hrm": "hierarchical reasoning model",
     "ndr": "neural data router",
+    "ouro": "Ouro",
+    "parcae": "Parcae",
     "recurrent_depth": "recurrent depth",
+    "trm": "tiny recursive model",
     "universal": "universal transformer",
     "vanilla": "vanilla",
 }

@@ -34,7 +34,7 @@ MATCHED = {
     "iso_flop": ["flops_per_token"],
     "iso_both": ["parameters", "training_flops"],
     "iso_param_depth": ["parameters", "effective_depth"],
-    "iso_recursion": ["n", "i"],
+    "iso_recursion": ["n", "effective_depth"],
 }
 
 
@@ -167,6 +167,7 @@ FORMATS: dict[str, Callable[[float], str]] = {
     "steps_to_50": _count,
     "steps_to_95": _count,
     "iterations_to_95": "{:g}".format,
+    "change": "{:+.3f}".format,
     "p": "{:.2g}".format,
     "equivalence_p": "{:.2g}".format,
     "margin": "{:g}".format,
@@ -199,7 +200,10 @@ TITLES = {
     "solved": "solved share",
     "with_failures": "failed runs at chance",
 }
-INTERVALS = {"solved": "95 % Clopper–Pearson interval"}
+INTERVALS = {
+    "solved": "95 % Clopper–Pearson interval",
+    "change": "t interval, if all models scatter alike",
+}
 
 
 def for_people(table: pd.DataFrame) -> pd.DataFrame:

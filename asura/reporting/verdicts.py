@@ -4,8 +4,9 @@ import math
 
 import pandas as pd
 
+from asura.common.metrics import LESS_IS_BETTER
 from asura.reporting.comparing import Comparing
-from asura.reporting.frames import LESS_IS_BETTER, Results
+from asura.reporting.frames import Results
 from asura.reporting.statistics import ERROR, equivalence_p, holm, permutation_p
 
 COLUMNS = ["question", "task", "model", "reference", "metric", "score", "reference_score"]

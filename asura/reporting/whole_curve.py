@@ -6,8 +6,9 @@ from statistics import median
 
 import pandas as pd
 
+from asura.common.metrics import LESS_IS_BETTER
 from asura.reporting.comparing import Comparing, with_interval
-from asura.reporting.frames import HEADLINE_SPLIT, LESS_IS_BETTER, TRAINING, Results, primary_scores
+from asura.reporting.frames import HEADLINE_SPLIT, TRAINING, Results, primary_scores
 from asura.reporting.statistics import mean_interval, paired_difference
 
 LEVELS = (0.5, 0.95)

@@ -4,67 +4,54 @@ import math
 from typing import Annotated, ClassVar, Self
 
 import torch
-from pydantic import Field, field_validator, model_validator
+import torch.nn.functional as F
+from pydantic import AfterValidator, Field
 from torch import Generator, Tensor
 
 from asura.common.validation import LARGEST
 from asura.tasks.base import IGNORE, Batch, Metric, Task
+from asura.tasks.shared.distinct import distinct
 
-PLUS, EQUALS, PAD = 10, 11, 12
+PLUS, EQUALS, END = 10, 11, 12
+"""Tokens after the ten digits. END ends a sum, and fills up what follows."""
+
+Operands = Annotated[tuple[Annotated[int, Field(ge=2, le=LARGEST)], ...], AfterValidator(distinct)]
 
 
 class Addition(Task):
-    """n-ary addition (Saunshi et al., 2025, arXiv 2502.17416), as next-token prediction of the digits of the sum.
+    """n-ary addition (Saunshi et al., 2025, arXiv 2502.17416), as next-token prediction of the sum.
 
-    An example is `a + b + c = sum`. Operands are uniform in 0 … 10^digits - 1. All numbers are padded with zeros to a
-    fixed width and written with the most significant digit first. The number of operands is uniform over `operands`.
-    Examples with fewer operands than the most are padded after the sum.
+    An example is `a + b + c = sum`. Operands are uniform in 0 … 10^digits - 1 and padded with zeros, as in `045`. The
+    sum is not padded, so a model must also say where it ends. The digits of the sum are asked, the most significant one
+    first, and then an end. The number of operands is uniform over `operands`.
 
-    Splits: `test`; `most_operands`, only the largest trained number of operands; `more_operands`, `extrapolate_to`
-    operands.
+    Splits: `test`; `8_operands` and so on, sums of each of the numbers of operands `tested`.
     """
 
     metric: ClassVar[Metric] = "exact_match"
     reads_its_answers: ClassVar[bool] = True
 
-    operands: tuple[Annotated[int, Field(ge=2, le=LARGEST)], ...] = Field((2, 4, 8), min_length=1)
+    operands: Operands = Field((2, 4, 8, 16, 32), min_length=1)
     """Numbers of operands in training. They must be distinct."""
     digits: int = Field(3, ge=1, le=12)
     """Number of digits of an operand."""
-    extrapolate_to: int = Field(le=2 * LARGEST, default_factory=lambda settings: 2 * max(settings["operands"]))
-    """Number of operands in the split `more_operands`. The default is twice the largest number in training. Sums are
-    wide enough for it in every split."""
-
-    @field_validator("operands")
-    @classmethod
-    def _distinct(cls, operands: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(operands)) < len(operands):
-            raise ValueError(f"the numbers must be distinct, found {list(operands)}")
-        return operands
-
-    @model_validator(mode="after")
-    def _extrapolates(self) -> Self:
-        if self.extrapolate_to < max(self.operands):
-            raise ValueError(
-                f"extrapolate_to must be at least the largest of operands, {max(self.operands)}, "
-                f"found {self.extrapolate_to}"
-            )
-        return self
+    tested: Operands = (8, 16, 24, 32)
+    """Numbers of operands that have a split each."""
 
     @property
     def sum_digits(self) -> int:
-        """Digits of a sum, the same for every split."""
-        return len(str(self.extrapolate_to * (10**self.digits - 1)))
+        """Digits of the largest sum."""
+        return len(str(max(self.operands) * (10**self.digits - 1)))
 
     @property
     def vocabulary(self) -> int:
-        """Ten digits, plus, equals and padding."""
+        """Ten digits, plus, equals and end."""
         return 13
 
     @property
     def sequence_length(self) -> int:
-        """The longest example, less the last digit, which is never an input."""
-        return max(self.operands) * (self.digits + 1) + self.sum_digits - 1
+        """The longest example, less its end, which is never an input."""
+        return max(self.operands) * (self.digits + 1) + self.sum_digits
 
     @property
     def chance(self) -> float:
@@ -82,10 +69,7 @@ class Addition(Task):
     @property
     def harder_splits(self) -> dict[str, Self]:
         """See the class."""
-        return {
-            "most_operands": self.model_copy(update={"operands": (max(self.operands),)}),
-            "more_operands": self.model_copy(update={"operands": (self.extrapolate_to,)}),
-        }
+        return {f"{number}_operands": self.model_copy(update={"operands": (number,)}) for number in self.tested}
 
     def generate(self, count: int, generator: Generator) -> Batch:
         """Draw tokens and targets, both (count, sequence_length), the targets one position ahead."""
@@ -95,22 +79,37 @@ class Addition(Task):
         digits = torch.randint(10, (count, most, self.digits), generator=generator)
         used = torch.arange(most) < operands
 
-        values = (digits * _places(self.digits)).sum(2)
-        total = (values * used).sum(1, keepdim=True)
-        answer = total // _places(self.sum_digits) % 10
-
         signs = torch.where(torch.arange(most) == operands - 1, EQUALS, PLUS)
-        terms = torch.cat([digits, signs[..., None]], 2).where(used[..., None], PAD).flatten(1)
-        sequence = torch.nn.functional.pad(terms, (0, self.sum_digits), value=PAD)
-        asked = operands * (self.digits + 1) + torch.arange(self.sum_digits)
-        targets = torch.full_like(sequence, IGNORE)
-        return Batch(sequence.scatter(1, asked, answer)[:, :-1], targets.scatter(1, asked, answer)[:, 1:])
+        terms = torch.cat([digits, signs[..., None]], 2).where(used[..., None], END).flatten(1)
+        total = ((digits * _places(self.digits)).sum(2) * used).sum(1, keepdim=True)
+        answers = self._answers(total, operands)
+        said = F.pad(answers[:, :-1], (1, 0), value=IGNORE)
+        return Batch(F.pad(terms, (0, self.sum_digits), value=END).where(said == IGNORE, said), answers)
+
+    def _answers(self, total: Tensor, operands: Tensor) -> Tensor:
+        """Targets, (count, sequence_length), of sums and numbers of operands, both (count, 1)."""
+        places = _places(self.sum_digits)
+        length = (total >= places).sum(1, keepdim=True).clamp(min=1)
+        written = F.pad(total // places % 10, (0, 1), value=END)
+        place = torch.arange(self.sum_digits + 1) + self.sum_digits - length
+        asked = operands * (self.digits + 1) - 1 + torch.arange(self.sum_digits + 1)
+        said = written.gather(1, place.clamp(max=self.sum_digits)).where(place <= self.sum_digits, IGNORE)
+        return torch.full((len(total), self.sequence_length), IGNORE).scatter(1, asked, said)
+
+    def shortcuts(self, tokens: Tensor) -> dict[str, Tensor]:
+        """Rules of every task; the sum with no digit carried."""
+        most = max(self.operands)
+        operands = (tokens == PLUS).sum(1, keepdim=True) + 1
+        terms = tokens[:, : most * (self.digits + 1)].reshape(len(tokens), most, self.digits + 1)[..., :-1]
+        columns = (terms * (torch.arange(most) < operands)[..., None]).sum(1) % 10
+        total = (columns * _places(self.digits)).sum(1, keepdim=True)
+        return super().shortcuts(tokens) | {"no carry": self._answers(total, operands)}
 
     def show(self, tokens: Tensor, targets: Tensor) -> str:
-        """The equation: `315 + 120 = 00435`."""
+        """The equation: `315 + 120 = 435`."""
         equation = tokens.tolist()
         question = equation[: equation.index(EQUALS) + 1]
-        symbols = [*"0123456789", " + ", " = "]
+        symbols = [*"0123456789", " + ", " = ", ""]
         return "".join(symbols[token] for token in question + targets[targets != IGNORE].tolist())
 
 

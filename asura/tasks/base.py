@@ -132,6 +132,8 @@ class Task(Settings):
     def draw(self, count: int, generator: Generator) -> Batch:
         """Draw `count` examples; the same generator state gives the same examples.
 
+        A task may have a split that lists few inputs, each once, and then gives fewer examples.
+
         Where there are few distinct inputs, a hash of the input decides whether it is one of training, validation or
         test. Where there are many, the parts are drawn alike, and hardly ever meet. Raises UserError where a part has
         no inputs.
@@ -164,6 +166,17 @@ class Task(Settings):
         low, high = bounds.get(self.part, (1 - SHARES["training"], 1))
         chosen = (low <= place) & (place < high)
         return chosen | trained if self.part == "training" else chosen & ~trained
+
+    def clusters(self, tokens: Tensor) -> Tensor:
+        """Numbers of the examples with these inputs, (count, length): those that are right or wrong together share one.
+
+        Standard errors are over clusters. By default each example is one by itself.
+        """
+        return torch.arange(len(tokens))
+
+    def shares(self, batch: Batch) -> dict[str, float]:
+        """Shares that say how hard examples are, by name. `asura plan` prints them."""
+        return {}
 
     def shortcuts(self, tokens: Tensor) -> dict[str, Tensor]:
         """Answers of rules that score without solving the task, by the name of the rule.

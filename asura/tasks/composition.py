@@ -25,16 +25,20 @@ class Composition(Task):
 
     A fraction `held_out` of the atomic facts is never composed in training. Training draws uniformly from all atomic
     facts and from two-hop facts composed of the others, with `ratio` two-hop facts per atomic fact that is not held
-    out. The paper has 2,000 entities, 200 relations and ratios from 3.6 to 18. Its unseen facts are a sample of those
-    here.
+    out. The defaults are the paper's, whose ratios are from 3.6 to 18. Its unseen facts are a sample of those here.
 
     Splits: `test` and `validation`, two-hop facts that are not in training, composed of facts that are not held out;
     `out_of_distribution`, two-hop facts composed of two held-out facts; `trained_facts`, the facts of training.
+
+    `out_of_distribution` lists its facts, each once. There are about entities × (out_degree × held_out)² of them, and
+    the defaults have 1,948. Two that share a held-out fact at the same hop have the same b, and the standard error is
+    over clusters of those with the same b. For a model that knows half of the held-out facts at the second hop, it is
+    0.016 with the defaults, but 0.08 with 100 entities and 40 relations.
     """
 
-    entities: int = Field(100, ge=2, le=LARGEST)
+    entities: int = Field(2000, ge=2, le=LARGEST)
     """Number of entities."""
-    relations: int = Field(40, ge=1, le=LARGEST)
+    relations: int = Field(200, ge=1, le=LARGEST)
     """Number of relations."""
     out_degree: int = Field(20, ge=1, le=LARGEST)
     """Number of atomic facts of an entity. At most `relations`."""
@@ -98,12 +102,24 @@ class Composition(Task):
         )
 
     def draw(self, count: int, generator: Generator) -> Batch:
-        """Draw tokens and targets, both (count, 3)."""
+        """Draw tokens and targets, both (count, 3); of the facts out of distribution, each once, and all if so many."""
         facts = self._knowledge[self.facts]
-        drawn = facts[torch.randint(len(facts), (count,), generator=generator)]
-        targets = torch.full((count, 3), IGNORE)
+        if self.facts == "out_of_distribution":
+            drawn = facts[torch.randperm(len(facts), generator=generator)[:count]]
+        else:
+            drawn = facts[torch.randint(len(facts), (count,), generator=generator)]
+        targets = torch.full((len(drawn), 3), IGNORE)
         targets[:, -1] = drawn[:, -1]
         return Batch(drawn[:, :-1].contiguous(), targets)
+
+    def clusters(self, tokens: Tensor) -> Tensor:
+        """The entity between the hops, of facts out of distribution; other facts have no held-out fact to share."""
+        if self.facts != "out_of_distribution":
+            return super().clusters(tokens)
+        _, head, relation, tail = self._knowledge["training"][: self.entities * self.out_degree].T  # the atomic facts
+        tails = torch.zeros(self.entities, self.vocabulary, dtype=torch.int64)
+        tails[head, relation] = tail
+        return tails[tokens[:, 0], tokens[:, 1]]
 
     def shortcuts(self, tokens: Tensor) -> dict[str, Tensor]:
         """Rules of every task, and the commonest tail of the last relation among the facts of training."""

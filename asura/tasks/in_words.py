@@ -97,12 +97,20 @@ class Written(Task):
         """The word of each symbol of the task."""
         return _words(self.text.corpus.folder / "tokenizer.json", self.vocabulary, self.task.vocabulary)
 
-    def shortcuts(self, tokens: Tensor) -> dict[str, Tensor]:
-        """Those of the task, in words."""
+    def clusters(self, tokens: Tensor) -> Tensor:
+        """Those of the task."""
+        return self.task.clusters(self._symbols(tokens))
+
+    def _symbols(self, tokens: Tensor) -> Tensor:
+        """The symbol of the task that each word stands for."""
         words = self._words
         symbols = torch.zeros(self.vocabulary, dtype=torch.int64)
         symbols[words] = torch.arange(len(words))
-        answers = self.task.shortcuts(symbols[tokens])
+        return symbols[tokens]
+
+    def shortcuts(self, tokens: Tensor) -> dict[str, Tensor]:
+        """Those of the task, in words."""
+        words, answers = self._words, self.task.shortcuts(self._symbols(tokens))
         return {name: words[answer.clamp(0, len(words) - 1)] for name, answer in answers.items()}
 
     def show(self, tokens: Tensor, targets: Tensor) -> str:

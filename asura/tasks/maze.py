@@ -7,8 +7,9 @@ import torch
 from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
+from asura.common.errors import UserError
 from asura.common.validation import LARGEST
-from asura.tasks.base import Batch, Metric, Task
+from asura.tasks.base import TRIES, Batch, Metric, Task
 
 WALL, FREE, START, GOAL = range(4)
 
@@ -24,6 +25,10 @@ class Maze(Task):
     below are free if the maze is open there, and walls otherwise. Rows are padded with walls to the width of `larger`
     in every split, so that the room below is always the same number of positions ahead.
 
+    With `longer_than`, the start is any room from which the path is long enough, and mazes without such a room are
+    rejected. `{size: 15, longer_than: 110}` is Maze-Hard in kind (Wang et al., 2025, arXiv 2506.21734): 30 rows, and
+    shortest paths over 110 squares. Their walls are drawn square by square, so that several paths may reach the goal.
+
     Splits: `test`; `larger`, mazes of `extrapolate_to` × `extrapolate_to` rooms. Bansal et al. train on mazes of 9 × 9
     squares and evaluate on up to 201 × 201.
     """
@@ -34,6 +39,8 @@ class Maze(Task):
     """Number of rooms along a side."""
     extrapolate_to: int = Field(le=2 * LARGEST, default_factory=lambda settings: settings["size"] + 2)
     """Number of rooms along a side in the split `larger`. The default is `size` + 2."""
+    longer_than: int = Field(0, ge=0, le=LARGEST)
+    """Number of squares that every path exceeds, start and goal included."""
 
     @model_validator(mode="after")
     def _extrapolates(self) -> Self:
@@ -57,7 +64,10 @@ class Maze(Task):
 
         The likeliest answer is a pair of neighbours. They are joined as often as the grid's resistance between them
         is large (Kirchhoff): 3/4 in a square of four rooms, and no more where further rooms lie around the square.
+        There are so many long paths that 0 stands for their chance.
         """
+        if self.longer_than:
+            return 0.0
         rooms = self.size**2
         return 0.75 * 2 / (rooms * (rooms - 1))
 
@@ -77,9 +87,8 @@ class Maze(Task):
     def generate(self, count: int, generator: Generator) -> Batch:
         """Draw grids and paths, both (count, sequence_length)."""
         size, rooms = self.size, self.size**2
-        start = torch.randint(rooms, (count, 1), generator=generator)
-        goal = (start + torch.randint(1, rooms, (count, 1), generator=generator)) % rooms
-        ahead = _towards(goal, size, generator)
+        draw = self._with_long_paths if self.longer_than else self._any
+        start, goal, ahead = draw(count, generator)
 
         path = torch.zeros(count, rooms, dtype=torch.int64).scatter(1, start, 1)
         jump = ahead
@@ -95,6 +104,29 @@ class Maze(Task):
         tokens = walls.scatter(1, free, FREE).scatter(1, place[start], START).scatter(1, place[goal], GOAL)
         return Batch(tokens, torch.zeros_like(walls).scatter(1, free, path.repeat(1, 2)))
 
+    def _any(self, count: int, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Start and goal, both (count, 1), and of each room the next one on the way to the goal, (count, rooms)."""
+        rooms = self.size**2
+        start = torch.randint(rooms, (count, 1), generator=generator)
+        goal = (start + torch.randint(1, rooms, (count, 1), generator=generator)) % rooms
+        return start, goal, _towards(goal, self.size, generator)
+
+    def _with_long_paths(self, count: int, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """The same of mazes with a long path, and a start from which it is long. Raises UserError."""
+        found: list[tuple[Tensor, ...]] = []
+        missing = count
+        for _ in range(TRIES):
+            _, goal, ahead = self._any(missing, generator)
+            far = 2 * _steps(goal, ahead) + 1 > self.longer_than
+            start = (far * (1 - torch.rand(far.shape, generator=generator))).argmax(1, keepdim=True)
+            kept = far.any(1)
+            found.append((start[kept], goal[kept], ahead[kept]))
+            missing -= int(kept.sum())
+            if not missing:
+                start, goal, ahead = map(torch.cat, zip(*found, strict=True))
+                return start, goal, ahead
+        raise UserError(f"Maze: hardly any path is longer than {self.longer_than} squares at size {self.size}")
+
     def shortcuts(self, tokens: Tensor) -> dict[str, Tensor]:
         """Rules of every task; all free squares; start and goal alone."""
         return super().shortcuts(tokens) | {
@@ -107,6 +139,14 @@ class Maze(Task):
         marks = torch.where((targets == 1) & (tokens == FREE), 4, tokens)
         rows = marks.view(2 * self.size, -1)[:-1, : 2 * self.size - 1].tolist()
         return " / ".join("".join("#.SG*"[mark] for mark in row) for row in rows)
+
+
+def _steps(goal: Tensor, ahead: Tensor) -> Tensor:
+    """How many steps each room is from the goal, (count, size²)."""
+    steps = (torch.arange(ahead.shape[1]) != goal).long()
+    for _ in range(ahead.shape[1].bit_length()):  # of its first 1, 2, 4, … steps
+        steps, ahead = steps + steps.gather(1, ahead), ahead.gather(1, ahead)
+    return steps
 
 
 def _towards(goal: Tensor, size: int, generator: Generator) -> Tensor:

@@ -1,14 +1,15 @@
 """Prefix sums modulo 2: the running parity of a string of bits."""
 
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from torch import Generator, Tensor
 
 from asura.common.validation import LARGEST
 from asura.tasks.base import Batch, Metric, Task
+from asura.tasks.shared.distinct import distinct
 
 
 class PrefixSums(Task):
@@ -16,7 +17,8 @@ class PrefixSums(Task):
 
     The input is a string of uniform bits. The answer at every position is the parity of the bits up to that position.
 
-    Splits: `test`; `longer`, twice the length; `longest`, four times the length. Bansal et al. go from 32 to 512 bits.
+    Splits: `test`; `64_bits` and so on, strings of each of the lengths `tested`. Bansal et al. train on 32 bits and
+    test on 512.
     """
 
     metric: ClassVar[Metric] = "exact_match"
@@ -24,6 +26,10 @@ class PrefixSums(Task):
 
     length: int = Field(32, ge=1, le=LARGEST)
     """Length of a string in bits."""
+    tested: Annotated[tuple[Annotated[int, Field(ge=1, le=16 * LARGEST)], ...], AfterValidator(distinct)] = Field(
+        default_factory=lambda settings: tuple(settings["length"] * factor for factor in (2, 4, 8, 16))
+    )
+    """Lengths that have a split each. The default is 2, 4, 8 and 16 times `length`."""
 
     @property
     def vocabulary(self) -> int:
@@ -48,10 +54,7 @@ class PrefixSums(Task):
     @property
     def harder_splits(self) -> dict[str, Self]:
         """See the class."""
-        return {
-            "longer": self.model_copy(update={"length": 2 * self.length}),
-            "longest": self.model_copy(update={"length": 4 * self.length}),
-        }
+        return {f"{length}_bits": self.model_copy(update={"length": length}) for length in self.tested}
 
     def generate(self, count: int, generator: Generator) -> Batch:
         """Draw bits and their parities, both (count, length)."""

@@ -6,6 +6,7 @@ from typing import Any
 from asura.common.validation import nearest
 from asura.tasks.addition import Addition
 from asura.tasks.arithmetic import Arithmetic
+from asura.tasks.assignments import Assignments
 from asura.tasks.base import Task
 from asura.tasks.composition import Composition
 from asura.tasks.digits import Digits
@@ -18,10 +19,12 @@ from asura.tasks.reasoning_gym import ReasoningGym
 from asura.tasks.sudoku import Sudoku
 from asura.tasks.table_lookup import TableLookup
 from asura.tasks.text import Text
+from asura.tasks.word_problem import WordProblem
 
 TASKS: dict[str, type[Task]] = {
     "addition": Addition,
     "arithmetic": Arithmetic,
+    "assignments": Assignments,
     "composition": Composition,
     "digits": Digits,
     "igsm": IGSM,
@@ -33,6 +36,7 @@ TASKS: dict[str, type[Task]] = {
     "sudoku": Sudoku,
     "table_lookup": TableLookup,
     "text": Text,
+    "word_problem": WordProblem,
 }
 
 

@@ -9,8 +9,9 @@ from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
 from asura.common import randomness
+from asura.common.errors import UserError
 from asura.common.validation import LARGEST
-from asura.tasks.base import IGNORE, Batch, Task
+from asura.tasks.base import IGNORE, TRIES, Batch, Task, hashed
 from asura.tasks.shared.depths import check_depths
 
 
@@ -25,10 +26,16 @@ class TableLookup(Task):
     A hash of the input decides whether it is one of training, validation or test. Inputs with one table are all of
     training, since nothing else teaches what the table says.
 
-    Splits: `test`; `deeper`, from `depth` + 1 to `extrapolate_to` tables.
+    Training leaves out what two settings name: a share `reserved` of the compositions of each depth, whatever the
+    symbol, and every composition with one of the last `uncomposed` tables, which occur alone. Csordás et al. have
+    `{tables: 11, uncomposed: 2, reserved: 0.25, validate_to: 8}`, but reserve at most 200 compositions of a depth.
+
+    Splits: `test`; `deeper`, from `validate_to` + 1 to `extrapolate_to` tables; `deeper_validation`, from `depth` + 1
+    to `validate_to` tables, if that is any; `new_compositions`, reserved ones, if any are; `new_tables`, compositions
+    with at least one of the tables that training does not compose, if there are any.
     """
 
-    sweeps: ClassVar[dict[str, tuple[str, ...]]] = {"depth": ("shallowest", "depth")}
+    sweeps: ClassVar[dict[str, tuple[str, ...]]] = {"depth": ("shallowest", "depth", "validate_to", "extrapolate_to")}
 
     bits: int = Field(3, ge=1, le=10)
     """Number of bits of a symbol. There are 2^bits symbols."""
@@ -40,6 +47,15 @@ class TableLookup(Task):
     """Largest number of tables to apply."""
     extrapolate_to: int = Field(le=2 * LARGEST, default_factory=lambda settings: settings["depth"] + 5)
     """Largest number of tables in the split `deeper`. The default is `depth` + 5."""
+    validate_to: int = Field(le=2 * LARGEST, default_factory=lambda settings: settings["depth"])
+    """Largest number of tables in the split `deeper_validation`, on which a choice can be made that is to serve
+    `deeper`. The default is `depth`, without such a split."""
+    reserved: float = Field(0.0, ge=0, lt=1)
+    """Share of the compositions of each depth from 2 that training does not contain."""
+    uncomposed: int = Field(0, ge=0, le=LARGEST)
+    """Number of tables that training shows alone, and never composes."""
+    compositions: Literal["trained", "reserved", "uncomposed"] = "trained"
+    """Which compositions are drawn. The splits set this; a study leaves the default."""
     order: Literal["forward", "backward"] = "forward"
     """`forward` writes the symbol and then the tables in the order of their application. `backward` reverses this."""
     table_seed: int = Field(0, ge=0, le=LARGEST)
@@ -48,6 +64,13 @@ class TableLookup(Task):
     @model_validator(mode="after")
     def _is_in_order(self) -> Self:
         check_depths(self.shallowest, self.depth, self.extrapolate_to)
+        if not self.depth <= self.validate_to <= self.extrapolate_to:
+            bounds = f"depth, {self.depth}, and at most extrapolate_to, {self.extrapolate_to}"
+            raise ValueError(f"validate_to must be at least {bounds}, found {self.validate_to}")
+        if self.uncomposed and self.uncomposed > self.tables - 2:
+            raise ValueError(f"uncomposed must leave two of the {self.tables} tables, found {self.uncomposed}")
+        if (self.reserved or self.uncomposed) and self.depth < 2:
+            raise ValueError("reserved and uncomposed tables need a depth of at least 2")
         return self
 
     @property
@@ -78,19 +101,41 @@ class TableLookup(Task):
     @property
     def harder_splits(self) -> dict[str, Self]:
         """See the class."""
-        shallowest = min(self.depth + 1, self.extrapolate_to)
-        return {"deeper": self.model_copy(update={"shallowest": shallowest, "depth": self.extrapolate_to})}
+        composed = {"shallowest": max(2, self.shallowest)}
+        splits = {"deeper": self._between(self.validate_to, self.extrapolate_to)}
+        if self.reserved:
+            splits["new_compositions"] = self.model_copy(update=composed | {"compositions": "reserved"})
+        if self.uncomposed:
+            splits["new_tables"] = self.model_copy(update=composed | {"compositions": "uncomposed"})
+        return splits
+
+    @property
+    def splits(self) -> dict[str, Self]:
+        """See the class."""
+        if self.validate_to == self.depth:
+            return super().splits
+        chosen_on = self._between(self.depth, self.validate_to).model_copy(update={"part": "validation"})
+        return super().splits | {"deeper_validation": chosen_on}
+
+    def _between(self, done: int, depth: int) -> Self:
+        """More tables than are `done`, up to `depth`; of compositions as deep none is reserved."""
+        update = {"shallowest": min(done + 1, depth), "depth": depth, "validate_to": depth, "reserved": 0.0}
+        return self.model_copy(update=update)
 
     def is_always_trained(self, tokens: Tensor) -> Tensor:
         """A symbol and one table, from which alone the table can be learnt."""
         return (tokens < self.vocabulary - 1).sum(1) <= 2
 
+    def draw(self, count: int, generator: Generator) -> Batch:
+        """Draw examples as every task does; of compositions that training does not have, every input is held out."""
+        return super().draw(count, generator) if self.compositions == "trained" else self.generate(count, generator)
+
     def generate(self, count: int, generator: Generator) -> Batch:
         """Draw tokens and targets, both (count, sequence_length)."""
         depths = torch.randint(self.shallowest, self.depth + 1, (count, 1), generator=generator)
         symbol = torch.randint(self.symbols, (count, 1), generator=generator)
-        table = torch.randint(self.tables, (count, self.depth), generator=generator)
         used = torch.arange(self.depth) < depths
+        table = self._compositions(used, generator)
 
         tables = _tables(self.symbols, self.tables, self.table_seed)
         value = symbol
@@ -106,6 +151,34 @@ class TableLookup(Task):
         targets = torch.full_like(tokens, IGNORE)
         targets[:, -1:] = value
         return Batch(tokens, targets)
+
+    def _compositions(self, used: Tensor, generator: Generator) -> Tensor:
+        """Tables to apply, (count, depth), of which those that are `used` count."""
+        count, composed = len(used), self.tables - self.uncomposed
+        depths = used.sum(1, keepdim=True)
+        table = torch.randint(composed, used.shape, generator=generator)
+        if self.reserved:
+            self._draw_again(table, used, generator)
+        if self.uncomposed:
+            place = (torch.rand(count, 1, generator=generator) * depths).long()
+            any_table = torch.randint(self.tables, (count, 1), generator=generator)
+            new = torch.randint(composed, self.tables, (count, 1), generator=generator)
+            old = any_table.where(depths == 1, table.gather(1, place))
+            table.scatter_(1, place, new if self.compositions == "uncomposed" else old)
+        return table
+
+    def _draw_again(self, table: Tensor, used: Tensor, generator: Generator) -> None:
+        """Draw those tables anew that are a reserved composition, or none where reserved ones are wanted."""
+        composed = used.sum(1) > 1
+        wanted = composed & (self.compositions == "reserved")
+        left = torch.arange(len(used))
+        for _ in range(TRIES):
+            is_reserved = composed[left] & (hashed(table[left].where(used[left], -1)) < self.reserved)
+            left = left[is_reserved != wanted[left]]
+            if not len(left):
+                return
+            table[left] = torch.randint(self.tables - self.uncomposed, (len(left), self.depth), generator=generator)
+        raise UserError("TableLookup: too few compositions to reserve some of each depth; make tables larger")
 
     def shortcuts(self, tokens: Tensor) -> dict[str, Tensor]:
         """Rules of every task; one table, the last that is applied; and all tables but that one."""

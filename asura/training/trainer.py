@@ -1,21 +1,24 @@
 """A run in training: one step after another, and one object that can be saved and taken up again."""
 
-import math
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from asura.common.errors import UserError
 from asura.common.randomness import generator
 from asura.models import build
+from asura.models.layers import set_dropout
 from asura.models.model import Loss, Model
 from asura.models.settings import Recursive
 from asura.models.unrolling import State, Unrolling
 from asura.planning.runs import Run
+from asura.training.averaging import Average
 from asura.training.batches import batches
+from asura.training.clipping import clip
 from asura.training.devices import autocast, sent
 from asura.training.optimisers import optimisers, rate_factor
 from asura.training.processes import ALONE, Alone
@@ -47,9 +50,11 @@ class Trainer:
         self.run, self.device, self.step = run, device, 0
         self.model: Model = build(run.model, run.task.vocabulary, run.seed, device)
         self.model.activation_checkpointing = run.training.activation_checkpointing
+        set_dropout(self.model, run.training.dropout)
         self._processes = processes
         self._loss = processes.loss_of(self.model, run.training)
         self._optimisers = optimisers(self.model, run.training)
+        self._average = Average(self.model, run.training.average) if run.training.average else None
         self._batches = batches(run.task, run.training.batch, run.seed, run.training.examples)
         self._validation = Validation(run, device) if run.training.validation_examples else None
         settings = run.model
@@ -64,6 +69,8 @@ class Trainer:
             self._processes.restore(self.model, [], weights, {})
         except RuntimeError:
             raise UserError(f"{self.run.label}: the weights that it starts from are of another model") from None
+        if self._average:
+            self._average.restart()
 
     def advance(self) -> None:
         """Take one step of the optimisers."""
@@ -75,16 +82,17 @@ class Trainer:
             optimiser.zero_grad(set_to_none=True)
             for group in optimiser.param_groups:
                 group["lr"] = training.learning_rate * rate_factor(training, self.step)
-        drawn = self._drawn(segment)
         rows = [sent(processes.rows(part, training.accumulate), self.device) for part in batch]
         rows += self._carried if segment else ()
         *others, last = zip(*(part.chunk(training.accumulate) for part in rows), strict=True)
         with processes.accumulating():
-            results = [self._backward(part, asked, drawn, place) for place, part in enumerate(others)]
-        results.append(self._backward(last, asked, drawn, len(others)))
-        norm = processes.whole(nn.utils.clip_grad_norm_(self.model.parameters(), training.clip or math.inf))
+            results = [self._backward(part, asked, self._drawn(segment, place)) for place, part in enumerate(others)]
+        results.append(self._backward(last, asked, self._drawn(segment, len(others))))
+        norm = processes.whole(clip(self.model, training))
         for optimiser in self._optimisers:
             optimiser.step()
+        if self._average:
+            self._average.update()
         loss, correct = _sum(result.loss for result in results), _sum(result.correct for result in results)
         shares = len(results) * processes.count
         means = [_sum(result.measures[name] for result in results) / shares for name in self.model.measured]
@@ -93,23 +101,27 @@ class Trainer:
         self._window.append(torch.stack([loss, correct, torch.full_like(loss, asked), norm, *means]))
         self.step += 1
 
-    def _drawn(self, segment: int) -> list[Unrolling]:
-        """The passes of this step, of the whole batch, on which so many steps have been taken before."""
-        progress = self.step / self.run.training.steps
+    def _drawn(self, segment: int, place: int) -> list[Unrolling]:
+        """The passes of the part at a place in the batch, on which so many steps have been taken before.
+
+        What dropout draws is seeded here.
+        """
+        training, processes = self.run.training, self._processes
+        progress = self.step / training.steps
+        share = place * processes.count + processes.index
+        torch.manual_seed(generator("dropout", self.run.seed, self.step, share).initial_seed())
         if not self.model.draws:
             return self.model.unrollings(None, progress, segment)
+        size = training.batch // (training.accumulate * processes.count)
+        rows = range(share * size, (share + 1) * size)
         draws = generator("training", self.run.seed, self.step)
-        return self.model.drawn(self.run.training.batch, self.run.task.sequence_length, draws, progress, segment)
+        return self.model.drawn(rows, self.run.task.sequence_length, draws, progress, segment)
 
-    def _backward(self, part: tuple[Tensor, ...], asked: int, drawn: list[Unrolling], place: int) -> Loss:
-        """Add the gradient of the part at a place in the batch, of whose positions `asked` are asked in all parts."""
+    def _backward(self, part: tuple[Tensor, ...], asked: int, drawn: list[Unrolling]) -> Loss:
+        """Add the gradient of a part of the batch, of which `asked` positions are asked in all parts."""
         training, processes = self.run.training, self._processes
-        share = place * processes.count + processes.index
         tokens, targets, *carried = part
-        passes = [
-            unrolling.part(share, training.accumulate * processes.count)._replace(carried=tuple(carried))
-            for unrolling in drawn
-        ]
+        passes = [unrolling._replace(carried=tuple(carried)) for unrolling in drawn]
         with autocast(training, self.device):
             result = self._loss(tokens, targets, z_loss=training.z_loss, passes=passes)
         (result.loss / (asked / processes.count)).backward()
@@ -135,16 +147,28 @@ class Trainer:
             learning_rate=training.learning_rate * rate_factor(training, self.step - 1),
             diverged_at=self.step - len(window) + 1 + int(lost[0]) if len(lost) else None,
             measures=dict(zip(self.model.measured, window[:, 4:].mean(0).tolist(), strict=True)),
-            validation=self._validation.measure(self.model) if self._validation else {},
+            validation=self._validated(),
         )
+
+    def _validated(self) -> dict[str, float]:
+        if not self._validation:
+            return {}
+        with self._averaged():
+            return self._validation.measure(self.model)
 
     def forget(self) -> None:
         """Begin a new line of metrics."""
         self._window = []
 
+    def _averaged(self) -> AbstractContextManager:
+        """A context in which the model has the average for weights, if there is one."""
+        return self._average.in_place() if self._average else nullcontext()
+
     def weights(self) -> Mapping[str, Tensor]:
-        """Those of the model, on the first process."""
-        return self._processes.state(self.model, [])[0]
+        """Those of the model, or their average; on the first process."""
+        with self._averaged():
+            weights = self._processes.state(self.model, [])[0]
+            return {name: tensor.clone() for name, tensor in weights.items()} if self._average else weights
 
     def state(self) -> dict[str, Tensor]:
         """Tensors from which, with the step, `restore` goes on to the same bits; whole on the first process."""
@@ -152,6 +176,8 @@ class Trainer:
         tensors = {f"model.{name}": tensor for name, tensor in weights.items()}
         for parameter, state in states.items():
             tensors |= {f"optimiser.{parameter}.{key}": tensor for key, tensor in state.items()}
+        if self._average:
+            tensors |= {f"average.{name}": tensor for name, tensor in self.weights().items()}
         if self._window:
             tensors["window"] = torch.stack(self._window)
         for k, rows in enumerate(self._carried):
@@ -165,6 +191,9 @@ class Trainer:
             parameter, key = name.rsplit(".", 1)
             states.setdefault(parameter, {})[key] = tensor
         self._processes.restore(self.model, self._optimisers, _below("model.", tensors), states)
+        if self._average:
+            with self._averaged():
+                self._processes.restore(self.model, [], _below("average.", tensors), {})
         self._window = list(tensors["window"].to(self.device)) if "window" in tensors else []
         carried = sorted(_below("carried.", tensors).items(), key=lambda item: int(item[0]))
         parts = self.run.training.accumulate

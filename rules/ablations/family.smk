@@ -1,9 +1,18 @@
+FIXED = {"drawn": False, "backpropagate": None}
+TWO_STATES = [
+    {"i": 4, "latent_updates": 1, "deep_supervision": 2},
+    {"i": 2, "latent_updates": 1, "deep_supervision": 1, "backpropagate": None},
+]
 ABLATIONS["family"] = {
-    **dict.fromkeys(["vanilla", "bare", "asura", "deq", "ndr"], {}),
-    "universal": {"halting": ["none", "act"]},
+    **dict.fromkeys(["vanilla", "bare", "asura", "ndr", "ouro"], {}),
     "asura_full": {"guidance": ["progressive", "none"]},
     "deep_thinking": {"progressive": [1.0, 0.0]},
-    "recurrent_depth": [{}, {"drawn": False, "backpropagate": None}],
+    "deq": {"i": 24},
+    "hrm": TWO_STATES,
+    "parcae": [{}, FIXED],
+    "recurrent_depth": [{}, FIXED],
+    "trm": TWO_STATES,
+    "universal": {"halting": ["none", "act"]},
 }
 
 

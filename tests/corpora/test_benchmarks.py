@@ -9,10 +9,10 @@ import pyarrow.ipc
 import pytest
 
 from asura.common.errors import UserError
+from asura.common.metrics import LESS_IS_BETTER
 from asura.corpora import benchmarks
 from asura.corpora.benchmarks import BENCHMARKS, prepare
 from asura.evaluation.benchmark_scores import _tasks, floor
-from asura.reporting.frames import LESS_IS_BETTER
 from tests.conftest import read_documents
 
 SIZES = {

@@ -21,6 +21,18 @@ def test_accuracy_worked_out_by_hand():
     assert score.examples == 3
 
 
+def test_standard_errors_are_over_clusters():
+    right, asked, cluster = torch.tensor([1, 1, 0, 0]), torch.ones(4, dtype=torch.int64), torch.tensor([7, 7, 2, 2])
+    for score in (accuracy(right, asked, cluster), exact_match(right, asked, cluster)):
+        assert (score.value, score.examples) == (0.5, 4)
+        assert score.standard_error == pytest.approx(0.5)  # residuals 1 and -1: sqrt(2 · 2/1) / 4
+    twice = accuracy(right.repeat(2), asked.repeat(2), cluster.repeat(2))
+    assert twice.standard_error == pytest.approx(0.5)  # the same example again says nothing
+    assert accuracy(right, asked, torch.arange(4)) == accuracy(right, asked)
+    unasked = accuracy(torch.tensor([1, 0, 0]), torch.tensor([1, 1, 0]), torch.tensor([0, 1, 2]))
+    assert unasked == accuracy(torch.tensor([1, 0]), torch.tensor([1, 1]))
+
+
 def test_exact_match_worked_out_by_hand():
     score = exact_match(torch.tensor([1, 3, 0, 0]), torch.tensor([2, 3, 1, 0]))
     assert score.value == pytest.approx(1 / 3)

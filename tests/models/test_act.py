@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from asura.models import build
+from tests.models.test_layers import scrambled
 
 V, T = 5, 4
 SMALL = {"architecture": "universal", "n": 1, "width": 8, "heads": 2, "halting": "act"}
@@ -70,7 +71,7 @@ def test_the_weights_of_a_position_sum_to_1():
         state = (torch.ones_like(state[0]), *state[1:])
         for _ in range(6):
             before = state[2]
-            state = model._halt(torch.ones_like(state[0]), state)
+            state = model._halt(model.halting(state[0]), torch.ones_like(state[0]), state)
             assert torch.allclose(model.read(state), torch.ones_like(state[0]), atol=1e-6)
             assert (state[2] >= before).all()
 
@@ -97,3 +98,29 @@ def test_the_ponder_cost_is_in_the_loss_and_pulls_on_the_halting_unit():
     assert torch.allclose(losses[1] - losses[0], model.penalty(last, TOKENS) * 2 * T, atol=1e-4)
     model.penalty(last, TOKENS).backward()
     assert model.halting.bias.grad.abs() > 0
+
+
+@torch.no_grad()
+def test_each_position_halts_by_what_it_reads_after_the_signal():
+    """One position and iteration at a time, as tensor2tensor has it, but for what halted states are and the end."""
+    model: Any = scrambled(build(SMALL | {"i": 5, "halting_threshold": 0.9}, V))
+    *_, last = model.trajectory(TOKENS)
+    z = model.embed(TOKENS)
+    h, count, mean = torch.zeros(2, T), torch.zeros(2, T), torch.zeros_like(z)
+    for t in range(1, 6):
+        x = z + model._signal(z, t)
+        new = model.blocks[0](x)
+        for row in range(2):
+            for place in range(T):
+                if h[row, place] > 0.9:  # it has halted
+                    continue
+                odds = model.halting.weight[0] @ x[row, place] + model.halting.bias[0]
+                p = float(1 / (1 + (-odds).exp()))
+                count[row, place] += 1
+                if h[row, place] + p > 0.9 or t == 5:
+                    p = 1 - float(h[row, place])
+                h[row, place] += p
+                mean[row, place] += p * new[row, place]
+                z[row, place] = new[row, place]
+    assert torch.equal(last[3].float(), count) and count.unique().numel() > 1
+    assert torch.allclose(model.read(last), mean, atol=1e-6)

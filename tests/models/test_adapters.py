@@ -45,7 +45,7 @@ def random(adapter: nn.Module) -> Any:
 @pytest.mark.parametrize(
     ("kind", "ranks"), [(LoRA, (1,)), (LoRA, (3,)), (ABBA, (1, 1)), (ABBA, (2, 3)), (ABBA, (5, 2))]
 )
-def test_outputs_and_gradients_are_those_of_the_formed_product(kind: type[LoRA | ABBA], ranks: tuple[int, ...]):
+def test_outputs_and_gradients_are_those_of_the_formed_product(kind: Any, ranks: tuple[int, ...]):
     adapter = random(kind(10, *ranks))
     x, y = torch.randn(2, 2, 4, 10, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     x.requires_grad_()
@@ -95,6 +95,25 @@ def test_a_model_starts_as_it_would_without_adapters(adapter: str):
             nn.init.ones_(last["attention"].weight)
             assert not torch.equal(model(drawn(2, 5)), plain(drawn(2, 5)))
             nn.init.zeros_(last["attention"].weight)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_lora_adapter_starts_at_zero_or_at_random(bias: bool):
+    def adapter(start: Any) -> Any:
+        settings = AsuraSettings(width=8, heads=2, adapter="lora", adapter_init=start, bias=bias, init="small")
+        return build(settings, 7).get_submodule("adapters.0.0.mlp")
+
+    x = torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
+    assert not adapter("zero")(x).any() and adapter("random")(x).all()
+    assert torch.equal(adapter("zero").a.weight, adapter("random").a.weight)
+
+
+def test_an_abba_adapter_starts_at_zero_or_at_random():
+    def start(name: Any) -> Any:
+        settings = AsuraSettings(width=8, heads=2, adapter="abba", adapter_init=name)
+        return build(settings, 7).get_submodule("adapters.0.0.mlp.b1").weight
+
+    assert not start("zero").any() and start("random").all()
 
 
 @pytest.mark.parametrize(("adapter", "each"), [("lora", 2 * 3 * 8), ("abba", 2 * 3 * 8 + 2 * 5 * 8)])

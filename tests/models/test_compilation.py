@@ -11,6 +11,7 @@ from tests.models.variants import VOCABULARY, small
 TOKENS = torch.randint(VOCABULARY, (4, 6), generator=torch.Generator().manual_seed(0))
 DRAWING: list[dict[str, Any]] = [
     {"architecture": "asura", "drawn": True, "backpropagate": 2, "progressive": 0.5},
+    {"architecture": "ouro", "drawn": True, "backpropagate": 2, "progressive": 0.5, "exit_threshold": 0.6},
     {"architecture": "universal", "halting": "act"},
 ]
 
@@ -36,7 +37,7 @@ def test_no_loss_breaks_its_graph_whatever_training_draws(settings: dict[str, An
     model = small(i=2, **settings)
     compiled = torch.compile(model.loss, backend=count, fullgraph=True)  # a break is an error
     for seed in range(2):
-        passes = model.drawn(4, 6, torch.Generator().manual_seed(seed))
+        passes = model.drawn(range(4), 6, torch.Generator().manual_seed(seed))
         found = compiled(TOKENS, TOKENS.roll(1, 1), passes=passes).loss
         assert torch.allclose(found, model.loss(TOKENS, TOKENS.roll(1, 1), passes=passes).loss)
     assert 1 <= len(graphs) <= (2 if model.draws else 1)

@@ -1,7 +1,9 @@
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from asura.models import build
 
@@ -61,9 +63,11 @@ def test_the_first_evaluations_are_plain_iterations():
 
 
 @pytest.mark.parametrize("solver", ["anderson", "broyden"])
-@pytest.mark.parametrize("i", [4, 5, 9])
-def test_what_is_evaluated_is_what_was_trained_also_far_from_a_fixed_point(solver: str, i: int, monkeypatch):
-    model = small(solver=solver, i=i, tolerance=1e-9)
+@pytest.mark.parametrize(
+    ("i", "how"), [(4, {}), (5, {}), (9, {}), (9, {"ift": False, "backpropagate": 3}), (5, {"ift": False})], ids=str
+)
+def test_what_is_evaluated_is_what_was_trained_also_far_from_a_fixed_point(solver: str, i: int, how: dict, monkeypatch):
+    model = small(solver=solver, i=i, tolerance=1e-9, **how)
     calls = Mock(wraps=model.function)
     monkeypatch.setattr(model, "function", calls)
     (trained,) = model.trajectory(TOKENS)
@@ -78,7 +82,78 @@ def test_what_is_evaluated_is_what_was_trained_also_far_from_a_fixed_point(solve
     assert [state[2].max().item() for state in longer] == list(range(1, i + 4))
 
 
+def gradient(model, loss: torch.Tensor) -> dict[str, torch.Tensor]:
+    model.zero_grad()
+    loss.backward()
+    return {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+
+
+def cross_entropy(model, z: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.cross_entropy(model.logits(z).flatten(0, 1), TARGETS.flatten(), reduction="sum")
+
+
+@pytest.mark.parametrize("cut", [1, 3])
+def test_the_phantom_gradient_flows_through_the_last_evaluations(cut: int):
+    model = small(ift=False, backpropagate=cut, i=60)
+    found = gradient(model, model.loss(TOKENS, TARGETS).loss)
+    e, z = model.embed(TOKENS), unrolled(model, 300).detach()
+    for _ in range(cut):
+        z = model.function(z, e)
+    expected = gradient(model, cross_entropy(model, z))
+    assert all(torch.allclose(found[name], expected[name], atol=1e-3) for name in expected)
+
+
+def test_without_a_solver_all_evaluations_are_plain_iterations():
+    model = small(ift=False, i=6)
+    (trained,) = model.trajectory(TOKENS)
+    assert torch.allclose(trained[0], unrolled(model, 6))
+    found = gradient(model, model.loss(TOKENS, TARGETS).loss)
+    expected = gradient(model, cross_entropy(model, unrolled(model, 6)))
+    assert all(torch.allclose(found[name], expected[name]) for name in expected)
+
+
+def test_the_warm_start_trains_two_unrolled_evaluations_for_its_share_of_the_steps():
+    model = small(warm_start=0.25, jacobian=1.0)
+    begun, over = (model.drawn(range(3), T, torch.Generator(), progress) for progress in (0.249, 0.25))
+    assert [unrolling.iterations for unrolling in (*begun, *over)] == [2, 100]
+    found = gradient(model, model.loss(TOKENS, TARGETS, passes=begun).loss)
+    expected = gradient(model, cross_entropy(model, unrolled(model, 2)))
+    assert all(torch.allclose(found[name], expected[name]) for name in expected)
+
+
+def test_the_jacobian_loss_is_that_of_the_jacobian_formed_whole():
+    model: Any = small(jacobian=0.5)
+    passes = model.drawn(range(3), T, torch.Generator().manual_seed(0))
+    v = passes[0].noise.double()
+    (state,) = model.trajectory(TOKENS, noise=passes[0].noise)
+    e = model.embed(TOKENS)
+    with sdpa_kernel(SDPBackend.MATH):
+        whole = torch.autograd.functional.jacobian(lambda z: model.function(z, e), state[0])
+    product = torch.einsum("btd,btdxyz->xyz", v, whole)
+    assert torch.allclose(state[3], product.square().mean((1, 2)))
+    plain = small(jacobian=0.0)
+    with_loss, without = (each.loss(TOKENS, TARGETS, passes=passes).loss for each in (model, plain))
+    assert torch.allclose(with_loss - without, 0.5 * product.square().mean() * TOKENS.numel())
+
+
+def test_the_jacobian_loss_has_a_gradient():
+    model: Any = small(jacobian=1.0)
+    z, e, v = torch.randn(3, 3, T, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    weight = model.blocks[0].attention.qkv.weight
+
+    def loss(step: float) -> torch.Tensor:
+        with torch.no_grad():
+            weight[3, 2] += step
+        (found,) = model._jacobian(z, e, v)
+        return found.mean()
+
+    higher, lower = float(loss(1e-4)), float(loss(-2e-4))
+    loss(1e-4).backward()
+    assert weight.grad[3, 2].item() == pytest.approx((higher - lower) / 2e-4, rel=1e-4)
+
+
 def test_settings_that_need_iterations_to_be_unrolled_are_refused():
-    for setting in ({"progressive": 0.5}, {"drawn": True}, {"backpropagate": 2}):
+    cut = {"ift": False, "backpropagate": 98}
+    for setting in ({"progressive": 0.5}, {"drawn": True}, {"backpropagate": 2}, cut):
         with pytest.raises(ValueError):
             small(**setting)

@@ -1,5 +1,6 @@
 import cmath
 import math
+from collections.abc import Callable
 from typing import Any, get_args
 
 import pytest
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from asura.models import ARCHITECTURES, AnyArchitecture, build
+from asura.models.asura import AsuraSettings
 from asura.models.layers import MLP, Attention, Block, rotary_angles, rotate
 from asura.models.model import Model
 from asura.models.settings import Architecture
@@ -56,25 +58,40 @@ def slow_attention(x: Tensor, attention: Attention) -> Tensor:
     mixed = torch.zeros_like(x)
     for head in range(attention.heads):
         own = slice(head * size, (head + 1) * size)
-        queries, keys, values = (x @ weight[own].T for weight in attention.qkv.weight.split(width))
-        queries = [turned(slow_norm(q, attention.q_norm), t) for t, q in enumerate(queries)]
-        keys = [turned(slow_norm(k, attention.k_norm), t) for t, k in enumerate(keys)]
+        weights, biases = attention.qkv.weight.split(width), biases_of(attention.qkv).split(width)
+        queries, keys, values = (x @ weight[own].T + bias[own] for weight, bias in zip(weights, biases, strict=True))
+        if isinstance(attention.q_norm, nn.LayerNorm) and isinstance(attention.k_norm, nn.LayerNorm):
+            queries, keys = slow_norm(queries, attention.q_norm), slow_norm(keys, attention.k_norm)
+        queries = [turned(q, t) for t, q in enumerate(queries)]
+        keys = [turned(k, t) for t, k in enumerate(keys)]
         for t in range(length):
             seen = range(t + 1) if attention.causal else range(length)
             raised = [math.exp(queries[t] @ keys[s] / math.sqrt(size)) for s in seen]
             for s, weight in zip(seen, raised, strict=True):
                 mixed[t, own] += weight / sum(raised) * values[s]
-    return mixed @ attention.out.weight.T
+    return mixed @ attention.out.weight.T + biases_of(attention.out)
 
 
-def slow_mlp(x: Tensor, mlp: MLP) -> Tensor:
-    hidden = (x @ mlp.up.weight.T).apply_(lambda a: a / 2 * (1 + math.erf(a / math.sqrt(2))))
-    return hidden @ mlp.down.weight.T
+def biases_of(linear: nn.Linear) -> Tensor:
+    return torch.zeros(linear.out_features) if linear.bias is None else linear.bias
 
 
-def slow_block(x: Tensor, block: Block) -> Tensor:
+def exact_gelu(a: float) -> float:
+    return a / 2 * (1 + math.erf(a / math.sqrt(2)))
+
+
+def tanh_gelu(a: float) -> float:
+    return a / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (a + 0.044715 * a**3)))
+
+
+def slow_mlp(x: Tensor, mlp: MLP, gelu: Callable[[float], float] = exact_gelu) -> Tensor:
+    hidden = (x @ mlp.up.weight.T + biases_of(mlp.up)).apply_(gelu)
+    return hidden @ mlp.down.weight.T + biases_of(mlp.down)
+
+
+def slow_block(x: Tensor, block: Block, gelu: Callable[[float], float] = exact_gelu) -> Tensor:
     x = x + slow_attention(slow_norm(x, block.attention_norm), block.attention)
-    return x + slow_mlp(slow_norm(x, block.mlp_norm), block.mlp)
+    return x + slow_mlp(slow_norm(x, block.mlp_norm), block.mlp, gelu)
 
 
 @pytest.mark.parametrize("causal", [True, False])
@@ -85,6 +102,17 @@ def test_a_block_follows_its_equations(heads: int, mlp_width: int | None, causal
     x = torch.randn(2, 6, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert model.blocks[0].mlp.up.weight.shape == (mlp_width or 32, 8)
     expected = torch.stack([slow_block(row, model.blocks[0]) for row in x])
+    torch.testing.assert_close(model.blocks[0](x), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("qk_norm", [True, False])
+@pytest.mark.parametrize(("gelu", "slow"), [("exact", exact_gelu), ("tanh", tanh_gelu)])
+@torch.no_grad()
+def test_a_block_with_biases_follows_its_equations(gelu: Any, slow: Callable[[float], float], qk_norm: bool):
+    settings = VanillaSettings(width=8, heads=2, bias=True, qk_norm=qk_norm, gelu=gelu)
+    model: Any = scrambled(build(settings, VOCABULARY))
+    x = torch.randn(2, 6, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = torch.stack([slow_block(row, model.blocks[0], slow) for row in x])
     torch.testing.assert_close(model.blocks[0](x), expected, rtol=0, atol=1e-5)
 
 
@@ -172,6 +200,29 @@ def test_weights_start_within_their_bounds():
     for weight, fan_in in [(mlp.up.weight, 64), (mlp.down.weight, 256), (model.head.weight, 64)]:
         assert 0.99 < weight.abs().max() * fan_in**0.5 <= 1 and abs(weight.mean()) < 0.01
     assert model.embedding.weight.std().item() == pytest.approx(1, abs=0.04)  # five standard errors
+
+
+def test_small_weights_start_within_their_bounds():
+    model: Any = build(AsuraSettings(width=64, init="small", bias=True, skip_init="random"), vocabulary=100)
+    block = model.blocks[0]
+    maps = [
+        (block.mlp.up, 64, 256),
+        (block.attention.qkv, 64, 64),
+        (model.long_skips[0], 128, 64),
+        (model.head, 64, 100),
+    ]
+    for linear, inputs, outputs in maps:
+        bound = math.sqrt(0.33 / (inputs * outputs))
+        assert 0.99 < linear.weight.abs().max() / bound <= 1 and abs(linear.weight.mean()) < bound / 20
+        assert 0.8 < linear.bias.abs().max() * inputs**0.5 <= 1
+    assert model.embedding.weight.std().item() == pytest.approx((2 / (5 * 64)) ** 0.5, rel=0.05)
+
+
+@EVERY
+def test_a_model_with_biases_has_one_in_every_linear_map_but_those_of_abba(name: str):
+    modules = build(small(name, bias=True), VOCABULARY).named_modules()
+    without = [at for at, module in modules if isinstance(module, nn.Linear) and module.bias is None]
+    assert all("adapters" in at for at in without) and bool(without) == (name == "asura_full")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ DIFFERENT = [
     {"architecture": "asura", "guidance": "uniform"},
     {"architecture": "asura", "backpropagate": 2},
     {"architecture": "asura", "drawn": True, "progressive": 0.5},
+    {"architecture": "ouro", "backpropagate": 2, "progressive": 0.5},
     {"architecture": "recurrent_depth", "backpropagate": 2, "progressive": 0.5},
 ]
 
@@ -34,7 +35,7 @@ def loss_and_gradient(model: Model, recompute: bool = True) -> list[Tensor]:
     tokens, targets = drawn(3, 12, vocabulary=V), drawn(3, 12, vocabulary=V).flip(1)
     targets[0, :5] = IGNORE
     model.zero_grad()
-    passes = model.drawn(3, 12, torch.Generator().manual_seed(0)) if model.draws else None
+    passes = model.drawn(range(3), 12, torch.Generator().manual_seed(0)) if model.draws else None
     found = model.loss(tokens, targets, z_loss=0.01, passes=passes, recompute=recompute)
     found.loss.backward()
     gradient = [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asura.models import build
-from asura.models.ndr import NDRSettings, Router, closest_first
+from asura.models.ndr import GeometricAttention, NDRSettings, Router, closest_first
 
 
 def slow_weights(match: torch.Tensor) -> torch.Tensor:
@@ -29,6 +29,44 @@ def test_geometric_attention_is_that_of_a_slow_loop(length: int, seed: int):
     match = 3 * torch.randn(length, length, generator=torch.Generator().manual_seed(seed))
     match.fill_diagonal_(-torch.inf)
     assert torch.allclose(closest_first(match), slow_weights(match.clamp(min=-700)), atol=1e-5)
+
+
+@torch.no_grad()
+def test_the_match_has_a_learned_scale_of_content_and_one_of_direction():
+    attention = GeometricAttention(NDRSettings(width=8, heads=2, causal=False))
+    assert attention.scale.tolist() == [0.5] and attention.direction_scale.tolist() == [1.0]
+    for parameter in attention.parameters():
+        parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel())) / 2)
+    x = torch.randn(1, 5, 8, generator=torch.Generator().manual_seed(0))
+    found, _ = attention.weights(x)
+    queries, keys, _ = (x[0] @ weight.T for weight in attention.qkv.weight.split(8))
+    directions = attention.direction(x[0])
+    for head in range(2):
+        own = slice(4 * head, 4 * head + 4)
+        match = torch.full((5, 5), -700.0)
+        for i, j in ((i, j) for i in range(5) for j in range(5) if i != j):
+            content = (queries[i, own] + attention.content_bias[head, 0]) @ keys[j, own]
+            towards = directions[i, head + 2 * (j > i)] * attention.direction_scale
+            match[i, j] = content * attention.scale + towards + attention.match_bias
+        assert torch.allclose(found[0, head], slow_weights(match), atol=1e-5)
+
+
+def test_a_dropped_gate_copies_a_position_whole_and_leaves_the_others_as_they_are():
+    router = Router(NDRSettings(width=8, heads=2, causal=False, gate_dropout=0.25))
+    x = torch.randn(50, 40, 8, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    trained, evaluated = router(x), router.eval()(x)
+    copied = (trained == x).all(-1)
+    assert abs(copied.float().mean() - 0.25) < 0.05
+    assert not (trained == x).all(-1)[~copied].any() and torch.equal(trained[~copied], evaluated[~copied])
+
+
+def test_dropout_of_keys_is_of_training_alone_and_keeps_values():
+    attention = GeometricAttention(NDRSettings(width=8, heads=2, causal=False, attention_dropout=0.5))
+    x = torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(0))
+    (trained, values), (again, _) = attention.weights(x), attention.weights(x)
+    (evaluated, same), (twice, _) = attention.eval().weights(x), attention.weights(x)
+    assert not torch.equal(trained, again) and torch.equal(evaluated, twice) and torch.equal(values, same)
 
 
 def test_a_certain_match_hides_everything_farther():

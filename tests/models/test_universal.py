@@ -39,3 +39,25 @@ def test_more_iterations_cost_no_parameters():
     one, more = (build(UniversalSettings(i=i, width=8, heads=2), vocabulary=7) for i in (1, 5))
     assert one.state_dict().keys() == more.state_dict().keys()
     assert more.settings.effective_depth == 5
+
+
+@torch.no_grad()
+def test_a_learned_step_signal_is_one_vector_for_each_iteration_and_stays_at_the_last():
+    model: Any = scrambled(build(UniversalSettings(i=2, width=8, heads=2, step_signal="learned"), vocabulary=7))
+    assert model.steps.weight.shape == (2, 8)
+    tokens = drawn(2, 5)
+    z = model.embed(tokens)
+    positions = signal(5, 0, 8) - torch.tensor([0.0, 1.0] * 4)  # less the step's sines and cosines of 0
+    for t, state in enumerate(model.states(tokens, 4)):
+        z = model.blocks[0](z + positions + model.steps.weight[min(t, 1)])
+        torch.testing.assert_close(state, z, rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_norms_can_stand_after_each_residual_connection():
+    model: Any = scrambled(build(UniversalSettings(i=1, width=8, heads=2, norms="after"), vocabulary=7))
+    tokens, block = drawn(2, 5), model.blocks[0]
+    x = model.embed(tokens) + signal(5, 1, 8)
+    a = block.attention_norm(x + block.attention(x))
+    (state,) = model.states(tokens)
+    torch.testing.assert_close(state, block.mlp_norm(a + block.mlp(a)), rtol=0, atol=1e-5)

@@ -32,6 +32,19 @@ STUDY = copy.deepcopy(TINY) | {
     },
     "evaluation": {"iterations": "trained", "examples": 10, "benchmarks": ["copa", "piqa"]},
 }
+UNTUNED = {"text", "words"}  # whose models start from other weights
+TUNED = STUDY | {
+    "tasks": {name: task for name, task in STUDY["tasks"].items() if name not in UNTUNED},
+    "models": {"asura": {"n": 1, "i": 2}},
+    "controls": ["iso_param"],
+    "evaluation": {"examples": 10},
+    "tune": {
+        "over": {"learning_rate": {"low": 0.001, "high": 0.01}, "weight_decay": [0.0, 0.1]},
+        "trials": 2,
+        "seeds": [1, 2],
+        "steps": 0.5,
+    },
+}
 odd = st.one_of(
     st.none(),
     st.booleans(),
@@ -52,7 +65,7 @@ def paths(value: Any, prefix: tuple = ()) -> list[tuple]:
 
 @st.composite
 def studies(draw: st.DrawFn) -> Any:
-    study = copy.deepcopy(STUDY)
+    study = copy.deepcopy(draw(st.sampled_from([STUDY, TUNED])))
     for _ in range(draw(st.integers(1, 3))):
         *parents, last = draw(st.sampled_from([path for path in paths(study) if path]))
         holder: Any = study

@@ -12,10 +12,12 @@ from asura.models import ARCHITECTURES, build
 from asura.models.asura import AsuraSettings
 from asura.models.bare import BareSettings
 from asura.models.deep_thinking import DeepThinkingSettings
+from asura.models.ouro import OuroSettings
+from asura.models.parcae import ParcaeSettings
 from asura.models.universal import UniversalSettings
 from asura.models.unrolling import Unrolling, draw_iterations
 from asura.models.vanilla import VanillaSettings
-from asura.planning.costs import cost, counted, parameters_alone
+from asura.planning.costs import Cost, cost, counted, embedding_parameters, parameters_alone
 
 
 def test_vanilla_counted_by_hand():
@@ -43,6 +45,16 @@ def test_vanilla_counted_by_hand():
     attention = 2 * 5 * 5 * 8  # one product of 5 × 5 scores with 5 positions, over all heads; 2 forward, 4 backward
     forward = 2 * (matrices + head) * 5 + 2 * attention
     assert counted(settings, vocabulary=11, length=5) == (norms + matrices, 3 * forward, forward)
+
+
+def test_biases_counted_by_hand():
+    settings = VanillaSettings(n=1, width=8, heads=2)
+    with_biases = settings.model_copy(update={"bias": True})
+    more = [getattr(cost(with_biases, 11, 5), what) - getattr(cost(settings, 11, 5), what) for what in Cost._fields]
+    assert more == [24 + 8 + 32 + 8, 0, 0]
+    model = build(with_biases, vocabulary=11, device="meta")
+    total = sum(parameter.numel() for parameter in model.parameters())
+    assert embedding_parameters(with_biases, 11) == 2 * 88 + 11 == total - cost(with_biases, 11, 5).parameters
 
 
 def test_inference_of_a_recursive_model_counted_by_hand():
@@ -80,13 +92,38 @@ def test_a_head_is_paid_for_each_guided_iteration():
     assert flops((0, 0.4, 0.6)) - flops("none") == 6 * 88 * 5
 
 
+def test_a_gate_and_a_head_are_paid_for_each_exit():
+    own, plain = (
+        counted(kind(i=3, width=8, heads=2, **rule), vocabulary=11, length=5)
+        for kind, rule in ((OuroSettings, {}), (BareSettings, {"guidance": "uniform"}))
+    )
+    norm, gate = 2 * 8, 8 + 1
+    assert own.parameters - plain.parameters == norm + gate
+    # Forwards and twice that backwards, but for the last gate, on which no loss depends.
+    assert own.flops - plain.flops == (3 + 3 + 1) * 2 * 8 * 5
+    assert own.inference_flops - plain.inference_flops == 3 * 2 * 8 * 5
+
+
+def test_what_is_injected_is_computed_once():
+    own = counted(ParcaeSettings(n=2, i=3, width=8, heads=2, drawn=False, backpropagate=None), vocabulary=11, length=5)
+    stack = counted(VanillaSettings(n=1 + 2 * 3 + 1, width=8, heads=2), vocabulary=11, length=5)
+    assert own.flops - stack.flops == 3 * 2 * 2 * 64 * 5  # B and C
+    assert own.inference_flops - stack.inference_flops == 2 * 2 * 64 * 5
+
+
 def test_a_large_model_is_planned_without_building_it():
     block, iteration, outer_norms = 808, 128 + 16, 32
     large = AsuraSettings(n=50_000, i=70_000, width=8, heads=2)
     assert cost(large, vocabulary=11, length=5).parameters == 50_000 * block + 70_000 * iteration + outer_norms
 
 
-sizes = {"n": st.integers(1, 3), "heads": st.sampled_from([1, 2]), "mlp_width": st.sampled_from([None, 1, 5])}
+sizes = {
+    "n": st.integers(1, 3),
+    "heads": st.sampled_from([1, 2]),
+    "mlp_width": st.sampled_from([None, 1, 5]),
+    "bias": st.booleans(),
+    "qk_norm": st.booleans(),
+}
 parts = {
     "i": st.integers(1, 4),
     "long_skip": st.sampled_from(["none", "add", "concat", "concat_per_iteration"]),
@@ -96,9 +133,17 @@ parts = {
     "guidance": st.sampled_from(["none", "uniform", "progressive", "last two"]),
     "progressive": st.sampled_from([0.0, 0.5, 1.0]),
     "drawn": st.booleans(),
+    "drawn_i": st.sampled_from(["mean", "rate"]),
     "backpropagate": st.sampled_from([None, 1, 2]),
     "prelude": st.integers(0, 2),
     "halting": st.sampled_from(["none", "act"]),
+    "latent_updates": st.integers(1, 3),
+    "one_step_gradient": st.booleans(),
+    "recall": st.booleans(),
+    "norms": st.sampled_from(["before", "after"]),
+    "halting_weight": st.sampled_from([0.0, 0.5]),
+    "step_signal": st.sampled_from(["sinusoid", "learned"]),
+    "mlp": st.sampled_from(["gelu", "gated_silu"]),
 }
 
 
@@ -111,6 +156,8 @@ def test_planned_costs_are_the_counted_ones(name: str, data: st.DataObject):
     chosen: dict[str, Any] = {part: data.draw(values, part) for part, values in own.items()}
     if name == "deq":  # which needs four evaluations, and has no iterations to draw or cut
         chosen |= {"i": chosen["i"] + 3, "progressive": 0.0, "drawn": False, "backpropagate": None, "guidance": "none"}
+    if name == "ouro":  # whose exits weigh the losses
+        chosen["guidance"] = "none"
     if chosen.get("guidance") == "last two":
         chosen |= {"progressive": 0.0, "drawn": False}
         chosen["guidance"] = (0.0,) * (chosen["i"] - 2) + (0.5, 0.5) if chosen["i"] > 1 else (1.0,)
@@ -132,11 +179,14 @@ def test_the_progressive_loss_costs_the_mean_of_its_passes():
     assert counted(settings, 7, 5).flops == round(sum(costs))
 
 
-def test_drawn_iterations_with_a_gradient_through_the_last_cost_the_mean_of_what_is_drawn():
-    settings = UniversalSettings(i=4, width=8, heads=2, drawn=True, backpropagate=3)
+@pytest.mark.parametrize(("drawn_i", "mean_drawn"), [("mean", 4), ("rate", 5)])
+def test_drawn_iterations_with_a_gradient_through_the_last_cost_the_mean_of_what_is_drawn(
+    drawn_i: Any, mean_drawn: int
+):
+    settings = UniversalSettings(i=4, width=8, heads=2, drawn=True, drawn_i=drawn_i, backpropagate=3)
     model, tokens = build(settings, 7, device="meta"), torch.zeros(1, 5, dtype=torch.int64, device="meta")
     draws = generator("draws")
-    drawn = Counter(draw_iterations(4, draws) for _ in range(4000))
+    drawn = Counter(draw_iterations(mean_drawn, draws) for _ in range(4000))
     mean = 0.0
     for iterations, times in drawn.items():
         with FlopCounterMode(display=False) as counter:

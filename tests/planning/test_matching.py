@@ -8,7 +8,8 @@ from asura.models.vanilla import VanillaSettings
 from asura.planning.costs import counted
 from asura.planning.matching import Match, controls
 from asura.planning.plan import make
-from asura.planning.study import Study, Variant
+from asura.planning.study import Study
+from asura.planning.variants import Variant
 from tests.conftest import TINY
 
 ALL = ["iso_param", "iso_flop", "iso_both", "iso_param_depth", "iso_recursion"]
@@ -44,8 +45,12 @@ def on_task(variant: Variant) -> tuple[int, int, int]:
         ("bare", 16),
         ("deep_thinking", 16),
         ("deq", 16),
+        ("hrm", 16),
         ("ndr", 16),
+        ("ouro", 16),
+        ("parcae", 16),
         ("recurrent_depth", 16),
+        ("trm", 16),
         ("universal", 16),
     ],
 )
@@ -53,15 +58,16 @@ def test_every_control_is_within_two_percent_of_its_cell(preset: str, width: int
     for cell, found in matched({preset: {"n": [1, 2], "i": [4, 5] if preset == "deq" else [1, 3]}}, width=width):
         assert [match.control for match in found] == [c for c in ALL if (preset, c) != ("bare", "iso_recursion")]
         parameters, flops, total = on_task(cell)
+        passes = {"hrm": 3, "trm": 7}.get(preset, 1)
         for control, variant, deviation in found:
             own_parameters, own_flops, own_total = on_task(variant)
             depth = variant.model.effective_depth / cell.model.effective_depth
             off = {
                 "iso_param": [own_parameters / parameters],
-                "iso_flop": [own_flops / flops, depth],
+                "iso_flop": [own_flops / flops, *([] if preset in ("hrm", "trm") else [depth])],
                 "iso_both": [own_parameters / parameters, own_total / total],
                 "iso_param_depth": [own_parameters / parameters, depth],
-                "iso_recursion": [variant.model.n / cell.model.n, variant.model.i / cell.model.i],
+                "iso_recursion": [variant.model.n / cell.model.n, variant.model.i / cell.model.i / passes],
             }[control]
             assert all(0.98 <= ratio <= 1.02 for ratio in off)
             assert abs(deviation) == pytest.approx(max(abs(ratio - 1) for ratio in off))
@@ -97,9 +103,9 @@ def test_recursion_alone_is_matched_exactly_by_the_usual_stack():
 
 def test_bare_recursion_has_the_blocks_of_its_cell():
     _, found = one({"asura_full": {"n": 2, "i": 3, "mlp_width": 40, "guidance": "uniform"}})
-    expected = BareSettings(n=2, i=3, mlp_width=40, width=16, heads=2)
+    expected = BareSettings(n=2, i=3, mlp_width=40, width=16, heads=2, guidance="uniform")  # and its training rule
     assert found["iso_recursion"].variant.model == expected and found["iso_recursion"].deviation == 0
-    assert found["iso_recursion"].variant.label == "bare-n2-i3+mlp_width=40"
+    assert found["iso_recursion"].variant.label == "bare-n2-i3+mlp_width=40+guidance=uniform"
 
 
 def test_bare_recursion_that_a_study_names_is_the_control_of_its_other_cells():
@@ -154,6 +160,16 @@ def test_controls_have_what_the_study_says_and_no_default_of_their_cell(cell: di
         model = match.variant.model
         assert model.positions == positions
         assert model.width == of_all.get("width", 16) or control == "iso_param_depth"
+
+
+def test_controls_have_the_blocks_of_their_cell_and_nothing_that_is_its_own():
+    blocks = {"qk_norm": False, "bias": True, "gelu": "tanh", "init": "small"}
+    _, found = one({"asura": {"i": 2, "adapter": "lora", "adapter_init": "random", **blocks}})
+    assert len(found) == len(ALL)
+    for match in found.values():
+        model = match.variant.model.model_dump()
+        assert {key: model[key] for key in blocks} == blocks and "adapter_init" not in model
+        assert abs(match.deviation) <= 0.02
 
 
 def test_a_control_may_have_training_of_its_own():
@@ -233,6 +249,26 @@ def test_iso_recursion_is_trained_by_the_rule_of_its_cell():
     plan = make(TINY | {"models": {"asura": cell}, "controls": ["iso_recursion"]})
     (control,) = [run["model"] for run in plan.runs.values() if run["model"]["architecture"] == "bare"]
     assert control | cell | {"n": 1} == control | {"n": 1}
+
+
+@pytest.mark.parametrize(("name", "passes", "blocks"), [("trm", 7, 7 / 3 + 7), ("hrm", 3, (3 + 1) / 3 + 2)])
+def test_controls_of_two_states_have_its_passes_its_supervision_and_the_flops_of_its_steps(
+    name: str, passes: int, blocks: float
+):
+    """A step is one iteration forwards alone, a third of a training pass, and one backwards too, of hrm its end."""
+    _, found = one({name: {"n": 1, "i": 4, "halting_weight": 0.0}})
+    expected = BareSettings(
+        n=1, i=4 * passes, backpropagate=passes, deep_supervision=2, width=16, heads=2, causal=True, mlp_width=None
+    )
+    assert found["iso_recursion"].variant.model == expected
+    assert found["iso_flop"].variant.model.n == round(blocks)
+    assert found["iso_param"].variant.model.n == {"trm": 1, "hrm": 2}[name]
+    assert found["iso_param_depth"].variant.model.n == 4 * passes
+
+
+def test_explicit_guidance_of_iterations_that_are_many_passes_is_refused_in_one_line():
+    with pytest.raises(UserError, match=r"controls: the bare recursion of trm-n1-i2.*: guidance has 2 weights for 14"):
+        one({"trm": {"n": 1, "i": 2, "guidance": [0.5, 0.5]}}, controls=["iso_recursion"])
 
 
 def test_a_cell_whose_stack_cannot_be_built_is_refused():

@@ -21,8 +21,7 @@ from tests.faults.test_names import NAMES, PLACES
 from tests.planning import test_study, test_texts_in_studies
 
 SCHEMA = study_schema()
-STUDIES = sorted((ROOT / "configs").glob("*.yaml"))
-EDITOR_LINE = "# yaml-language-server: $schema=study.schema.json\n"
+STUDIES = sorted((ROOT / "configs").rglob("*.yaml"))
 
 BAD: dict[str, dict[str, Any]] = {f"study: {name}": TINY | changes for name, (changes, *_) in test_study.BAD.items()}
 BAD |= {f"text: {says}": test_texts_in_studies.STUDY | changes for changes, says in test_texts_in_studies.BAD}
@@ -112,7 +111,8 @@ def test_the_schema_is_one():
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_a_shipped_study_names_the_schema_and_is_accepted(path: Path):
-    assert path.read_text(encoding="utf-8").startswith(EDITOR_LINE)
+    schema = "../" * (len(path.relative_to(ROOT).parts) - 2) + "study.schema.json"
+    assert path.read_text(encoding="utf-8").startswith(f"# yaml-language-server: $schema={schema}\n")
     assert accepts(read_yaml(path))
 
 
@@ -141,7 +141,7 @@ def test_a_task_may_have_any_name_if_it_says_its_kind():
 
 def test_every_study_has_a_row_in_the_readme_of_the_studies():
     rows = (ROOT / "configs" / "README.md").read_text(encoding="utf-8")
-    assert all(f"| `{path.name}` |" in rows for path in STUDIES)
+    assert all(f"`{path.relative_to(ROOT / 'configs')}`" in rows for path in STUDIES)
 
 
 def test_the_example_of_the_reference_can_be_planned():

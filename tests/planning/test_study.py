@@ -22,7 +22,7 @@ def labels(**changes: object) -> list[str]:
     return [variant.label for task in study.named_tasks() for variant in study.variants(task)]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_study_of_the_repository_can_be_planned(path: Path):
     config = read_yaml(path)
     plan = make(config)
@@ -133,7 +133,7 @@ BAD: dict[str, tuple] = {
         {"controls": {"iso_flop": {"training": {"start_from": "x"}}}},
         "controls.iso_flop.training.start_from: a control starts from what its cell starts from",
     ),
-    "guidance too short": ({"models": {"asura": {**ASURA, "guidance": [1.0]}}}, "1 weights for i = 2"),
+    "guidance too short": ({"models": {"asura": {**ASURA, "guidance": [1.0]}}}, "1 weights for 2 iterations"),
     "guidance falls": ({"models": {"asura": {**ASURA, "guidance": [0.7, 0.3]}}}, "not fall from one iteration"),
     "guidance sum": ({"models": {"asura": {**ASURA, "guidance": [0.1, 0.3]}}}, "sum to 1"),
     "empty grid": ({"models": {"asura": {"n": 1, "i": []}}}, "models.asura.i: an empty list makes an empty grid"),
@@ -178,7 +178,7 @@ BAD: dict[str, tuple] = {
     "rate in a task": ({"tasks": {"phop": {"lr": 1}}}, "tasks.phop.lr:", "write it as `training: {learning_rate: …}`"),
     "neither of a task": (
         {"tasks": {"phop": {"zzz": 1}}},
-        "allowed: alphabet, hops, length, model, models, supervision, training, written_as",
+        "allowed: alphabet, fewest_hops, hops, length, model, models, supervision, training, written_as",
     ),
     "misspelt model of a task": ({"tasks": {"phop": {"model": {"widht": 1}}}}, "tasks.phop.model.widht", "'width'"),
     "misspelt rate in a task": (

@@ -11,6 +11,7 @@ from asura.planning.plan import Plan, make
 from tests.conftest import TINY
 
 LOOKUP: dict[str, Any] = {"table_lookup": {"depth": 3}}
+PLANTED = {"hops": 2, "fewest_hops": 1, "length": 12, "supervision": "planted"}
 TEXT: dict[str, Any] = {"text": {"corpus": {"source": "hub", "name": "x/y", "vocabulary": 300}, "length": 8}}
 
 
@@ -56,6 +57,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "input that does not say it": (
         {"evaluation": {"sweep": {"hops": [1, 2]}}},
         "evaluation.sweep.hops: the input of phop does not say it, so no model could know how much to do",
+    ),
+    "hops that do not fit": (
+        {"evaluation": {"sweep": {"hops": [1, 9]}}, "tasks": {"phop": PLANTED}},
+        "evaluation.sweep.hops: length must be at least 21 for a planted chain of 9 hops",
     ),
     "nothing to draw": (
         {"evaluation": {"sweep": {"length": [1]}}, "tasks": {"prefix_sums": {"length": 9}}},

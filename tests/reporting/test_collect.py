@@ -164,6 +164,16 @@ def test_one_seed_is_said_to_have_no_interval(study: Path):
     assert remarks(results._replace(runs=one)) == "1 of 2 models have one seed, and therefore no interval."
 
 
+@pytest.mark.parametrize(("shares", "said"), [((0.9, 0.98), "asura-n1-i2 on NA (94%)"), ((0.93, 0.97), None)])
+def test_models_of_which_the_solver_finds_too_few_fixed_points_are_named(study: Path, shares: tuple, said: str | None):
+    results = collect(study)
+    scores = results.scores[(results.scores["label"] == "asura-n1-i2") & (results.scores["split"] == "test")]
+    measured = scores.assign(metric="converged", value=scores["seed"].map(dict(enumerate(shares))))
+    measured.loc[measured["iterations"] != 2, "value"] = 0.5  # which nobody trained
+    remark = remarks(results._replace(scores=pd.concat([results.scores, measured])))
+    assert remark is None if said is None else f"too few fixed points (share of positions) for {said}." in str(remark)
+
+
 def test_a_benchmark_is_reported_as_a_task_of_its_own_beside_its_floor(tmp_path: Path):
     text = {"metric": "bits_per_byte", "chance": 8.0, "benchmarks": ["piqa", "copa"], "seeds": [0]}
     models = [model | text for model in MODELS]

@@ -130,7 +130,7 @@ def test_matching_shows_what_must_be_equal_and_by_how_much_it_is_not(build):
         ("iso_param_depth", "parameters"),
         ("iso_param_depth", "effective_depth"),
         ("iso_recursion", "n"),
-        ("iso_recursion", "i"),
+        ("iso_recursion", "effective_depth"),
     ]
     # the cell has 49 152 + 4 · 8192 = 81 920 parameters, and iso_param 64 more; iso_both trains 4 times as long at a
     # quarter of the FLOPs of the blocks, 4 · 294 912 a token, but at all of the head's, 4000

@@ -53,6 +53,8 @@ def plan_of(models: list[dict], seeds: list[int]) -> Plan:
         ablated={},
         code={f"NA/{model['label']}": {"training": "t", "evaluation": "e"} for model in models},
         against=None,
+        trials=[],
+        factors={},
         questions=[QUESTION],
     )
 

@@ -4,13 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from asura.tasks.addition import PAD, Addition
+from asura.tasks.addition import END, Addition
 from asura.tasks.base import IGNORE
 
 settings = st.builds(
     Addition,
     operands=st.lists(st.integers(2, 9), min_size=1, max_size=4, unique=True).map(tuple),
     digits=st.integers(1, 12),
+    tested=st.lists(st.integers(2, 12), max_size=2, unique=True).map(tuple),
 )
 
 
@@ -27,23 +28,36 @@ def test_the_sum_is_that_of_the_text(settings: Addition, seed: int):
             operands, answer = read(task.show(*example))
             assert len(operands) in task.operands
             assert {len(operand) for operand in operands} == {task.digits}
-            assert int(answer) == sum(map(int, operands))
-            assert len(answer) == settings.sum_digits
+            assert answer == str(sum(map(int, operands)))
 
 
 def test_a_layout_worked_by_hand():
     task = Addition(operands=(2, 3), digits=1)
     tokens, targets = task.draw(200, torch.Generator().manual_seed(0))
     for row, answers in zip(tokens.tolist(), targets.tolist(), strict=True):
-        if row[3] == 11:  # a + b = s s, then two tokens of padding of which the last is not an input
-            tens, ones = divmod(row[0] + row[2], 10)
-            assert row == [row[0], 10, row[2], 11, tens, ones, PAD]
-            assert answers == [IGNORE, IGNORE, IGNORE, tens, ones, IGNORE, IGNORE]
-        else:  # a + b + c = s s, the last digit being a target only
-            tens, ones = divmod(row[0] + row[2] + row[4], 10)
-            assert row == [row[0], 10, row[2], 10, row[4], 11, tens]
-            assert answers == [IGNORE, IGNORE, IGNORE, IGNORE, IGNORE, tens, ones]
+        of_two = row[3] == 11
+        question = [row[0], 10, row[2], 11] if of_two else [row[0], 10, row[2], 10, row[4], 11]
+        total = row[0] + row[2] + (0 if of_two else row[4])
+        digits = [int(digit) for digit in str(total)]
+        assert row == (question + digits + [END] * 4)[:8]
+        assert answers == ([IGNORE] * (len(question) - 1) + digits + [END] + [IGNORE] * 4)[:8]
     assert 60 < (tokens[:, 3] == 11).sum() < 140
+    assert {1, 2} == set((targets != IGNORE).sum(1).sub(1).tolist())
+
+
+def test_no_carry_adds_each_column_by_itself():
+    task = Addition(operands=(2, 4), digits=3)
+    tokens, targets = task.draw(500, torch.Generator().manual_seed(0))
+    answers = task.shortcuts(tokens)["no carry"]
+    right = 0
+    for row, target, answer in zip(tokens, targets, answers, strict=True):
+        operands, total = read(task.show(row, target))
+        columns = "".join(str(sum(map(int, column)) % 10) for column in zip(*operands, strict=True))
+        said = "".join("0123456789-"[min(token, 10)] for token in answer[answer != IGNORE].tolist())
+        assert said == f"{int(columns)}-"
+        right += int(columns) == int(total)
+        assert torch.equal(answer, target) == (int(columns) == int(total))
+    assert right > 10
 
 
 def test_every_number_of_operands_is_equally_likely():
@@ -57,21 +71,24 @@ def test_every_number_of_operands_is_equally_likely():
 def test_chance_bounds_the_best_guess_of_longer_sums():
     task = Addition(operands=(3,), digits=1)
     _, targets = task.draw(20000, torch.Generator().manual_seed(0))
-    answers = 10 * targets[:, -2] + targets[:, -1]
+    start = task.operands[0] * 2 - 1
+    tens, ones = targets[:, start], targets[:, start + 1]
+    answers = torch.where(ones == END, tens, 10 * tens + ones)
     assert torch.bincount(answers).max() / 20000 == pytest.approx(0.075, abs=0.009)  # 75 of 1000 triples make 13
     assert task.chance == 0.1
 
 
 def test_splits():
-    splits = Addition().splits
-    assert {name: task.operands for name, task in splits.items()} == {
-        "validation": (2, 4, 8),
-        "test": (2, 4, 8),
-        "most_operands": (8,),
-        "more_operands": (16,),
+    splits = {name: task.operands for name, task in Addition().splits.items()}
+    assert splits == {
+        "validation": (2, 4, 8, 16, 32),
+        "test": (2, 4, 8, 16, 32),
+        "8_operands": (8,),
+        "16_operands": (16,),
+        "24_operands": (24,),
+        "32_operands": (32,),
     }
-    assert {task.sum_digits for task in splits.values()} == {5}  # 16 × 999 = 15984
-    assert Addition(extrapolate_to=10).splits["more_operands"].operands == (10,)
+    assert Addition(tested=(64,)).splits["64_operands"].sequence_length == 64 * 4 + 5  # 64 × 999 = 63936
 
 
 @pytest.mark.parametrize(
@@ -82,10 +99,8 @@ def test_splits():
         ({"operands": (2, 2)}, "distinct"),
         ({"digits": 0}, "greater than or equal to 1"),
         ({"digits": 13}, "less than or equal to 12"),
-        (
-            {"operands": (2, 5), "extrapolate_to": 4},
-            "extrapolate_to must be at least the largest of operands, 5",
-        ),
+        ({"tested": (8, 8)}, "distinct"),
+        ({"tested": (1,)}, "greater than or equal to 2"),
     ],
 )
 def test_bad_settings_are_refused(bad: dict, message: str):

@@ -1,4 +1,5 @@
 from collections import Counter
+from itertools import combinations
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from asura.evaluation.accuracy import accuracy
 from asura.tasks.composition import Composition
 
 SMALL = {"entities": 8, "relations": 6, "out_degree": 4, "held_out": 0.25, "ratio": 2}
@@ -111,8 +113,54 @@ def test_facts_follow_from_the_settings_alone():
     assert set(facts(Composition(**SMALL), 5000)) != set(facts(Composition(**SMALL, knowledge_seed=1), 5000))
 
 
+def test_facts_out_of_distribution_are_listed_each_once():
+    task = Composition(**SMALL).splits["out_of_distribution"]
+    every = facts(task, 10**6)
+    assert set(every.values()) == {1} and len(every) > 4
+    assert len(facts(task, 3)) == 3
+    assert len(task.draw(len(every) + 1, torch.Generator()).tokens) == len(every)
+    orders = [task.draw(10**6, torch.Generator().manual_seed(seed)).tokens for seed in (0, 0, 1)]
+    assert torch.equal(orders[0], orders[1]) and not torch.equal(orders[0], orders[2])
+
+
+@settings(deadline=None)
+@given(tasks())
+def test_facts_that_share_a_held_out_fact_at_the_same_hop_are_one_cluster(task: Composition):
+    hops = Knowledge(task).hops
+    split = task.splits["out_of_distribution"]
+    tokens, targets = split.draw(10**6, torch.Generator().manual_seed(0))
+    found = [tuple(split.show(*example).replace(" -> ", " ").split()) for example in zip(tokens, targets, strict=True)]
+    cluster = dict(zip(found, split.clusters(tokens).tolist(), strict=True))
+    for one, other in combinations(found, 2):
+        if any(mine == its for mine, its in zip(hops[one], hops[other], strict=True)):
+            assert cluster[one] == cluster[other]
+        if hops[one][1][0] != hops[other][1][0]:
+            assert cluster[one] != cluster[other]
+    drawn = task.draw(20, torch.Generator().manual_seed(0)).tokens
+    assert task.clusters(drawn).tolist() == list(range(20))
+
+
+def test_the_standard_error_covers_held_out_facts_that_are_known_or_not():
+    split = Composition().splits["out_of_distribution"]
+    tokens, _ = split.draw(2560, torch.Generator().manual_seed(0))
+    assert len(tokens) == 1948
+    cluster = split.clusters(tokens)
+    second = (cluster * split.vocabulary + tokens[:, 2]).unique(return_inverse=True)[1]
+    source = torch.Generator().manual_seed(0)
+    values, errors = [], []
+    for _ in range(300):
+        right = (torch.rand(int(second.max()) + 1, generator=source) < 0.5)[second].long()
+        score = accuracy(right, torch.ones_like(right), cluster)
+        values.append(score.value)
+        errors.append(score.standard_error)
+    assert torch.tensor(values).std().item() == pytest.approx(torch.tensor(errors).mean().item(), rel=0.15)
+    assert max(errors) < 0.02 and sum(errors) / 300 < 0.0165
+    by_itself = accuracy(right, torch.ones_like(right)).standard_error
+    assert by_itself < 0.8 * errors[-1]
+
+
 def test_published_sizes():
-    task = Composition(entities=2000, relations=200)
+    task = Composition()
     assert task.vocabulary == 2201
     tokens = task.draw(40000, torch.Generator().manual_seed(0)).tokens
     share = (tokens[:, 0] == 2200).float().mean()
@@ -128,8 +176,8 @@ def test_published_sizes():
         ({"ratio": float("nan")}, "ratio"),
         ({"ratio": 25.0}, "ratio 25.0 leaves no two-hop fact unseen"),
         ({"held_out": 1e-6}, "held_out 1e-06: no two-hop fact is composed of held-out ones"),
-        ({"out_degree": 41}, "out_degree must be at most relations, 40, found 41"),
-        ({"relations": 10**6}, "must be at most 4194304, found 100000000"),
+        ({"out_degree": 201}, "out_degree must be at most relations, 200, found 201"),
+        ({"relations": 10**6}, "must be at most 4194304, found 2000000000"),
         ({"facts": "held_out"}, "facts"),
     ],
 )

@@ -18,7 +18,8 @@ COUNT = 200
 SMALL: dict[str, dict[str, Any]] = {
     "phop": {},
     "addition": {"operands": (2,), "digits": 1},
-    "igsm": {"depth": 2, "per_layer": 2},
+    "assignments": {"depth": 2, "per_layer": 2},
+    "igsm": {"levels": 2, "per_level": 3, "parameters": 4},
     "prefix_sums": {"length": 5},
     "composition": {"entities": 6, "relations": 4, "out_degree": 4, "held_out": 0.3, "ratio": 1},
     "table_lookup": {"depth": 3},

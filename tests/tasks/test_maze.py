@@ -1,9 +1,12 @@
+from collections import Counter, defaultdict
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from asura.common.errors import UserError
 from asura.tasks.maze import FREE, GOAL, START, WALL, Maze
 
 settings = st.builds(Maze, size=st.integers(2, 7))
@@ -82,6 +85,46 @@ def test_chance_bounds_the_best_guess_of_larger_mazes(size: int):
 def test_paths_are_of_many_lengths():
     targets = Maze().draw(2000, torch.Generator().manual_seed(0)).targets
     assert set(range(3, 32, 2)) <= set(targets.sum(1).tolist())  # rooms and the doors between them
+
+
+@pytest.mark.parametrize(("size", "longer_than"), [(3, 7), (5, 20), (15, 110)])
+def test_paths_are_longer_than_asked(size: int, longer_than: int):
+    task = Maze(size=size, longer_than=longer_than)
+    for split in task.splits.values():
+        tokens, targets = split.draw(20, torch.Generator().manual_seed(0))
+        assert (targets.sum(1) > longer_than).all()
+        for example in zip(tokens, targets, strict=True):
+            rows = split.show(*example).split(" / ")
+            squares, connections, way = walk(rows)
+            assert squares == 2 * split.size**2 - 1 == connections + 1
+            assert {(r, c) for r, row in enumerate(rows) for c, mark in enumerate(row) if mark in "SG*"} == set(way)
+
+
+def test_a_start_is_any_room_that_is_far_enough():
+    count, rooms = 40000, range(9)
+    tokens = Maze(size=3, extrapolate_to=3, longer_than=8).draw(count, torch.Generator().manual_seed(0)).tokens
+    goals = (tokens == GOAL).int().argmax(1)
+    tree = (tokens == WALL).long() @ (1 << torch.arange(tokens.shape[1]))
+    starts = (tokens == START).int().argmax(1)
+    of_tree: dict[tuple[int, int], Counter[int]] = defaultdict(Counter)
+    for key, start in zip(zip(tree.tolist(), goals.tolist(), strict=True), starts.tolist(), strict=True):
+        of_tree[key][start] += 1
+    assert max(map(len, of_tree.values())) in rooms and len(of_tree) > 300
+    for found in of_tree.values():
+        mean = found.total() / len(found)
+        assert sum((times - mean) ** 2 / mean for times in found.values()) < 60
+
+
+def test_mazes_of_published_size_are_distinct_and_fast_to_reject():
+    task = Maze(size=15, extrapolate_to=15, longer_than=110)
+    assert task.sequence_length == 900 and task.chance == 0
+    tokens, targets = task.draw(200, torch.Generator().manual_seed(0))
+    assert len(targets.unique(dim=0)) == len(tokens.unique(dim=0)) == 200
+
+
+def test_paths_that_are_too_long_are_refused():
+    with pytest.raises(UserError, match="hardly any path is longer than 18 squares at size 3"):
+        Maze(size=3, longer_than=18).draw(10, torch.Generator())
 
 
 def test_splits():

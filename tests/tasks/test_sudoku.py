@@ -1,4 +1,6 @@
-from itertools import permutations, product
+from collections.abc import Iterator
+from functools import cache
+from itertools import islice, permutations, product
 
 import pytest
 import torch
@@ -7,6 +9,8 @@ from hypothesis import settings as run
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from asura.common.errors import UserError
+from asura.tasks import sudoku
 from asura.tasks.base import IGNORE
 from asura.tasks.sudoku import Sudoku
 
@@ -23,6 +27,7 @@ def read(text: str, box: int) -> tuple[list[int], list[int]]:
     return puzzle, solution
 
 
+@cache
 def neighbours(square: int, box: int) -> set[int]:
     row, column = divmod(square, box**2)
     return {
@@ -36,20 +41,22 @@ PEERS = [neighbours(square, 3) for square in range(81)]
 
 
 def solutions(puzzle: list[int], box: int) -> list[list[int]]:
-    """All of them, found by trying."""
+    """All of them."""
+    return list(found_by_trying(puzzle, box))
+
+
+def found_by_trying(puzzle: list[int], box: int) -> Iterator[list[int]]:
     options = {
         square: set(range(1, box**2 + 1)) - {puzzle[other] for other in neighbours(square, box)}
         for square, digit in enumerate(puzzle)
         if digit == 0
     }
     if not options:
-        return [puzzle]
+        yield puzzle
+        return
     square = min(options, key=lambda square: len(options[square]))
-    return [
-        found
-        for digit in sorted(options[square])
-        for found in solutions([*puzzle[:square], digit, *puzzle[square + 1 :]], box)
-    ]
+    for digit in sorted(options[square]):
+        yield from found_by_trying([*puzzle[:square], digit, *puzzle[square + 1 :]], box)
 
 
 def grids_of_four() -> set[tuple[int, ...]]:
@@ -125,6 +132,118 @@ def test_where_no_further_square_can_be_blanked_fewer_are():
     assert most.sum(1).min() >= 7
 
 
+@pytest.fixture
+def few_at_once(monkeypatch) -> Iterator[None]:
+    monkeypatch.setattr(sudoku, "AT_ONCE", 8)
+    sudoku._puzzles_that_need_search.cache_clear()
+    yield
+    sudoku._puzzles_that_need_search.cache_clear()
+
+
+UNITS = [
+    {k for k in range(81) if (k // 9, k % 9, k // 27 * 3 + k % 9 // 3)[kind] == v}
+    for kind, v in product(range(3), range(9))
+]
+
+
+def follow(options: list[set[int]]) -> list[set[int]] | None:
+    """Options of the squares when singles are followed one by one; None where there is a contradiction."""
+    before = None
+    while options != before:
+        before = [set(each) for each in options]
+        for square in range(81):
+            for other in PEERS[square]:
+                if len(options[other]) == 1:
+                    options[square] -= options[other]
+        for unit, digit in product(UNITS, range(1, 10)):
+            places = [square for square in unit if digit in options[square]]
+            if not places:
+                return None
+            if len(places) == 1:
+                options[places[0]] &= {digit}
+        if not all(options):
+            return None
+    return options
+
+
+def dead_ends(options: list[set[int]]) -> int:
+    """Dead ends of the search that the task describes."""
+    followed = follow([set(each) for each in options])
+    if followed is None:
+        return 1
+    sizes = [len(each) for each in followed]
+    if max(sizes) == 1:
+        return 0
+    square = sizes.index(min(size for size in sizes if size > 1))
+    tried = {min(followed[square])}
+    branches = [[*followed[:square], some, *followed[square + 1 :]] for some in (tried, followed[square] - tried)]
+    return sum(map(dead_ends, branches))
+
+
+@pytest.mark.parametrize("backtracks", [1, 3])
+def test_puzzles_that_need_search_have_one_solution_and_so_many_dead_ends(few_at_once, backtracks: int):
+    solution, blank = Sudoku(box=3, backtracks=backtracks, blanks=56)._pool(3)
+    assert len(solution) == 3
+    puzzles = solution.masked_fill(blank, 0).tolist()
+    for puzzle, solved in zip(puzzles, solution.tolist(), strict=True):
+        assert solutions(puzzle, 3) == [solved]
+        assert puzzle.count(0) <= 56
+        assert dead_ends([{digit} if digit else set(range(1, 10)) for digit in puzzle]) >= backtracks
+
+
+def test_all_with_enough_dead_ends_are_kept(few_at_once):
+    every, blank = sudoku._puzzles_that_need_search("test", 55, 0, 0)
+    found = [
+        dead_ends([{digit} if digit else set(range(1, 10)) for digit in puzzle])
+        for puzzle in every.masked_fill(blank, 0).tolist()
+    ]
+    assert len(found) == 8 and 0 in found
+    for backtracks in (1, 2, 4):
+        kept, _ = sudoku._puzzles_that_need_search("test", 55, backtracks, 0)
+        chosen = torch.tensor([ends >= backtracks for ends in found])
+        assert torch.equal(kept, every[chosen])
+
+
+def test_no_further_square_can_be_blanked(few_at_once):
+    solution, blank = sudoku._puzzles_that_need_search("test", 81, 1, 0)
+    puzzle = solution[0].masked_fill(blank[0], 0).tolist()
+    assert 50 < puzzle.count(0) < 64
+    for square, digit in enumerate(puzzle):
+        if digit:
+            fewer = found_by_trying([*puzzle[:square], 0, *puzzle[square + 1 :]], 3)
+            assert len(list(islice(fewer, 2))) == 2
+
+
+def test_training_turns_few_puzzles_and_other_splits_list_others(few_at_once):
+    def kind(puzzle: list[int]) -> tuple[tuple[int, ...], ...]:
+        """What no symmetry changes: numbers of clues in each row and column, and how often each digit is a clue."""
+        grid = [puzzle[k : k + 9] for k in range(0, 81, 9)]
+        rows = sorted(sum(map(bool, row)) for row in grid)
+        columns = sorted(sum(map(bool, column)) for column in zip(*grid, strict=True))
+        return (*sorted([(*rows,), (*columns,)]), (*sorted(puzzle.count(digit) for digit in range(1, 10)),))
+
+    task = Sudoku(box=3, backtracks=1, puzzles=3)
+    tokens, targets = task.draw(60, torch.Generator().manual_seed(0))
+    kinds = {kind(puzzle) for puzzle in tokens.tolist()}
+    assert len(kinds) == 3 and len(tokens.unique(dim=0)) == 60
+    for name, blanks in (("validation", 54), ("test", 54), ("harder", 62)):
+        split = task.splits[name]
+        held_out = split.draw(60, torch.Generator().manual_seed(0))
+        assert len(held_out.tokens) == 3 and len(split.draw(2, torch.Generator()).tokens) == 2
+        assert not kinds & {kind(puzzle) for puzzle in held_out.tokens.tolist()}
+        assert ((held_out.tokens == 0).sum(1) <= blanks).all()
+        for example in zip(*held_out, strict=True):
+            puzzle, solution = read(task.show(*example), 3)
+            assert solutions(puzzle, 3) == [solution]
+    rules = task.shortcuts(tokens)
+    assert max((rules[rule] == targets)[targets != IGNORE].float().mean() for rule in rules) < 0.5
+
+
+def test_puzzles_that_hardly_exist_are_refused(few_at_once):
+    with pytest.raises(UserError, match="hardly any puzzle has 20 blanks and 16 backtracks; give more blanks"):
+        Sudoku(box=3, blanks=20, backtracks=16).draw(1, torch.Generator())
+
+
 def test_splits():
     assert {name: task.blanks for name, task in Sudoku().splits.items()} == {"validation": 8, "test": 8, "harder": 10}
     assert {name: task.blanks for name, task in Sudoku(box=3).splits.items()} == {
@@ -150,6 +269,7 @@ def test_show():
         ({"blanks": 8, "extrapolate_to": 7}, "at least blanks, 8, and below the 16 squares, found 7"),
         ({"blanks": 16}, "below the 16 squares, found 18"),
         ({"box": 3, "extrapolate_to": 81}, "below the 81 squares"),
+        ({"backtracks": 1}, "backtracks need a box of 3"),
     ],
 )
 def test_bad_settings_are_refused(bad: dict, message: str):

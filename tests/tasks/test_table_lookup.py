@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
+from asura.common.errors import UserError
 from asura.tasks.base import IGNORE
 from asura.tasks.table_lookup import TableLookup
 
@@ -121,6 +122,67 @@ def test_the_seed_chooses_the_tables():
     assert tables_of(TableLookup()) != tables_of(TableLookup(table_seed=1))
 
 
+PUBLISHED = TableLookup(tables=11, uncomposed=2, reserved=0.25, validate_to=8)
+NEW = {"t9", "t10"}
+
+
+def test_a_quarter_of_the_compositions_of_each_depth_is_reserved():
+    trained = {tuple(names) for _, names, _ in draw(PUBLISHED, 40000)}
+    reserved = {tuple(names) for _, names, _ in draw(PUBLISHED.splits["new_compositions"], 20000)}
+    assert not trained & reserved
+    assert {len(names) for names in trained} == {1, 2, 3, 4, 5} == {1, *map(len, reserved)}
+    for depth in (2, 3):  # of which each composition is drawn
+        kept, left_out = ({names for names in of if len(names) == depth} for of in (trained, reserved))
+        assert len(kept | left_out) == 9**depth
+        assert len(left_out) / 9**depth == pytest.approx(0.25, abs=4 * (3 / 16 / 9**depth) ** 0.5)
+    assert len({names[0] for names in reserved}) == 9  # nothing but the composition is new
+    for name in ("validation", "test"):
+        assert not {tuple(names) for _, names, _ in draw(PUBLISHED.splits[name], 2000)} & reserved
+
+
+def test_depths_are_uniform_whatever_is_reserved():
+    depths = [len(names) for _, names, _ in draw(PUBLISHED.model_copy(update={"shallowest": 2}), 4000)]
+    assert all(depths.count(depth) / 4000 == pytest.approx(1 / 4, abs=0.035) for depth in (2, 3, 4, 5))
+
+
+def test_tables_that_training_does_not_compose_occur_alone_and_in_their_split():
+    trained = list(draw(PUBLISHED, 20000))
+    assert {names[0] for _, names, _ in trained if len(names) == 1} == {f"t{table}" for table in range(11)}
+    assert not NEW & {name for _, names, _ in trained if len(names) > 1 for name in names}
+    places = set()
+    for _, names, _ in draw(PUBLISHED.splits["new_tables"], 500):
+        assert len(names) > 1 and len(NEW & {*names}) == 1
+        places |= {(len(names), at) for at, name in enumerate(names) if name in NEW}
+    assert len(places) == 2 + 3 + 4 + 5
+    for name in ("validation", "test", "deeper", "deeper_validation", "new_compositions"):
+        assert not NEW & {name for _, names, _ in draw(PUBLISHED.splits[name], 500) for name in names}
+
+
+def test_published_splits():
+    assert {name: (task.shallowest, task.depth, task.part) for name, task in PUBLISHED.splits.items()} == {
+        "validation": (1, 5, "validation"),
+        "test": (1, 5, "test"),
+        "deeper": (9, 10, "test"),
+        "new_compositions": (2, 5, "test"),
+        "new_tables": (2, 5, "test"),
+        "deeper_validation": (6, 8, "validation"),
+    }
+    tables = tables_of(PUBLISHED)
+    for task in PUBLISHED.splits.values():
+        assert type(task).model_validate(task.model_dump()) == task and task.vocabulary == PUBLISHED.vocabulary
+        for symbol, names, answer in draw(task, 20):
+            for name in names:
+                symbol = tables[name][symbol]
+            assert answer == symbol
+
+
+def test_too_few_compositions_are_refused():
+    with pytest.raises(UserError, match="too few compositions to reserve some of each depth"):
+        TableLookup(tables=1, depth=2, reserved=0.5).splits["new_compositions"].draw(200, torch.Generator())
+    with pytest.raises(UserError, match="too few compositions to reserve some of each depth"):
+        TableLookup(tables=2, depth=2, reserved=0.001).splits["new_compositions"].draw(200, torch.Generator())
+
+
 def test_splits():
     splits = TableLookup().splits
     assert {name: (task.shallowest, task.depth) for name, task in splits.items()} == {
@@ -140,6 +202,11 @@ def test_splits():
         ({"order": "sideways"}, "order"),
         ({"depth": 2, "shallowest": 3}, "shallowest must be at most depth, 2, found 3"),
         ({"depth": 4, "extrapolate_to": 3}, "extrapolate_to must be at least depth, 4, found 3"),
+        ({"validate_to": 4}, "validate_to must be at least depth, 5, and at most extrapolate_to, 10, found 4"),
+        ({"validate_to": 11}, "validate_to must be at least depth, 5, and at most extrapolate_to, 10, found 11"),
+        ({"uncomposed": 7}, "uncomposed must leave two of the 8 tables, found 7"),
+        ({"reserved": 0.25, "depth": 1}, "reserved and uncomposed tables need a depth of at least 2"),
+        ({"reserved": 1.0}, "less than 1"),
     ],
 )
 def test_bad_settings_are_refused(bad: dict, message: str):

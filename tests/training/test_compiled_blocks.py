@@ -15,6 +15,7 @@ ALIKE: list[dict] = [
     {"asura": {"n": 1, "i": 3}},
     {"vanilla": {"n": 2}},
     {"bare": {"n": 2, "i": 2}},
+    {"ouro": {"n": 1, "i": 3}},
     {"universal": {"n": 1, "i": 3, "halting": "act"}},
     {"asura": {"n": 1, "i": 3, "drawn": True}},
 ]
@@ -22,7 +23,9 @@ ALIKE: list[dict] = [
 CUT: list[dict] = [
     {"asura": {"n": 1, "i": 4, "drawn": True, "backpropagate": 1, "progressive": 0.5}},
     {"deep_thinking": {"n": 1, "i": 4}},
+    {"parcae": {"n": 1, "i": 6}},
     {"recurrent_depth": {"n": 1, "i": 4}},
+    {"trm": {"n": 1, "i": 4}},
 ]
 """Models of which some iterations see no gradient."""
 

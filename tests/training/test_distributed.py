@@ -35,8 +35,14 @@ from tests.training.trainings import complaints
 FULL = {"asura_full": {"n": 1, "i": 3}}
 DRAWN = {"asura": {"n": 1, "i": 3, "drawn": True, "progressive": 0.5}}
 SUPERVISED = {"universal": {"n": 1, "i": 4, "halting": "act", "deep_supervision": 2}}
+TWO_STATES = {"trm": {"n": 1, "i": 4, "deep_supervision": 4, "latent_updates": 2}}
 HALTING = {"universal": {"n": 1, "i": 3, "halting": "act"}}
+PUBLISHED = {"parallel": "fsdp", "optimiser": "nadamw", "clip_by": "adaptive", "clip": 0.1, "weight_decay_of": "all"}
+AVERAGED = {"average": 0.9, "validation_examples": 16}
+EXITS = {"ouro": {"n": 1, "i": 3}}
+STABLE = {"parcae": {"n": 1, "i": 3, "backpropagate": 2}}
 NOISE = {"recurrent_depth": {"n": 1, "i": 3, "backpropagate": 2}}
+ROUTER = {"ndr": {"n": 1, "i": 3, "causal": False}}
 IMPORTED_ONCE = [
     "asura.training.loop",
     "torch.distributed.checkpoint.state_dict",
@@ -105,11 +111,16 @@ def alike(found: RunFolder, expected: RunFolder, tolerance: float = 1e-4) -> Non
         (FULL, {"optimiser": "muon", "accumulate": 2}, (2,), 1e-2),  # whose updates are rounded to bfloat16
         (FULL, {"optimiser": "muon", "parallel": "fsdp"}, (2,), 1e-2),
         (FULL, {"optimiser": "adafactor", "accumulate": 4}, (2,), 1e-4),
+        (FULL, PUBLISHED | AVERAGED, (2,), 1e-4),
         (DRAWN, {"accumulate": 2}, (2,), 1e-4),
         (DRAWN, {"parallel": "fsdp", "accumulate": 2, "activation_checkpointing": True}, (2,), 1e-4),
         (NOISE, {}, (2,), 1e-4),
+        (ROUTER, {"parallel": "fsdp"}, (2,), 1e-4),
         (HALTING, {"z_loss": 1e-3}, (2,), 1e-4),
         (SUPERVISED, {"accumulate": 2}, (2,), 1e-4),
+        (EXITS, {"z_loss": 1e-3, "accumulate": 2}, (2,), 1e-4),
+        (STABLE, {"parallel": "fsdp"}, (2,), 1e-4),
+        (TWO_STATES, {"parallel": "fsdp", "accumulate": 2}, (2,), 1e-4),
     ],
     ids=str,
 )
@@ -158,7 +169,9 @@ def stop(run: Run, path: Path, step: int) -> None:
     [
         (FULL, {}, (1, 4)),
         (FULL, {"parallel": "fsdp", "log_steps": 5}, (1, 2)),
-        (DRAWN, {"optimiser": "adafactor"}, (1, 2)),
+        (FULL, PUBLISHED | AVERAGED, (2,)),
+        (DRAWN, {"optimiser": "adafactor"} | AVERAGED, (1, 2)),
+        (TWO_STATES, {}, (1,)),
     ],
     ids=str,
 )
@@ -244,10 +257,11 @@ def test_the_shares_of_a_batch_are_the_batch():
 
 
 def test_what_cannot_be_shared_is_refused():
-    model = build({"architecture": "ndr", "n": 1, "i": 2, "width": 8, "heads": 2}, 5)
+    model = build({"architecture": "asura", "n": 1, "i": 2, "width": 8, "heads": 2}, 5)
+    model.register_parameter("temperature", torch.nn.Parameter(torch.zeros(())))
     with pytest.raises(UserError, match=r"batch: found 9 for 2 processes and accumulate 3; .* a multiple of 6"):
         Several(0, 2).loss_of(model, Training(steps=1, batch=9, accumulate=3))
-    with pytest.raises(UserError, match=r"parallel: fsdp cannot shard routers\.0\.attention\.match_bias.* use ddp"):
+    with pytest.raises(UserError, match=r"parallel: fsdp cannot shard temperature.* use ddp"):
         Several(0, 2).loss_of(model, Training(steps=1, parallel="fsdp"))
     with pytest.raises(ValidationError, match="adafactor"):
         Training(steps=1, parallel="fsdp", optimiser="adafactor")

@@ -15,7 +15,7 @@ from asura.training.optimisers import optimisers, rate_factor, undecorated
 from tests.conftest import tiny_run
 
 SMALL = {"architecture": "asura_full", "n": 1, "i": 2, "width": 8, "heads": 2}
-NDR = {"architecture": "ndr", "n": 1, "i": 2, "width": 8, "heads": 2}
+NDR = {"architecture": "ndr", "n": 1, "i": 2, "width": 8, "heads": 2, "bias": True}
 
 
 def factors(**settings: object) -> list[float]:
@@ -34,6 +34,14 @@ def test_cosine_worked_out_by_hand():
     assert factors(schedule="cosine", steps=4) == pytest.approx([1, (1 + half) / 2, 0.5, (1 - half) / 2])
 
 
+def test_schedules_that_end_above_zero_worked_out_by_hand():
+    cosine = factors(schedule="cosine", steps=4, final_fraction=0.1)
+    assert cosine == pytest.approx([1, 0.1 + 0.9 * (1 + 2**-0.5) / 2, 0.55, 0.1 + 0.9 * (1 - 2**-0.5) / 2])
+    linear = factors(schedule="warmup_stable_decay", decay_fraction=0.5, final_fraction=0.2)
+    assert linear == pytest.approx([1, 1, 1, 1, 1, 0.8, 0.6, 0.4])
+    assert factors(schedule="constant", final_fraction=0.1) == [1] * 8
+
+
 def test_warm_up_stable_decay_worked_out_by_hand():
     expected = [0.5, 1, 1, 1, 1, 0.75, 0.5, 0.25]
     assert factors(schedule="warmup_stable_decay", warmup_steps=2, decay_fraction=0.5) == pytest.approx(expected)
@@ -43,17 +51,18 @@ def test_a_warm_up_as_long_as_training():
     assert factors(warmup_steps=8)[-1] == 1
 
 
-@pytest.mark.parametrize("settings", [SMALL, NDR], ids=["asura", "ndr"])  # which has parameters of 0 and 3 dimensions
-@pytest.mark.parametrize("name", ["adamw", "adafactor", "muon"])
-def test_every_parameter_belongs_to_one_optimiser_and_only_matrices_decay(name: Any, settings: dict):
+@pytest.mark.parametrize("settings", [SMALL, NDR], ids=["asura", "ndr"])  # which has parameters of 1 and 3 dimensions
+@pytest.mark.parametrize("name", ["adamw", "nadamw", "adafactor", "muon"])
+@pytest.mark.parametrize("decays", ["matrices", "all"])
+def test_every_parameter_belongs_to_one_optimiser_and_decays_where_it_should(decays: Any, name: Any, settings: dict):
     model = build(settings, 5)
-    training = Training(steps=1, optimiser=name, weight_decay=0.1)
+    training = Training(steps=1, optimiser=name, weight_decay=0.1, weight_decay_of=decays)
     groups = [group for optimiser in optimisers(model, training) for group in optimiser.param_groups]
     found = [id(parameter) for group in groups for parameter in group["params"]]
     assert sorted(found) == sorted(map(id, model.parameters()))
     for group in groups:
         for parameter in group["params"]:
-            assert group["weight_decay"] == (0.1 if parameter.ndim == 2 else 0.0)
+            assert group["weight_decay"] == (0.1 if parameter.ndim == 2 or decays == "all" else 0.0)
 
 
 def test_muon_takes_hidden_matrices_and_no_embedding():
@@ -115,7 +124,25 @@ def test_one_step_of_adamw_worked_out_by_hand():
     assert torch.allclose(weight, before * (1 - 0.01 * 0.5) - 0.01, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["adamw", "adafactor", "muon"])
+def test_nesterov_adamw_follows_its_equations():
+    """Those of optax, in which the momentum that follows this step is corrected for the bias of the next one."""
+    model = build(SMALL, 5)
+    weight, (first, second) = model.head.weight, (0.8, 0.95)
+    training = Training(steps=5, optimiser="nadamw", learning_rate=0.01, weight_decay=0.5, betas=(first, second))
+    (nadamw,) = optimisers(model, training)
+    expected, m, v = weight.detach().double(), torch.tensor(0.0), torch.tensor(0.0)
+    for t in range(1, 6):
+        gradient = torch.randn(weight.shape, generator=torch.Generator().manual_seed(t))
+        weight.grad = gradient.clone()
+        nadamw.step()
+        m, v = first * m + (1 - first) * gradient.double(), second * v + (1 - second) * gradient.double() ** 2
+        ahead = first * m / (1 - first ** (t + 1)) + (1 - first) * gradient / (1 - first**t)
+        update = ahead / ((v / (1 - second**t)).sqrt() + 1e-8) + 0.5 * expected
+        expected = expected - 0.01 * update
+    torch.testing.assert_close(weight.detach().double(), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["adamw", "nadamw", "adafactor", "muon"])
 def test_training_imports_no_compiler_and_gives_the_weights_of_torchs_own_optimiser(name, tmp_path: Path, monkeypatch):
     run = tiny_run({"optimiser": name})
     run_file = tmp_path / "run.json"

@@ -52,8 +52,8 @@ def interrupt_at(step: int, monkeypatch) -> None:
     monkeypatch.setattr(Trainer, "advance", advance)
 
 
-def stopped_after(steps: int, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train the tiny run for some steps, from where it stands to where a signal stops it."""
+def stopped_after(steps: int, path: Path, monkeypatch: pytest.MonkeyPatch, run: Run | None = None) -> None:
+    """Train a run, by default the tiny one, for some steps, from where it stands to where a signal stops it."""
     received: list[int] = []
     original = Trainer.advance
 
@@ -66,7 +66,7 @@ def stopped_after(steps: int, path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         patched.setattr(loop, "signals", lambda: Always(received))
         patched.setattr(Trainer, "advance", advance)
         with pytest.raises(Stopped):
-            train(tiny_run(), path)
+            train(run or tiny_run(), path)
 
 
 class Always:

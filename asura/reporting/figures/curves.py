@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
+from asura.planning.choices import VALIDATION
 from asura.planning.run_folder import FAILURES
 from asura.reporting.figures import marks
 from asura.reporting.figures.palette import LINES, Line, Style, styles
@@ -26,7 +27,7 @@ from asura.reporting.figures.style import (
     some,
     styled,
 )
-from asura.reporting.frames import NOT_RECURSIVE, VALIDATION, Results, members, primary_scores, splits_of
+from asura.reporting.frames import NOT_RECURSIVE, Results, members, primary_scores, splits_of
 from asura.reporting.names import metric_name, model_name, series_name, spaced, split_name, task_name
 
 QUANTITIES = ("loss", "accuracy", "validation_accuracy")

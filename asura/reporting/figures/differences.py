@@ -9,11 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from asura.common.metrics import LESS_IS_BETTER
 from asura.reporting.comparing import Comparing, scale_on
 from asura.reporting.figures import marks
 from asura.reporting.figures.palette import INK
 from asura.reporting.figures.style import LINE, SEED, WIDTH, Drawn, legend, nothing, plain, styled
-from asura.reporting.frames import HEADLINE_SPLIT, LESS_IS_BETTER, Results, family, primary_scores, splits_of
+from asura.reporting.frames import HEADLINE_SPLIT, Results, family, primary_scores, splits_of
 from asura.reporting.names import metric_name, model_name, split_name, task_name
 from asura.reporting.statistics import paired_difference
 

@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.transforms import offset_copy
 
+from asura.common.metrics import LESS_IS_BETTER
 from asura.planning.run_folder import FAILURES
 from asura.reporting.comparing import Comparing
 from asura.reporting.figures.palette import INK, Line, Style, readable_on
 from asura.reporting.figures.style import FAILURE_MARKS, padded, plain
-from asura.reporting.frames import HEADLINE_SPLIT, LESS_IS_BETTER, Results, score_range
+from asura.reporting.frames import HEADLINE_SPLIT, Results, score_range
 from asura.reporting.names import spaced
 
 LEVELS: dict[str, Line] = {"chance": ":", "shortcut": (0, (6, 2))}

@@ -1,0 +1,123 @@
+"""What the trials of a model came to, and which of them is chosen for its final runs."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from asura.common.errors import UserError
+from asura.common.files import SEAL, read_sealed, write_sealed
+from asura.common.metrics import LESS_IS_BETTER
+from asura.planning.outputs import TUNING, choice_file
+from asura.planning.plan import Plan, load
+from asura.planning.run_folder import RunFolder
+from asura.planning.tune_settings import Tune
+
+VALIDATION = "validation"
+"""The split on which settings are chosen."""
+
+
+class Tried(NamedTuple):
+    """What a trial came to on each of its seeds.
+
+    validation, test: the primary metric, by seed; of a run that failed, the worst it can be.
+    loss: mean loss of the last measurement on the validation split; nan where training does not measure it.
+    """
+
+    label: str
+    settings: dict[str, Any]
+    validation: dict[int, float]
+    test: dict[int, float]
+    loss: float
+
+    @property
+    def score(self) -> float:
+        """Mean over seeds on the validation split."""
+        return sum(self.validation.values()) / len(self.validation)
+
+
+def choose(study: Path, task: str, label: str) -> dict[str, Any]:
+    """Choose the settings of a model by its trials, and write them to its file; returns them.
+
+    Raises UserError where a trial has not been trained and evaluated.
+    """
+    plan = load(study / TUNING / "plan.json")
+    tried = tried_by(plan, study, task, label)
+    metric = next(model["metric"] for model in plan.models if model["task"] == task)
+    chosen = best(tried, metric).settings
+    write_sealed(study / choice_file(task, label), {"settings": chosen, "made_of": seals(plan, study, task, label)})
+    return chosen
+
+
+def best(tried: list[Tried], metric: str) -> Tried:
+    """The trial with the best score on the validation split; of equal ones that with the least loss, or the first."""
+    sign = -1 if metric in LESS_IS_BETTER else 1
+    return max(tried, key=lambda trial: (sign * trial.score, -trial.loss if trial.loss == trial.loss else -math.inf))
+
+
+def is_chosen(plan: Plan, study: Path, task: str, label: str) -> bool:
+    """Whether the choice of a model stands, and is made of its trials as they are; `plan` is that of the trials."""
+    path = study / choice_file(task, label)
+    try:
+        return bool(read_sealed(path)["made_of"] == seals(plan, study, task, label))
+    except UserError:
+        return False
+
+
+def at_edges(study: Path, plan: Plan, config: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each choice of an earlier tuning at the end of what is tried, beyond which a better one may lie."""
+    tune = Tune.model_validate(config["tune"])
+    for task, label in dict.fromkeys((trial["task"], trial["label"]) for trial in plan.trials):
+        with suppress(UserError):
+            chosen = read_sealed(study / choice_file(task, label))["settings"]
+            edges = [f"{key} {chosen[key]}" for key in tune.over if key in chosen and tune.is_at_edge(key, chosen[key])]
+            if edges:
+                yield f"{label} on {task}: {' and '.join(edges)} was chosen at the edge of its range\n"
+
+
+def seals(plan: Plan, study: Path, task: str, label: str) -> dict[str, str]:
+    """The checksum of the scores of each run that tunes a model. Raises UserError."""
+    runs = [run for trial in trial_rows(plan, task, label) for run in _runs(plan, task, trial["trial"])]
+    return {run: RunFolder(study / run).read_evaluation()[SEAL] for run in runs}
+
+
+def trial_rows(plan: Plan, task: str, label: str) -> list[dict[str, Any]]:
+    """The trials of a model."""
+    return [trial for trial in plan.trials if (trial["task"], trial["label"]) == (task, label)]
+
+
+def tried_by(plan: Plan, study: Path, task: str, label: str) -> list[Tried]:
+    """What the trials of a model came to. Raises UserError."""
+    models = {model["label"]: model for model in plan.models if model["task"] == task}
+    found = []
+    for trial in trial_rows(plan, task, label):
+        model = models[trial["trial"]]
+        scores: dict[str, dict[int, float]] = {VALIDATION: {}, "test": {}}
+        losses = []
+        for seed in model["seeds"]:
+            folder = RunFolder(study / f"runs/{task}/{trial['trial']}/seed{seed}")
+            rows = folder.read_evaluation()["rows"]
+            for split, by_seed in scores.items():
+                by_seed[seed] = _score(rows, split, model)
+            losses.append((folder.read_metrics() or [{}])[-1].get("validation_loss", math.nan))
+        loss = sum(losses) / len(losses)
+        found.append(Tried(trial["trial"], trial["settings"], scores[VALIDATION], scores["test"], loss))
+    return found
+
+
+def _score(rows: list[dict[str, Any]], split: str, model: Mapping[str, Any]) -> float:
+    """The primary metric on a split at the trained iterations; of a run that failed, the worst that it can be."""
+    place = split, model["i"], model["metric"]
+    found = [row["value"] for row in rows if (row["split"], row["iterations"], row["metric"]) == place]
+    if found:
+        return float(found[0])
+    return math.inf if model["metric"] in LESS_IS_BETTER else model["chance"] or 0.0
+
+
+def _runs(plan: Plan, task: str, label: str) -> list[str]:
+    return [f"runs/{task}/{label}/seed{seed}" for seed in _seeds(plan, task, label)]
+
+
+def _seeds(plan: Plan, task: str, label: str) -> list[int]:
+    return next(model["seeds"] for model in plan.models if (model["task"], model["label"]) == (task, label))

@@ -1,0 +1,41 @@
+"""What the report of a tuning computes of its trials."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from asura.planning.tune_settings import Tune
+from asura.reporting.figures.tuning import best_of
+from asura.reporting.tuning_report import choices
+
+
+@pytest.mark.parametrize("less", [False, True])
+def test_the_expected_best_is_the_mean_over_all_draws(less: bool):
+    scores = np.array([0.3, 0.9, 0.5, 0.5])
+    pick = min if less else max
+    for count, found in enumerate(best_of(scores, less), start=1):
+        assert found == pytest.approx(np.mean([pick(draw) for draw in product(scores, repeat=count)]))
+
+
+def tried(scores: dict[float, tuple[float, float]], chosen: float, metric: str = "accuracy") -> pd.DataFrame:
+    rows = [
+        {"task": "phop", "model": "a", "trial": f"a+{rate}", "learning_rate": rate, "seed": seed}
+        | {"validation": value, "test": value - 0.1, "metric": metric, "training_flops": 5.0, "chosen": rate == chosen}
+        for rate, values in scores.items()
+        for seed, value in enumerate(values)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_row_says_what_was_chosen_where_it_lies_and_what_is_lost_near_it():
+    scores = {0.001: (0.2, 0.2), 0.002: (0.8, 1.0), 0.004: (0.7, 0.9), 0.008: (0.1, 0.1)}
+    tune = Tune.model_validate({"over": {"learning_rate": list(scores)}})
+    (row,) = choices(tried(scores, 0.002), tune).to_dict("records")
+    assert row["chosen: learning_rate"] == 0.002 and row["at the edge"] is None
+    assert (row["validation"], row["test"]) == pytest.approx((0.9, 0.8))
+    assert row["loss within 2×"] == pytest.approx(0.9 - 0.2)
+    assert row["trials"] == 4 and row["training_flops"] == 8 * 5.0
+    (row,) = choices(tried(scores, 0.001, "bits_per_byte"), tune).to_dict("records")
+    assert row["at the edge"] == "learning_rate" and row["loss within 2×"] == pytest.approx(0.9 - 0.2)

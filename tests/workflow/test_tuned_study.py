@@ -1,0 +1,72 @@
+"""A study that is tuned: trials first, then a choice for each model, then its final runs."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from asura.common.files import read_sealed
+from asura.planning.run_folder import RunFolder
+from asura.planning.runs import read_run
+from tests.conftest import TINY
+from tests.workflow.conftest import call, changed_by, copy_workflow, runs_trained, succeed, write
+
+STUDY = TINY | {
+    "controls": ["iso_param"],
+    "width": 16,
+    "tune": {"over": {"learning_rate": [0.0001, 0.03]}, "seeds": [7]},
+}
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the workflow in which the study has run: do not change it."""
+    folder = copy_workflow(tmp_path_factory.mktemp("tuned") / "workflow")
+    write(folder, STUDY)
+    succeed(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(tuned: Path, tmp_path: Path) -> Path:
+    """A copy of that, to be changed; files keep their times."""
+    return Path(shutil.copytree(tuned, tmp_path / "copy", symlinks=True))
+
+
+def test_final_runs_have_what_the_trials_chose_on_validation(tuned: Path):
+    study = tuned / "results" / "tiny"
+    table = pd.read_csv(study / "tuning" / "table.csv")
+    trials = pd.read_csv(study / "tuning" / "trials.csv")
+    assert len(table) == 2 and len(trials) == 4
+    for row in table.itertuples():
+        own = trials[trials["model"] == row.model]
+        best = own.loc[own["validation"].idxmax()]
+        chosen = read_sealed(study / "tuning" / "choices" / "phop" / f"{row.model}.json")["settings"]
+        assert chosen == {"learning_rate": best["learning_rate"]} and best["chosen"]
+        final = RunFolder(study / "runs" / "phop" / row.model / "seed0")
+        assert read_run(final.run).training.learning_rate == best["learning_rate"]
+        assert final.read_metrics()[-1]["step"] == 12
+    assert all((study / "tuning" / f"{name}.png").is_file() for name in ("rates", "budget"))
+
+
+def test_nothing_is_tried_or_trained_twice(folder: Path):
+    results = []
+    assert not changed_by(folder, lambda: results.append(call(folder)))
+    assert "Nothing to be done" in results[0].stderr
+    write(folder, STUDY | {"seeds": [0, 1]})
+    trained = runs_trained(changed_by(folder, lambda: succeed(folder, "--until", "train")))
+    assert len(trained) == 2 and all(run.endswith("/seed1") for run in trained)
+
+
+def test_another_choice_trains_again_what_it_is_of(folder: Path):
+    over = {"learning_rate": [0.0001, 0.03, 0.00001]}
+    write(folder, STUDY | {"tune": STUDY["tune"] | {"over": over}})
+    trained = runs_trained(changed_by(folder, lambda: succeed(folder, "--until", "train")))
+    assert {run.split("/")[2].rpartition("+")[2] for run in trained} == {"learning_rate=1e-05"}
+
+
+def test_results_that_follow_from_the_trials_are_verified(tuned: Path):
+    from asura.checking.verify import verify
+
+    assert any("6 runs" in line for line in verify(tuned / "results" / "tiny"))
