@@ -14,8 +14,11 @@ from asura.planning.runs import read_run
 from asura.planning.standing import Standing
 from asura.training.loop import train
 
-SAME = {"training": ("status", "step", "weights", "metrics"), "evaluation": ("rows", "floors")}
-"""What must be the same in the record of a training, and in an evaluation."""
+SAME = {
+    "training": ("status", "step", "weights", "metrics", "snapshots"),
+    "evaluation": ("rows", "floors", "snapshots", "sweep"),
+}
+"""What must be the same in the record of a training, and in an evaluation, where it is there."""
 
 
 def outdated(study: Path) -> dict[str, tuple[str, ...]]:
@@ -76,7 +79,7 @@ def _accept(study: Path, plan: Plan, part: str, model: str, runs: list[str], thr
             else evaluate(study / runs[0], plan.evaluation_of(task), threads, Path(aside, "evaluation.json"))
         )
     seed = runs[0].rpartition("/")[2]
-    if different := [name for name in SAME[part] if again[name] != before[name]]:
+    if different := [name for name in SAME[part] if again.get(name) != before.get(name)]:
         was, now = before.get("device", "an unknown device"), again["device"]
         where = f" on {now}, where it was made on {was}" if was != now else ""
         found = f"gives other {' and '.join(different)} now{where}"

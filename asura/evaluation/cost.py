@@ -3,6 +3,7 @@
 from asura.planning.plan import Plan
 from asura.planning.runs import Run
 from asura.planning.study_settings import Evaluation
+from asura.tasks import Task
 
 
 def evaluation_flops(plan: Plan) -> dict[tuple[str, str], float]:
@@ -19,5 +20,19 @@ def evaluation_flops(plan: Plan) -> dict[tuple[str, str], float]:
         head = 2 * run.model.width * run.task.vocabulary
         blocks = model["inference_flops_per_token"] - head
         tokens = evaluation.examples * sum(split.sequence_length for split in run.task.splits.values())
-        found[key] = tokens * (blocks * numbers[-1] / run.model.i + head * len(numbers))
+        tokens += min(evaluation.examples, run.training.examples or 0) * run.task.sequence_length
+        snapshots = (run.training.steps - 1) // evaluation.every if evaluation.every else 0
+        of_one = blocks * numbers[-1] / run.model.i + head * len(numbers)
+        found[key] = (tokens + _swept(run.task, evaluation)) * of_one
+        found[key] += snapshots * tokens * model["inference_flops_per_token"]
     return found
+
+
+def _swept(task: Task, evaluation: Evaluation) -> int:
+    """Tokens of all difficulties."""
+    swept = [setting for setting in evaluation.sweep if setting in task.sweeps]
+    return evaluation.examples * sum(
+        task.at_difficulty(setting, value).sequence_length
+        for setting in swept
+        for value in {*evaluation.sweep[setting], task.difficulty(setting)}
+    )

@@ -1,6 +1,7 @@
 """Evaluating the folder of a run: from weights to evaluation.json."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,18 @@ from torch import Tensor
 from asura.common.errors import UserError
 from asura.common.files import checksum, read_json, remove_leftovers, write_sealed
 from asura.corpora.folders import data_folder, manifest_checksum
-from asura.evaluation.accuracy import Scores, asked_of, task_scores
-from asura.evaluation.likelihood import asked_of_text, text_scores
+from asura.evaluation.accuracy import Scores
+from asura.evaluation.scorer import Row, Scorer
 from asura.models import build
 from asura.models.model import Model
 from asura.planning.code import evaluation_code
 from asura.planning.outputs import TUNING
-from asura.planning.plan import load, ranked_by
+from asura.planning.plan import load
 from asura.planning.run_folder import RunFolder, is_evaluation_of
 from asura.planning.runs import Run, read_run, study_of
 from asura.planning.study_settings import Evaluation
 from asura.tasks.text import Text
-from asura.training.devices import autocast, describe, precision, prepare
+from asura.training.devices import describe, precision, prepare
 from asura.training.processes import Alone, joined
 from asura.training.tensors import load_tensors, save_tensors
 from asura.training.usage import Meter
@@ -68,7 +69,7 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1, out: Path | N
         about = f"asura: {run.label} on {run.task_name}, seed {run.seed}: evaluated on {describe(device)}"
         processes.write(lambda: print(about, file=sys.stderr, flush=True))
         is_finished = record["status"] == "finished"
-        found = _scores(folder, run, evaluation, device, processes) if is_finished else Scores([], {}, {})
+        found, more = _scores(folder, run, evaluation, device, processes) if is_finished else (Scores([], {}, {}), {})
         used = {"seconds": meter.seconds(), **meter.used(processes)}
         result = {
             "made_of": {"weights": record["weights"], **evaluation.stated()},
@@ -78,6 +79,7 @@ def evaluate(path: Path, evaluation: Evaluation, threads: int = 1, out: Path | N
             "rows": found.rows,
             "shortcuts": found.shortcuts,
             "floors": _floors(run, evaluation),
+            **more,
             **used,
         }
         processes.write(lambda: _write(folder, result, found.outcomes))
@@ -97,34 +99,49 @@ def _result(folder: RunFolder, record: dict[str, Any], evaluation: Evaluation) -
     return done if is_evaluation_of(done, record, evaluation) else None
 
 
-def _scores(folder: RunFolder, run: Run, evaluation: Evaluation, device: torch.device, processes: Alone) -> Scores:
-    model = load_model(folder, run, device)
+def _scores(
+    folder: RunFolder, run: Run, evaluation: Evaluation, device: torch.device, processes: Alone
+) -> tuple[Scores, dict[str, list[Row]]]:
+    """The scores of the trained weights, and what else is asked for: rows of snapshots, and of difficulties."""
+    model, scorer = load_model(folder, run, device), Scorer(run, evaluation, device, processes)
     iterations = evaluation.numbers(run.model.i, run.model.iterates())
-    with autocast(run.training, device):
-        if not isinstance(run.task, Text):
-            metric = ranked_by(run.task, evaluation.metric)
-            return task_scores(model, asked_of(run.task, evaluation.examples), metric, iterations, device, processes)
-        found = text_scores(model, asked_of_text(run.task, evaluation.examples), iterations, device, processes)
+    found = scorer.scores(model, iterations)
+    more = {"sweep": list(scorer.sweep(model, iterations))} if evaluation.sweep else {}
+    if evaluation.every:
+        more["snapshots"] = list(_along_training(folder, run, evaluation.every, device, scorer))
+        last = folder.read_record()["step"]
+        more["snapshots"] += [{"step": last, **row} for row in found.rows if row["iterations"] == run.model.i]
     if evaluation.benchmarks:
-        from asura.corpora.tokenizers import load
-        from asura.evaluation.benchmark_scores import benchmark_rows  # lm-eval takes seconds to import
+        found.rows.extend(_benchmark_rows(folder, run, model, evaluation, device, processes))
+    return found, more
 
-        tokenizer = load(folder.tokenizer, run.task.vocabulary)
-        found.rows.extend(
-            benchmark_rows(
-                model,
-                tokenizer,
-                evaluation.benchmarks,
-                data_folder() / "benchmarks",
-                iterations,
-                run.task.length,
-                device,
-                evaluation.benchmarks_from,
-                run.training,
-                processes,
-            )
-        )
-    return found
+
+def _along_training(folder: RunFolder, run: Run, every: int, device: torch.device, scorer: Scorer) -> Iterator[Row]:
+    """Rows of each snapshot, at the trained number of iterations."""
+    for step in map(int, folder.read_record().get("snapshots", {})):
+        if step % every == 0:
+            scores = scorer.scores(_model_of(folder.snapshot(step), run, device), [run.model.i])
+            yield from ({"step": step, **row} for row in scores.rows)
+
+
+def _benchmark_rows(
+    folder: RunFolder, run: Run, model: Model, evaluation: Evaluation, device: torch.device, processes: Alone
+) -> Iterator[Row]:
+    from asura.corpora.tokenizers import load
+    from asura.evaluation.benchmark_scores import benchmark_rows  # lm-eval takes seconds to import
+
+    return benchmark_rows(
+        model,
+        load(folder.tokenizer, run.task.vocabulary),
+        evaluation.benchmarks,
+        data_folder() / "benchmarks",
+        evaluation.numbers(run.model.i, run.model.iterates()),
+        run.task.sequence_length,
+        device,
+        evaluation.benchmarks_from,
+        run.training,
+        processes,
+    )
 
 
 def _write(folder: RunFolder, result: dict[str, Any], outcomes: dict[str, Tensor]) -> None:
@@ -153,10 +170,14 @@ def load_trained(path: Path, device: torch.device) -> tuple[Run, Model]:
 def load_model(folder: RunFolder, run: Run, device: torch.device) -> Model:
     """The trained model of a run. Raises UserError."""
     folder.check(folder.read_record())
-    tensors, _ = load_tensors(folder.weights)
+    return _model_of(folder.weights, run, device)
+
+
+def _model_of(weights: Path, run: Run, device: torch.device) -> Model:
+    tensors, _ = load_tensors(weights)
     model = build(run.model, run.task.vocabulary, run.seed, device)
     try:
         model.load_state_dict(tensors)
     except RuntimeError:
-        raise UserError(f"{folder.weights}: its tensors are not those of {run.label}; train the run again") from None
+        raise UserError(f"{weights}: its tensors are not those of {run.label}; train the run again") from None
     return model.eval()

@@ -26,7 +26,12 @@ TRAINING = (
     "asura.training.trainer",
     "asura.training.validation",
 )
-EVALUATION = ("asura.common.randomness", "asura.evaluation.evaluate", "asura.planning.study_settings")
+EVALUATION = (
+    "asura.common.randomness",
+    "asura.evaluation.evaluate",
+    "asura.evaluation.scorer",
+    "asura.planning.study_settings",
+)
 OF_TASKS = ("asura.evaluation.accuracy",)
 OF_TEXTS = ("asura.evaluation.likelihood",)
 OF_BENCHMARKS = ("asura.corpora.benchmarks", "asura.evaluation.benchmark_scores", "asura.evaluation.lm_eval_model")

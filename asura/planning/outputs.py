@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-FRAMES = ("runs", "roles", "scores", "questions", "test_errors", "curves", "resources")
+FRAMES = ("runs", "roles", "scores", "questions", "test_errors", "curves", "snapshots", "sweep", "resources")
 """Tidy frames, in `tidy/NAME.csv`."""
 
 TABLES = ("questions", "paper", "comparison", "runs", "metrics", "matching", "resources")
 """Tables of every study."""
+
+EXTRA_TABLES = {"steps": "every", "difficulty": "swept", "gap": "examples"}
+"""Tables of a study that asks for what they show, by the key of its models that says so."""
 
 PUBLISHED = "published"
 """The table of a study that names a paper to compare with."""
@@ -18,6 +21,8 @@ FIGURES = (
     "train_against_evaluation_iterations",
     "iterations_at_evaluation",
     "learning_curves",
+    "score_against_steps",
+    "difficulty_against_iterations",
     "score_against_parameters",
     "score_against_flops",
 )
@@ -67,10 +72,13 @@ def choice_file(task: str, label: str) -> str:
 def figures_of(models: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     """The figures of a study as pairs of task and figure, less those that have nothing to show.
 
-    models: rows with `task`, `architecture`, `n` and `i`. A benchmark of a text is a task TEXT/BENCHMARK.
+    models: rows with `task`, `architecture`, `n` and `i`, and what else is asked of them. A benchmark of a text is a
+    task TEXT/BENCHMARK.
     """
     sizes: dict[str, set[tuple[int, int]]] = {}
+    asked: dict[str, set[str]] = {}
     for model in models:
+        asked.setdefault(model["task"], set()).update(key for key in ("every", "swept") if _is_said(model.get(key)))
         of_task = sizes.setdefault(model["task"], set())
         if model["architecture"] != "vanilla":
             of_task.add((model["n"], model["i"]))
@@ -81,8 +89,21 @@ def figures_of(models: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]
             "train_against_evaluation_iterations": len({i for _, i in recursive}) < 2,
             "iterations_at_evaluation": not recursive,
             "learning_curves": "/" in task,
+            "score_against_steps": "/" in task or "every" not in asked[task],
+            "difficulty_against_iterations": not recursive or "/" in task or "swept" not in asked[task],
         }
         yield from ((task, figure) for figure in FIGURES if not without.get(figure))
+
+
+def tables_of(models: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The tables of a study, less those that have nothing to show; the models are as for `figures_of`."""
+    rows = list(models)
+    return [*TABLES, *(name for name, key in EXTRA_TABLES.items() if any(_is_said(row.get(key)) for row in rows))]
+
+
+def _is_said(value: Any) -> bool:
+    """Whether a cell of a plan, or of a frame, where nothing is a NaN, is not empty."""
+    return value is not None and value == value
 
 
 def planned_figures(models: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str]]:

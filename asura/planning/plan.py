@@ -100,6 +100,7 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
     from asura.planning.questions import asked_of
     from asura.planning.study import Study
     from asura.planning.tuning import trials_of
+    from asura.planning.whole_curve import asked_of_model, refuse_what_cannot_be, with_snapshots
 
     study = checked(Study, dict(config), "", BESIDE_STUDY)
     variants: dict[tuple[str, str], Variant] = {}
@@ -122,6 +123,7 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
         if start := variant.start:
             variants.setdefault((start.task.name, start.label), start)
 
+    refuse_what_cannot_be(study.evaluation, tasks, variants.values())
     trials = trials_of(study, variants)
     evaluation = study.evaluation
     resources = {f"{trial.place[0]}/{trial.variant.label}": _resources(trial.variant) for trial in trials}
@@ -140,7 +142,7 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
         trained_by, scored_by = training_code(model, asked), evaluation_code(model, asked, benchmarks)
         code[key] = {"training": trained_by, "evaluation": scored_by}
         row = {"benchmarks": benchmarks, "order": order, "against": compared.get(place)}
-        models.append(_model(variant, study.evaluation.metric) | row)
+        models.append(_model(variant, study.evaluation.metric) | row | asked_of_model(variant, evaluation))
     metrics = {task.name: (*task.task.metrics, *_of_curves(task, study)) for task in tasks}
     questions = [] if tuning else asked_of(study.questions, models, roles, metrics)
     for question in questions:
@@ -152,7 +154,8 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
     runs: dict[str, dict[str, Any]] = {}
     for place, variant in variants.items():
         tuned = {"tuned": choice_file(*place)} if trials and not tuning else {}
-        runs |= {run.folder: run.stated() | tuned for run in map(variant.run, seeds[place])}
+        of_variant = [with_snapshots(variant.run(seed), evaluation) for seed in seeds[place]]
+        runs |= {run.folder: run.stated() | tuned for run in of_variant}
     for place, row in zip(variants, models, strict=True):
         row["seeds"] = list(seeds[place])
     corpora = {task.name: task.task.reads.stated() for task in tasks if task.task.reads}

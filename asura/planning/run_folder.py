@@ -4,7 +4,7 @@ Nothing here imports torch, so that a report can read thousands of runs without 
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ OUT_OF_MEMORY = "out of memory"
 FAILURES = ("diverged", OUT_OF_MEMORY)
 """What a run may end as, other than finished."""
 
-RECORDED = ("weights", "metrics", "tokenizer")
+RECORDED = ("weights", "metrics", "tokenizer", "snapshots")
 """Files of a run whose checksums stand in its record."""
 
 
@@ -41,6 +41,11 @@ class RunFolder:
         self.evaluation = path / "evaluation.json"
         self.outcomes = path / "outcomes.safetensors"  # of each example, at the trained number of iterations
         self.tokenizer = path / "tokenizer.json"  # only of a run on text
+        self.snapshots = path / "snapshots"  # weights during training, only of a run that keeps them
+
+    def snapshot(self, step: int) -> Path:
+        """The weights after a step."""
+        return self.snapshots / f"{step}.safetensors"
 
     def forget(self) -> None:
         """Remove the record and the checkpoints, so that the run is trained from its start. Raises OSError."""
@@ -66,11 +71,18 @@ class RunFolder:
 
     def damaged(self, record: Mapping[str, Any], names: Iterable[str] = RECORDED) -> Path | None:
         """The first of these files that is missing, or without its checksum in the record."""
-        for name in names:
-            path: Path = getattr(self, name)
-            if record[name] != (checksum(path) if path.is_file() else None):
+        for path, expected in self._recorded(record, names):
+            if expected != (checksum(path) if path.is_file() else None):
                 return path
         return None
+
+    def _recorded(self, record: Mapping[str, Any], names: Iterable[str]) -> Iterator[tuple[Path, str | None]]:
+        """These files with their checksums in the record."""
+        for name in names:
+            if name == "snapshots":
+                yield from ((self.snapshot(int(step)), found) for step, found in record.get(name, {}).items())
+            else:
+                yield getattr(self, name), record[name]
 
     def check(self, record: Mapping[str, Any], names: Iterable[str] = RECORDED) -> None:
         """Raises UserError where one of these files is missing, or without its checksum in the record."""

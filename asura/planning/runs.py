@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import SerializeAsAny, field_validator
+from pydantic import Field, SerializeAsAny, field_validator
 
 from asura.common.errors import UserError
 from asura.common.files import read_json
@@ -38,6 +38,8 @@ class Run(Settings):
     """Settings of training."""
     seed: Seed
     """Seed of the weights and of the training data."""
+    snapshot_steps: int | None = Field(None, ge=1)
+    """Steps between two snapshots of the weights; null for none. A study sets it by `evaluation: {every: …}`."""
     start_from: str | None = None
     """Folder of the run whose weights training starts from, relative to the study's results; null for random ones."""
     tuned: str | None = None

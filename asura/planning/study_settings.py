@@ -41,6 +41,7 @@ Seeds = Annotated[
 TIMES = {"trained": 1, "up_to_twice": 2, "up_to_four_times": 4}
 """Words for a largest number of iterations, as multiples of the trained number."""
 
+Difficulty = Annotated[int, Field(strict=True, ge=1, le=LARGEST)]
 Iterations = Annotated[int, Field(strict=True, ge=1, le=LARGEST)]
 
 
@@ -55,6 +56,14 @@ class Evaluation(Settings):
     """Numbers of iterations at which recursive models are evaluated. `trained` is every number from 1 to the trained
     one, the other two words go to twice or four times that, and a number, such as 64, is every number from 1 to it. A
     list of numbers is these alone. The trained number is always added."""
+    every: int | None = Field(None, ge=1, le=2**40)
+    """Steps between two snapshots of the weights in training. Each is evaluated on every split, at the trained number
+    of iterations and without benchmarks; null for none. A change trains all models again, to the same weights."""
+    sweep: dict[str, Annotated[tuple[Difficulty, ...], Field(min_length=1, json_schema_extra=EACH_ONCE)]] = Field({})
+    """Settings of tasks and the values at which each trained model is evaluated in addition, as in
+    `{depth: [1, 2, 3, 4, 5, 6]}`. Only settings that say how hard an example is, where the input says so too: `depth`
+    of `table_lookup`, `length` of `prefix_sums`, `hops` of `phop` with `fewest_hops`. Tasks without the setting are not
+    swept. The trained value is always added."""
     examples: int = Field(2560, ge=1, le=LARGEST)
     """Examples of each split; of a text, windows. With 2,500 examples the standard error of an accuracy is at most 1
     %."""
@@ -83,6 +92,13 @@ class Evaluation(Settings):
     @classmethod
     def _each_number_once(cls, iterations: Any) -> Any:
         return each_once(iterations) if isinstance(iterations, tuple) else iterations
+
+    @field_validator("sweep")
+    @classmethod
+    def _each_value_once(cls, sweep: dict[str, Any]) -> Any:
+        for values in sweep.values():
+            each_once(values)
+        return sweep
 
     @field_validator("benchmarks")
     @classmethod

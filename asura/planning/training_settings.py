@@ -17,6 +17,10 @@ class Training(Settings):
     """Number of optimiser steps."""
     batch: int = Field(32, ge=1, le=LARGEST)
     """Sequences in one step, over all GPUs."""
+    examples: int | None = Field(None, ge=1, le=LARGEST)
+    """Number of examples that a model is trained on: a fixed set, drawn by the seed of the run. Each example is taken
+    once in an epoch, in a new order every time. Models are then also evaluated on some of the set, the split
+    `training`. null draws new examples for every step. Not for texts, which are fixed already."""
     accumulate: int = Field(1, ge=1)
     """Number of parts into which a batch is split. The parts are processed one after the other, which saves memory and
     keeps the batch size. It must divide `batch`."""

@@ -113,4 +113,4 @@ def _floor(row: dict[str, Any], run: Run, floors: dict[str, dict[str, float]]) -
     """The level of chance of a row, where it is known."""
     if "benchmark" in row:
         return floors.get(row["benchmark"], {}).get(row["metric"])
-    return run.task.splits[row["split"]].chance if row["metric"] == run.task.metric else None
+    return run.task.splits.get(row["split"], run.task).chance if row["metric"] == run.task.metric else None

@@ -21,6 +21,7 @@ from asura.reporting.frames import (
     HERE,
     LESS_IS_BETTER,
     OTHER_CODE,
+    TRAINING,
     Results,
     tidy,
 )
@@ -64,6 +65,8 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
             floors |= evaluation["floors"]
             if (effect := read_effects(folder.outcomes)) is not None:
                 effects.setdefault((row["task"], row["label"]), []).append(effect)
+            rows["snapshots"] += [key | score for score in evaluation.get("snapshots", [])]
+            rows["sweep"] += [key | score for score in evaluation.get("sweep", [])]
             rows["scores"] += [_score(key, row, score, evaluation, plan, floors) for score in evaluation["rows"]]
         rows["runs"] += _on_benchmarks(row | outcome, row["benchmarks"])
         if not partial or folder.metrics.is_file():
@@ -91,7 +94,8 @@ def _score(
         return _reported(key, benchmark) | score | {"chance": floors.get(benchmark, {}).get(score["metric"])}
     if score["metric"] != row["metric"]:
         return key | score
-    chance = plan.chances.get(row["task"], {}).get(score["split"])
+    split = HEADLINE_SPLIT if score["split"] == TRAINING else score["split"]
+    chance = plan.chances.get(row["task"], {}).get(split)
     rules = evaluation["shortcuts"].get(score["split"], {})
     best = min if row["metric"] in LESS_IS_BETTER else max
     rule = best(rules, key=lambda name: rules[name], default=None)

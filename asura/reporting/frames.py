@@ -22,6 +22,7 @@ CONTROLS = [
 ]  # in the order of the documentation
 NOT_RECURSIVE = "vanilla"
 HEADLINE_SPLIT = "test"
+TRAINING = "training"  # examples of the fixed set that a run is trained on
 HERE, OTHER_CODE = "here", "other"  # what made a run: the code that is here now, or not
 CONVERGED = 0.95  # share of positions below which a model is said not to have found its fixed point
 HIGH = 0.6  # a score from which on an axis reaches to 1
@@ -52,6 +53,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "device": "str",
         "precision": "str",
         "commit": "str",  # of the last session of its training
+        "examples": "float64",  # of the fixed set that it is trained on, if it is
+        "every": "float64",  # steps between two snapshots that are evaluated, if they are
+        "swept": "str",  # settings of the task over which it is evaluated, if it is
     },
     # A control that serves several cells has a row for each; deviation is a signed fraction of the target.
     "roles": {"task": "str", "label": "str", "control": "str", "control_of": "str", "deviation": "float64"},
@@ -91,6 +95,31 @@ COLUMNS: dict[str, dict[str, str]] = {
         "validation_accuracy": "float64",
         "validation_exact_match": "float64",
     },
+    # At the trained number of iterations; the last of a run are its final scores.
+    "snapshots": {
+        "task": "str",
+        "label": "str",
+        "seed": "int64",
+        "step": "int64",
+        "split": "str",
+        "metric": "str",
+        "value": "float64",
+        "standard_error": "float64",
+        "examples": "int64",
+    },
+    "sweep": {
+        "task": "str",
+        "label": "str",
+        "seed": "int64",
+        "setting": "str",
+        "difficulty": "int64",  # its value
+        "trained": "int64",  # its value in training
+        "iterations": "int64",  # at evaluation
+        "metric": "str",
+        "value": "float64",
+        "standard_error": "float64",
+        "examples": "int64",
+    },
     "resources": {
         "rule": "str",
         "task": "str",
@@ -123,6 +152,8 @@ class Results(NamedTuple):
     questions: pd.DataFrame
     test_errors: pd.DataFrame
     curves: pd.DataFrame
+    snapshots: pd.DataFrame
+    sweep: pd.DataFrame
     resources: pd.DataFrame
 
 

@@ -52,6 +52,20 @@ class StudyResults:
         """
         return _only(self._mixed.test_errors, "metric", metric, self.metrics)
 
+    def snapshots(self, metric: str) -> pd.DataFrame:
+        """One row for each run, split and snapshot of its weights, in one metric. Empty if none was evaluated.
+
+        Raises UserError for a metric that the study does not have.
+        """
+        return _only(self._mixed.snapshots, "metric", metric, self.metrics)
+
+    def sweep(self, metric: str) -> pd.DataFrame:
+        """One row for each run, difficulty and number of iterations, in one metric. Empty if nothing was swept.
+
+        Raises UserError for a metric that the study does not have.
+        """
+        return _only(self._mixed.sweep, "metric", metric, self.metrics)
+
     def resources(self, rule: str) -> pd.DataFrame:
         """What each run took in time and memory to `train` or to `evaluate`. Raises UserError for another rule."""
         return _only(self._mixed.resources, "rule", rule, RULES)

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from asura.common.files import write_text
+from asura.planning.outputs import tables_of
 from asura.reporting.comparing import NO_DIFFERENCE, UP_TO_ONE, Comparing
 from asura.reporting.frames import (
     CELL,
@@ -25,6 +26,7 @@ from asura.reporting.frames import (
 from asura.reporting.paper import GROUP, LATEX, PAPER_CAPTION, as_latex, paper
 from asura.reporting.statistics import INTERVAL
 from asura.reporting.verdicts import questions
+from asura.reporting.whole_curve import difficulty, gap, steps
 
 MADE_BY = ["code", "device", "precision"]
 MATCHED = {
@@ -129,6 +131,9 @@ def resources(results: Results) -> pd.DataFrame:
     return models.merge(table.reset_index(), on=key).rename(columns={"label": "model"})
 
 
+EXTRA: dict[str, Callable[[Results], pd.DataFrame]] = {"steps": steps, "difficulty": difficulty, "gap": gap}
+"""Tables of studies that ask for what they show."""
+
 TABLES: dict[str, Callable[[Results], pd.DataFrame]] = {
     "questions": questions,
     "paper": paper,
@@ -158,6 +163,10 @@ def _large(value: float) -> str:
 
 FORMATS: dict[str, Callable[[float], str]] = {
     "difference": "{:+.3f}".format,
+    "gap": "{:+.3f}".format,
+    "steps_to_50": _count,
+    "steps_to_95": _count,
+    "iterations_to_95": "{:g}".format,
     "change": "{:+.3f}".format,
     "p": "{:.2g}".format,
     "equivalence_p": "{:.2g}".format,
@@ -179,6 +188,13 @@ FORMATS: dict[str, Callable[[float], str]] = {
 
 
 TITLES = {
+    "steps_to_50": "steps to 50 % (median)",
+    "by_seed_50": "each seed to 50 %",
+    "reached_50": "seeds at 50 %",
+    "steps_to_95": "steps to 95 % (median)",
+    "by_seed_95": "each seed to 95 %",
+    "reached_95": "seeds at 95 %",
+    "iterations_to_95": "iterations to 95 % (median)",
     "p": "p (Holm)",
     "equivalence_p": "p of equivalence (Holm)",
     "solved": "solved share",
@@ -257,5 +273,6 @@ HTML = [
 def write_tables(results: Results, folder: Path, note: str | None = None) -> None:
     """Write every table to a folder, with remarks on how its runs were made above it. Raises OSError."""
     note = " ".join(filter(None, [note, remarks(results)])) or None
-    for name, make in TABLES.items():
-        write_table(make(results), folder / name, note)
+    models = results.runs.drop_duplicates(["task", "label"]).to_dict("records")
+    for name in tables_of(models):
+        write_table((TABLES | EXTRA)[name](results), folder / name, note)

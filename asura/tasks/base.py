@@ -110,6 +110,25 @@ class Task(Settings):
         held_out = {name: split.model_copy(update={"part": "test"}) for name, split in splits.items()}
         return {"validation": self.model_copy(update={"part": "validation"}), **held_out}
 
+    @property
+    def sweeps(self) -> dict[str, tuple[str, ...]]:
+        """Settings that say how hard an example is, where its input says so too, each with the settings it stands for.
+
+        Of these, all take the value at which a trained model is evaluated. They must not change the vocabulary.
+        """
+        return {}
+
+    def difficulty(self, setting: str) -> int:
+        """The value of a setting in training."""
+        found: int = getattr(self, setting)
+        return found
+
+    def at_difficulty(self, setting: str, value: int) -> Self:
+        """The task at one value of a setting in `sweeps`, on inputs that are held out, if any of them are."""
+        task = self.model_copy(update={**dict.fromkeys(self.sweeps[setting], value), "part": "test"})
+        inputs = task.generate(64, randomness.generator("difficulty")).tokens
+        return task.model_copy(update={"part": "training"}) if task.is_always_trained(inputs).all() else task
+
     def draw(self, count: int, generator: Generator) -> Batch:
         """Draw `count` examples; the same generator state gives the same examples.
 

@@ -74,6 +74,19 @@ class Written(Task):
         """Those of the task."""
         return {name: self.model_copy(update={"task": split}) for name, split in self.task.splits.items()}
 
+    @property
+    def sweeps(self) -> dict[str, tuple[str, ...]]:
+        """Those of the task."""
+        return self.task.sweeps
+
+    def difficulty(self, setting: str) -> int:
+        """That of the task."""
+        return self.task.difficulty(setting)
+
+    def at_difficulty(self, setting: str, value: int) -> Self:
+        """The task at one value, in words."""
+        return self.model_copy(update={"task": self.task.at_difficulty(setting, value)})
+
     def draw(self, count: int, generator: Generator) -> Batch:
         """What the task draws, in words."""
         words, (tokens, targets) = self._words, self.task.draw(count, generator)

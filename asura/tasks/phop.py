@@ -71,6 +71,11 @@ class PHop(Task):
         return 0 if self.fewest_hops is None else DIGITS
 
     @property
+    def sweeps(self) -> dict[str, tuple[str, ...]]:
+        """Announced hops."""
+        return {"hops": ("fewest_hops", "hops")} if self.announced else {}
+
+    @property
     def sequence_length(self) -> int:
         """The length of a sequence, and the announcement before it."""
         return self.announced + self.length

@@ -22,6 +22,7 @@ class PrefixSums(Task):
     """
 
     metric: ClassVar[Metric] = "exact_match"
+    sweeps: ClassVar[dict[str, tuple[str, ...]]] = {"length": ("length",)}
 
     length: int = Field(32, ge=1, le=LARGEST)
     """Length of a string in bits."""

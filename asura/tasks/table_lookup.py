@@ -2,7 +2,7 @@
 
 import math
 from functools import lru_cache
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -34,6 +34,8 @@ class TableLookup(Task):
     to `validate_to` tables, if that is any; `new_compositions`, reserved ones, if any are; `new_tables`, compositions
     with at least one of the tables that training does not compose, if there are any.
     """
+
+    sweeps: ClassVar[dict[str, tuple[str, ...]]] = {"depth": ("shallowest", "depth", "validate_to", "extrapolate_to")}
 
     bits: int = Field(3, ge=1, le=10)
     """Number of bits of a symbol. There are 2^bits symbols."""

@@ -20,9 +20,16 @@ class Batches(Protocol):
         """Tokens and targets, both (size, length), of a step counted from 0."""
 
 
-def batches(task: Task, size: int, seed: int) -> Batches:
-    """The batches of a task."""
-    return Windows(task, size, seed) if isinstance(task, Text) else Drawn(task, size, seed)
+def batches(task: Task, size: int, seed: int, examples: int | None = None) -> Batches:
+    """The batches of a task; with `examples`, of a set of so many."""
+    if isinstance(task, Text):
+        return Windows(task, size, seed)
+    return Fixed(task, size, seed, examples) if examples else Drawn(task, size, seed)
+
+
+def training_set(task: Task, seed: int, examples: int) -> Batch:
+    """The examples of a run that is trained on so many."""
+    return task.draw(examples, generator("training set", seed))
 
 
 class Drawn:
@@ -44,24 +51,46 @@ class Drawn:
         return Batch(self._drawn.tokens[rows], self._drawn.targets[rows])
 
 
-class Windows:
-    """Windows of a text: each once in an epoch, in another order in every epoch."""
+class Epochs:
+    """Which of `count` things are in a batch: each once in an epoch, in another order in every epoch."""
 
-    def __init__(self, text: Text, size: int, seed: int) -> None:
-        self._text, self._size, self._seed = text, size, seed
-        self._count = text.windows
+    def __init__(self, name: str, count: int, size: int, seed: int) -> None:
+        self._name, self._count, self._size, self._seed = name, count, size, seed
         self._epoch: int | None = None
         self._order = torch.empty(0)
 
-    def at(self, step: int) -> Batch:
-        """See `Batches`."""
+    def at(self, step: int) -> Tensor:
+        """Their places, (size,)."""
         places = torch.arange(step * self._size, (step + 1) * self._size)
         epochs = places // self._count
-        return self._text.at(torch.cat([self._in(int(e), places[epochs == e] % self._count) for e in epochs.unique()]))
+        return torch.cat([self._in(int(e), places[epochs == e] % self._count) for e in epochs.unique()])
 
     def _in(self, epoch: int, places: Tensor) -> Tensor:
-        """The windows that stand at these places of an epoch's order."""
+        """What stands at these places of an epoch's order."""
         if epoch != self._epoch:
-            self._order = torch.randperm(self._count, generator=generator("windows", self._seed, epoch))
+            self._order = torch.randperm(self._count, generator=generator(self._name, self._seed, epoch))
             self._epoch = epoch
         return self._order[places]
+
+
+class Windows:
+    """Windows of a text, in epochs."""
+
+    def __init__(self, text: Text, size: int, seed: int) -> None:
+        self._text, self._epochs = text, Epochs("windows", text.windows, size, seed)
+
+    def at(self, step: int) -> Batch:
+        """See `Batches`."""
+        return self._text.at(self._epochs.at(step))
+
+
+class Fixed:
+    """A fixed set of examples of a task, in epochs."""
+
+    def __init__(self, task: Task, size: int, seed: int, examples: int) -> None:
+        self._set, self._epochs = training_set(task, seed, examples), Epochs("training set", examples, size, seed)
+
+    def at(self, step: int) -> Batch:
+        """See `Batches`."""
+        places = self._epochs.at(step)
+        return Batch(self._set.tokens[places], self._set.targets[places])

@@ -56,6 +56,7 @@ def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None
         _tidy(folder, record["status"])
         return record
     remove_leftovers(path)
+    remove_leftovers(folder.snapshots)
     with joined() as processes, signals() as received:
         device = prepare(threads, run.training.compile)
         return _Session(run, origin, folder, device, threads, processes).go(received)
@@ -185,12 +186,20 @@ class _Session:
                     if metrics.diverged_at is not None:
                         self.step = metrics.diverged_at
                         return self._end("diverged", trainer.weights())
+                if self.run.snapshot_steps and trainer.step % self.run.snapshot_steps == 0 and not trainer.done:
+                    self.processes.write(partial(self._keep_snapshot, trainer.weights()))
                 signalled, due = self.processes.largest(received[0] if received else 0, self._is_due())
                 if signalled or due:
                     self._save()
                 if signalled:
                     raise Stopped(signalled, trainer.step)
         return self._end("finished", trainer.weights())
+
+    def _keep_snapshot(self, weights: Mapping[str, Tensor]) -> None:
+        """Write the weights after this step; its checkpoint, if there is one, comes after it and knows of it."""
+        path = self.folder.snapshot(self.trainer.step)
+        save_tensors(path, weights, {"run": self.origin.identity, "step": self.trainer.step})
+        self.record.setdefault("snapshots", {})[str(self.trainer.step)] = checksum(path)
 
     def _is_due(self) -> bool:
         training = self.run.training
@@ -243,6 +252,9 @@ class _Session:
             "ended": _now(),
         }
         write_sealed(self.folder.record, record)
+        for path in self.folder.snapshots.glob("*.safetensors"):  # also of other settings, that the run had before
+            if path.stem not in record.get("snapshots", {}):
+                path.unlink()
 
     def _of_sessions(self, name: str) -> str:
         """What all sessions have in common; where they differ, each of it."""

@@ -55,7 +55,7 @@ class Trainer:
         self._loss = processes.loss_of(self.model, run.training)
         self._optimisers = optimisers(self.model, run.training)
         self._average = Average(self.model, run.training.average) if run.training.average else None
-        self._batches = batches(run.task, run.training.batch, run.seed)
+        self._batches = batches(run.task, run.training.batch, run.seed, run.training.examples)
         self._validation = Validation(run, device) if run.training.validation_examples else None
         settings = run.model
         self._supervision = settings.deep_supervision if isinstance(settings, Recursive) else 1

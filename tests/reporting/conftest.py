@@ -14,6 +14,7 @@ from asura.reporting.statistics import Scale, mean_interval
 from tests.reporting.written_runs import write_study
 
 COMMIT = "0a1b2c"
+EVERY = 200
 STEPS, BATCH, LENGTH, CHANCE, SOLVED = 600, 32, 32, 0.25, 0.95
 BLOCK, FORWARD_BACKWARD = 49_152, 6
 EMBEDDING = 512
@@ -119,6 +120,7 @@ def build_results(
     random = np.random.default_rng(0)
     models, roles = models_and_roles(cells)
     runs, scores, curves, resources = [], [], [], []
+    snapshots, sweep = [], []
     for task in tasks:
         for order, settings in enumerate(models):
             for seed in seeds:
@@ -133,6 +135,7 @@ def build_results(
                     | ({"status": "diverged"} if (label, seed) in diverged else {})
                     | ({"status": "out of memory"} if (label, seed) in out_of_memory else {})
                     | {"metric": "accuracy", "chance": CHANCE, "solved": SOLVED, "order": order, "commit": COMMIT}
+                    | {"every": EVERY, "swept": "hops"}
                 )
                 final = min(1.0, settings["score"] + random.normal(0, 0.012))
                 for step in range(50, (350 if fails else steps) + 1, 50):
@@ -147,7 +150,16 @@ def build_results(
                     )
                 if fails:
                     continue
+                for hops in (1, 2, 3, 4):
+                    for iterations in range(1, 2 * i + 1 if i > 1 else 2):
+                        value = final if iterations >= hops else CHANCE
+                        about = {"setting": "hops", "difficulty": hops, "trained": 3, "iterations": iterations}
+                        sweep.append(key | about | {"metric": "accuracy", "value": value, "examples": 4096})
                 for split, harder in SPLITS.items():
+                    for step in range(EVERY, steps + 1, EVERY):
+                        value = max(CHANCE, final - harder) - 0.2 * (step < steps)
+                        about = {"step": step, "split": split, "metric": "accuracy", "value": value}
+                        snapshots.append(key | about | {"standard_error": OF_TEST, "examples": 4096})
                     for iterations in range(1, 2 * i + 1 if i > 1 else 2):
                         shortfall = 0.22 * max(0, i - iterations) + 0.015 * max(0, iterations - i)
                         value = max(CHANCE, final - harder - shortfall)
@@ -168,7 +180,7 @@ def build_results(
         each | {"metric": "accuracy", "margin": margin} for each, margin in zip(asked, (None, 0.1), strict=True)
     ]
     frames = {"runs": runs, "roles": every_role, "scores": scores, "curves": curves, "resources": resources}
-    frames["questions"] = questions
+    frames |= {"questions": questions, "snapshots": snapshots, "sweep": sweep}
     return Results(**{name: tidy(name, frames.get(name, [])) for name in COLUMNS})
 
 
@@ -204,8 +216,8 @@ def studies(results: Results) -> dict[str, Results]:
         "one model": Results(*(frame[frame["label"] == "asura-n1-i4"] for frame in results)),
         "one seed": build_results(GRID[3:], seeds=(3,)),
         "tasks": build_results([("asura", 1, 2)], tasks=("phop", "$_addition_$")),
-        "nothing": without(few, "scores", "curves", "resources", status="missing", step=0),
-        "all diverged": without(few, "scores", status="diverged"),
+        "nothing": without(few, "scores", "curves", "snapshots", "sweep", "resources", status="missing", step=0),
+        "all diverged": without(few, "scores", "snapshots", "sweep", status="diverged"),
     }
 
 

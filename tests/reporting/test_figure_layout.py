@@ -16,6 +16,8 @@ from asura.reporting.figures.heatmaps import HEAT
 from asura.reporting.frames import CONTROLS, Results
 from tests.reporting.conftest import panels
 
+SCORES = ("score_against_iterations", "score_against_parameters", "score_against_flops")
+
 
 def contrast_with_white(colour: tuple[float, float, float]) -> float:
     """By the formula of WCAG 2.2, written out."""
@@ -82,7 +84,15 @@ def test_a_figure_that_would_show_nothing_is_not_drawn():
     assert names(("a", "vanilla", 4, 1)) == [("a", name) for name in costs]
     one = names(("a", "asura", 1, 2))
     assert {"grid", "train_against_evaluation_iterations"}.isdisjoint(name for _, name in one) and len(one) == 5
-    assert len(names(("a", "asura", 1, 2), ("a", "asura", 1, 4))) == len(FIGURES)
+    assert len(names(("a", "asura", 1, 2), ("a", "asura", 1, 4))) == len(FIGURES) - 2
+    asked = {"task": "a", "n": 1, "every": 100.0, "swept": "hops"}
+    of_recursive = {name for _, name in figures_of([asked | {"architecture": "asura", "i": 4}])}
+    assert of_recursive >= {"score_against_steps", "difficulty_against_iterations"}
+    of_vanilla = {name for _, name in figures_of([asked | {"architecture": "vanilla", "i": 1}])}
+    assert "score_against_steps" in of_vanilla and "difficulty_against_iterations" not in of_vanilla
+    unasked = asked | {"architecture": "asura", "i": 4, "every": float("nan"), "swept": float("nan")}
+    found = {name for _, name in figures_of([unasked])}
+    assert found == of_recursive - {"score_against_steps", "difficulty_against_iterations"}
     assert ("a/piqa", "learning_curves") not in names(("a/piqa", "asura", 1, 2))
 
 
@@ -101,7 +111,7 @@ def many_models(results: Results, count: int) -> Results:
 def test_a_large_study_says_what_it_leaves_out(name: str, studies: dict[str, Results]):
     figure = FIGURES[name](many_models(studies["one model"], 40), "phop").figure
     assert figure.get_figwidth() <= 5.5 and figure.get_figheight() <= 40
-    assert figure.get_supxlabel().startswith("16 of 40") == (not name.startswith("score_against"))
+    assert figure.get_supxlabel().startswith("16 of 40") == (name not in SCORES)
 
 
 @pytest.mark.parametrize("name", ["grid", "train_against_evaluation_iterations", "learning_curves"])

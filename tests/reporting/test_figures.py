@@ -35,6 +35,8 @@ LABELS = {
     "train_against_evaluation_iterations": ("iterations at evaluation", {"trained $i$"}),
     "iterations_at_evaluation": ("iterations at evaluation", {"accuracy"}),
     "learning_curves": ("training tokens", {"loss", "accuracy"}),
+    "score_against_steps": ("steps of training", {"accuracy"}),
+    "difficulty_against_iterations": ("iterations at evaluation", {"hops"}),
     "score_against_parameters": ("parameters without embedding", {"accuracy"}),
     "score_against_flops": ("training FLOPs in total", {"accuracy"}),
 }

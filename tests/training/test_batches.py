@@ -3,8 +3,22 @@ import torch
 
 from asura.tasks import TASKS
 from asura.tasks.phop import PHop
-from asura.training.batches import Drawn
+from asura.training.batches import Drawn, batches, training_set
 from tests.conftest import HERE
+
+
+def test_a_fixed_set_is_taken_once_in_an_epoch_in_a_new_order_every_time():
+    task = PHop(hops=1, alphabet=4, length=12)
+    fixed, wanted = batches(task, 4, 3, examples=10), training_set(task, 3, 10)
+    steps = [fixed.at(step) for step in range(10)]  # four epochs
+    rows = torch.cat([batch.tokens for batch in steps])
+    epochs = [rows[start : start + 10].tolist() for start in range(0, 40, 10)]
+    assert all(sorted(epoch) == sorted(wanted.tokens.tolist()) for epoch in epochs)
+    assert epochs[0] != epochs[1]
+    for batch in (steps[0], fixed.at(7)):  # in any order
+        assert torch.equal(task.answers(batch.tokens), batch.targets)
+    assert torch.equal(fixed.at(2).tokens, steps[2].tokens)
+    assert not torch.equal(training_set(task, 4, 10).tokens, wanted.tokens)
 
 
 def test_batches_do_not_depend_on_the_order_they_are_asked_in():

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from asura.planning.outputs import figure_path, figures_of
-from asura.reporting.figures import curves, heatmaps, scores
+from asura.reporting.figures import curves, heatmaps, scores, whole_curve
 from asura.reporting.figures.files import source_of, write_figure
 from asura.reporting.figures.style import Drawn
 from asura.reporting.frames import Results
@@ -15,6 +15,8 @@ FIGURES: dict[str, Callable[[Results, str], Drawn]] = {
     "train_against_evaluation_iterations": heatmaps.train_against_evaluation_iterations,
     "iterations_at_evaluation": curves.iterations_at_evaluation,
     "learning_curves": curves.learning_curves,
+    "score_against_steps": whole_curve.score_against_steps,
+    "difficulty_against_iterations": whole_curve.difficulty_against_iterations,
     "score_against_parameters": scores.score_against_parameters,
     "score_against_flops": scores.score_against_flops,
 }

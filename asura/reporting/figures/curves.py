@@ -68,10 +68,10 @@ def iterations_at_evaluation(results: Results, *tasks: str) -> Drawn:
     models = some(every_model)
     scores = scores[scores["label"].isin(models)]
     places = zip(scores["task"], scores["n"], scores["split"], strict=True)
-    numbers = _lines(scores.assign(panel=[titles[place] for place in places]), ["panel", "label", "iterations"])
+    numbers = lines_of(scores.assign(panel=[titles[place] for place in places]), ["panel", "label", "iterations"])
     trained = scores.drop_duplicates("label").set_index("label")["i"]
     series = table.reset_index().drop_duplicates("label").set_index("label")["series"]
-    look = _looks(results, series[models], trained)
+    look = looks(results, series[models], trained)
     several = trained.nunique() > 1
 
     drawn = panels([titles[key] for key in shown], 1.7, 1.35, sharex=True, sharey=len(tasks) == 1)
@@ -109,7 +109,7 @@ def _iterations_axis(axes: Axes, most: int) -> None:
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
 
 
-def _looks(results: Results, series: pd.Series, trained: pd.Series) -> dict[tuple[str, int], tuple[Style, Line]]:
+def looks(results: Results, series: pd.Series, trained: pd.Series) -> dict[tuple[str, int], tuple[Style, Line]]:
     """The style of a series, and a line style for each of its trained iterations."""
     look, found = styles(results), {}
     for name, labels in series.groupby(series, sort=False).groups.items():
@@ -137,7 +137,7 @@ def learning_curves(results: Results, task: str) -> Drawn:
     table = table[table["cell"].isin(cells)]
     drawn_once = pd.concat([curves.assign(quantity=name, value=curves[name]) for name in quantities])
     of_members = table[["cell", "series", "label"]].merge(drawn_once.dropna(subset="value"), on="label")
-    numbers = _lines(of_members, ["quantity", "cell", "series", "label", "tokens"])
+    numbers = lines_of(of_members, ["quantity", "cell", "series", "label", "tokens"])
 
     titles = [model_name(cell) for cell in cells]
     drawn = panels(titles, 1.25, 1.15, layers=len(quantities), sharex=True, sharey=True)
@@ -159,7 +159,7 @@ def learning_curves(results: Results, task: str) -> Drawn:
     return Drawn(drawn.figure, numbers.rename(columns={"label": "model"}))
 
 
-def _lines(rows: pd.DataFrame, about: list[str]) -> pd.DataFrame:
+def lines_of(rows: pd.DataFrame, about: list[str]) -> pd.DataFrame:
     """What lines show: every seed, the mean of those that have not failed, and where and how the others end.
 
     about: the columns that say where a value belongs, of which the last is the x axis.

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from asura.reporting.comparing import Comparing
@@ -72,8 +73,8 @@ def grid(results: Results, task: str) -> Drawn:
         texts = pd.DataFrame("", index=axis_n, columns=axis_i)
         for row in here.itertuples():
             texts.loc[row.n, row.i] = _annotation(row)
-        mesh = marks.heat_map(axes, means, texts, score_range(results, task), _colours(results, task))
-    _finish(drawn, results, task, mesh, "iterations $i$", "blocks $n$")
+        mesh = marks.heat_map(axes, means, texts, score_range(results, task), colours(results, task))
+    finish(drawn, results, task, mesh, "iterations $i$", "blocks $n$")
     say_what_is_left_out(drawn.figure, len(shown), len(every_panel), "families and controls")
     return Drawn(drawn.figure, numbers)
 
@@ -107,15 +108,20 @@ def train_against_evaluation_iterations(results: Results, task: str) -> Drawn:
         here = numbers[numbers["panel"] == panel]
         means = here.pivot(index="trained", columns="evaluated", values="value")
         means = means.reindex(index=trained, columns=evaluated)
-        texts = means.map(lambda mean: _short(mean) if numbered and not np.isnan(mean) else "")
-        mesh = marks.heat_map(axes, means, texts, score_range(results, task), _colours(results, task))
+        texts = means.map(lambda mean: short(mean) if numbered and not np.isnan(mean) else "")
+        mesh = marks.heat_map(axes, means, texts, score_range(results, task), colours(results, task))
         for y, i in enumerate(trained):
             if i in evaluated and not np.isnan(means.at[i, i]):
-                look: dict[str, Any] = {"fill": False, "edgecolor": "#c0223b", "linewidth": 1.4, "zorder": 3}
-                axes.add_patch(Rectangle((evaluated.index(i), y), 1, 1, **look))
-    _finish(drawn, results, task, mesh, "iterations at evaluation", "trained $i$")
+                frame(axes, evaluated.index(i), y)
+    finish(drawn, results, task, mesh, "iterations at evaluation", "trained $i$")
     say_what_is_left_out(drawn.figure, len(shown), len(every_panel), "families of models")
     return Drawn(drawn.figure, numbers)
+
+
+def frame(axes: Axes, x: int, y: int) -> None:
+    """A red frame around a square: there, evaluation is as training was."""
+    look: dict[str, Any] = {"fill": False, "edgecolor": "#c0223b", "linewidth": 1.4, "zorder": 3}
+    axes.add_patch(Rectangle((x, y), 1, 1, **look))
 
 
 def columns_of(iterations: pd.Series, trained: Collection[int]) -> list[int]:
@@ -130,7 +136,7 @@ def _of_role(cell_family: str, role: str) -> str:
     return name if role == CELL else f"{name}: {role_name(role)}"
 
 
-def _colours(results: Results, task: str) -> Any:
+def colours(results: Results, task: str) -> Any:
     """Bright is better."""
     worst, best = score_range(results, task)
     return HEAT if worst <= best else HEAT.reversed()
@@ -141,16 +147,16 @@ def _signs(failed: Any) -> str:
 
 
 def _annotation(row: Any) -> str:
-    interval = "" if np.isnan(row.low) else f"\n{_short(row.low)}–{_short(row.high)}"
+    interval = "" if np.isnan(row.low) else f"\n{short(row.low)}–{short(row.high)}"
     return f"{row.value:.2f}{row.failed}{interval}"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """Two decimals, without the zero before them: `.62`."""
     return f"{value:.2f}".replace("0.", ".", 1) if abs(value) < 0.995 else f"{value:.2f}".rstrip("0").rstrip(".")
 
 
-def _finish(drawn: Panels, results: Results, task: str, mesh: Any, x: str, y: str) -> None:
+def finish(drawn: Panels, results: Results, task: str, mesh: Any, x: str, y: str) -> None:
     """Names, and one colour bar."""
     drawn.name(x, y)
     metric = results.runs.loc[results.runs["task"] == task, "metric"].iloc[0]

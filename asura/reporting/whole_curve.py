@@ -1,0 +1,90 @@
+"""Tables of what a study asks beside final scores: steps to a score, sufficient iterations, the gap to training."""
+
+import math
+from collections.abc import Iterable
+from statistics import median
+
+import pandas as pd
+
+from asura.common.metrics import LESS_IS_BETTER
+from asura.reporting.comparing import Comparing, with_interval
+from asura.reporting.frames import HEADLINE_SPLIT, TRAINING, Results, primary_scores
+from asura.reporting.statistics import mean_interval, paired_difference
+
+LEVELS = (0.5, 0.95)
+"""Scores in the primary metric, of which the most is 1."""
+
+
+def steps(results: Results) -> pd.DataFrame:
+    """After how many steps each model reaches a score on each split, by the snapshots of its training."""
+    columns = ["task", "model", "split", "metric", "seeds"]
+    columns += [f"{name}_{level:.0%}".rstrip("%") for level in LEVELS for name in ("steps_to", "by_seed", "reached")]
+    scores, rows = _in_primary_metric(results.snapshots, results), []
+    for (task, label, split), here in scores.groupby(["task", "label", "split"], sort=False):
+        row = {"task": task, "model": label, "split": split, "metric": here["metric"].iloc[0]}
+        row["seeds"] = seeds = _seeds(results, task, label)
+        for level in LEVELS:
+            first = [_first(of_seed, "step", level) for _, of_seed in here.groupby("seed")]
+            row |= _smallest(f"_{level:.0%}".rstrip("%"), "steps_to", first, seeds)
+        rows.append(row)
+    return pd.DataFrame(rows, columns=columns)
+
+
+def difficulty(results: Results) -> pd.DataFrame:
+    """The smallest number of iterations at which each model reaches 95 % at each difficulty."""
+    columns = ["task", "model", "setting", "difficulty", "trained", "metric", "score", "seeds"]
+    columns += ["iterations_to_95", "by_seed_95", "reached_95"]
+    scores, rows = _in_primary_metric(results.sweep, results), []
+    about = ["task", "label", "setting", "difficulty"]
+    for (task, label, setting, value), here in scores.groupby(about, sort=False):
+        row = {"task": task, "model": label, "setting": setting, "difficulty": value}
+        row |= {"trained": here["trained"].iloc[0], "metric": here["metric"].iloc[0]}
+        row["score"] = here.loc[here["iterations"] == here["i"], "value"].mean()
+        row["seeds"] = seeds = _seeds(results, task, label)
+        first = [_first(of_seed, "iterations", LEVELS[-1]) for _, of_seed in here.groupby("seed")]
+        rows.append(row | _smallest("_95", "iterations_to", first, seeds))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def gap(results: Results) -> pd.DataFrame:
+    """The score on the examples of training and on new ones, of models that are trained on a fixed set."""
+    columns = ["task", "model", "examples", "metric"]
+    columns += [f"{name}{end}" for name in ("training", "test", "gap") for end in ("", "_low", "_high")]
+    scores, comparing, rows = primary_scores(results), Comparing(results), []
+    scores = scores[scores["iterations"] == scores["i"]]
+    models = results.runs.dropna(subset="examples").drop_duplicates(["task", "label"])
+    for model in models.itertuples():
+        own = scores[(scores["task"] == model.task) & (scores["label"] == model.label)].set_index("seed")
+        on, test = (own[own["split"] == split] for split in (TRAINING, HEADLINE_SPLIT))
+        scale, errors = comparing.scale(model.task), [on["standard_error"].mean(), test["standard_error"].mean()]
+        row = {"task": model.task, "model": model.label, "examples": int(model.examples), "metric": model.metric}
+        row |= with_interval("training", mean_interval(on["value"], scale, errors[0]))
+        row |= with_interval("test", mean_interval(test["value"], scale, errors[1]))
+        difference = paired_difference(on["value"], test["value"], scale, math.hypot(*errors))
+        rows.append(row | with_interval("gap", difference))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _in_primary_metric(frame: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """Scores of which more is better, in the order of the study."""
+    run = results.runs[["task", "label", "seed", "metric", "i", "order"]]
+    scores = frame.merge(run, on=["task", "label", "seed", "metric"]).dropna(subset="value")
+    return scores[~scores["metric"].isin(LESS_IS_BETTER)].sort_values(["order", "label"], kind="stable")
+
+
+def _seeds(results: Results, task: str, label: str) -> int:
+    return int(((results.runs["task"] == task) & (results.runs["label"] == label)).sum())
+
+
+def _first(scores: pd.DataFrame, what: str, level: float) -> float:
+    """The first step, or number of iterations, at which one seed has a score; infinity if it never has."""
+    return float(scores.loc[scores["value"] >= level, what].min()) if (scores["value"] >= level).any() else math.inf
+
+
+def _smallest(end: str, name: str, found: Iterable[float], seeds: int) -> dict[str, object]:
+    """The median over all seeds, of which those that failed never get there; each seed; and how many get there."""
+    each = list(found)
+    every = median([*each, *[math.inf] * (seeds - len(each))])
+    shown = " ".join("–" if math.isinf(value) else f"{value:.0f}" for value in each)
+    reached = sum(not math.isinf(value) for value in each)
+    return {f"{name}{end}": None if math.isinf(every) else every, f"by_seed{end}": shown, f"reached{end}": reached}
