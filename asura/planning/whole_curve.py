@@ -62,13 +62,14 @@ def _refuse_values(where: str, setting: str, values: Iterable[int], name: str, t
     """Raises UserError where a model of the task cannot be evaluated at these values of one of its settings."""
     can_be, is_number = setting in task.sweeps, isinstance(getattr(task, setting), int)
     for value in values:
+        if can_be:
+            settings = task.model_dump(exclude_unset=True) | dict.fromkeys(task.sweeps[setting], value)
+            checked(type(task), settings, where)
         asked = task.at_difficulty(setting, value) if can_be else task.model_copy(update={setting: value})
         if is_number and asked.vocabulary != task.vocabulary:
             raise UserError(f"{where}: it changes the vocabulary of {name}, which a trained model cannot follow")
         if not can_be:
             raise UserError(f"{where}: the input of {name} does not say it, so no model could know how much to do")
-        settings = task.model_dump(exclude_unset=True) | dict.fromkeys(task.sweeps[setting], value)
-        checked(type(task), settings, where)
         try:
             asked.draw(1, generator("difficulty"))
         except UserError as error:
