@@ -102,11 +102,17 @@ def _bare(cell: Variant, of_blocks: Mapping[str, Any]) -> BareSettings:
 
 
 def _depth_paid_for(cell: Variant, of_blocks: Mapping[str, Any]) -> int:
-    """The cell's effective depth, or as many blocks as its FLOPs pay for where not all its iterations are trained."""
-    blocks = {"mlp_width": cell.model.mlp_width, **of_blocks}
-    models = (_stack(cell, {**blocks, "n": 1}), _stack(cell, {**blocks, "n": 2}), cell.model)
-    one, two, target = (_on(cell.task.matched_on, model).flops for model in models)
-    return min(cell.model.effective_depth, max(1, round(1 + (target - one) / (two - one))))
+    """The cell's effective depth, or as many blocks as its FLOPs pay for where a step trains much less than that."""
+    depth, blocks = cell.model.effective_depth, {"mlp_width": cell.model.mlp_width, **of_blocks}
+
+    def flops(model: Architecture) -> int:
+        return _on(cell.task.matched_on, model).flops
+
+    target = flops(cell.model)
+    if flops(_stack(cell, {**of_blocks, "n": depth, "mlp_width": 1})) <= target:
+        return depth
+    one, two = (flops(_stack(cell, {**blocks, "n": n})) for n in (1, 2))
+    return max(1, round(1 + (target - one) / (two - one)))
 
 
 def _stack(cell: Variant, settings: Mapping[str, Any]) -> VanillaSettings:

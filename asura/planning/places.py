@@ -8,8 +8,8 @@ MODEL_SETTINGS = {name for settings, _ in ARCHITECTURES.values() for name in set
 BESIDE_TASK = {"model": MODEL_SETTINGS - {"n", "i"}, "training": Training.model_fields, "models": (), "written_as": ()}
 BESIDE_MODEL = {"training": Training.model_fields, "resources": Resources.model_fields}
 BESIDE_STUDY = {
-    "training": Training.model_fields,
     "evaluation": Evaluation.model_fields,
+    "training": Training.model_fields,
     "resources": Resources.model_fields,
     "models.asura": MODEL_SETTINGS,
 }

@@ -27,7 +27,7 @@ MODULES = {
     "tidy": ["collect"],
     "tables": ["tables", "beside_published"],
     "figures": ["figures"],
-    "ablation": ["ablation_report"],
+    "ablation": ["ablation_report", "effects"],
     "tuning": ["tuning_report"],
     "report": ["report"],
 }

@@ -17,8 +17,8 @@ class PrefixSums(Task):
 
     The input is a string of uniform bits. The answer at every position is the parity of the bits up to that position.
 
-    Splits: `test`; `64_bits` and so on, strings of each of the lengths `tested`. Bansal et al. train on 32 bits and
-    test on 512.
+    Splits: `test`; `64_bits`, `128_bits`, `256_bits` and `512_bits`, strings of each of the lengths `tested`.
+    Bansal et al. train on 32 bits and test on 512.
     """
 
     metric: ClassVar[Metric] = "exact_match"

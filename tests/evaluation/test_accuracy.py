@@ -74,7 +74,7 @@ def test_rows_are_of_every_split_iteration_and_metric_on_the_same_examples():
 
 def test_the_row_of_each_iteration_is_of_the_state_after_it():
     settings = {"architecture": "universal", "n": 1, "i": 2, "width": 8, "heads": 2, "halting": "act"}
-    model = build(settings, TASK.vocabulary, seed=1).eval()
+    model = build(settings, TASK.vocabulary, seed=4).eval()
     rows = task_scores(model, asked_of(TASK, 100), "accuracy", range(1, 4), CPU).rows
     found = {(row["split"], row["iterations"], row["metric"]): row["value"] for row in rows}
     for name, split in TASK.splits.items():

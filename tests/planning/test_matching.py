@@ -55,16 +55,18 @@ def on_task(variant: Variant) -> tuple[int, int, int]:
     ],
 )
 def test_every_control_is_within_two_percent_of_its_cell(preset: str, width: int):
-    for cell, found in matched({preset: {"n": [1, 2], "i": [4, 5] if preset == "deq" else [1, 3]}}, width=width):
+    fewer = {"latent_updates": 2} if preset in ("hrm", "trm") else {}  # or its depth would be too much for the width
+    size = {"n": [1, 2], "i": [4, 5] if preset == "deq" else [1, 3], **fewer}
+    for cell, found in matched({preset: size}, width=width):
         assert [match.control for match in found] == [c for c in ALL if (preset, c) != ("bare", "iso_recursion")]
         parameters, flops, total = on_task(cell)
-        passes = {"hrm": 3, "trm": 7}.get(preset, 1)
+        passes = 3 if fewer else 1
         for control, variant, deviation in found:
             own_parameters, own_flops, own_total = on_task(variant)
             depth = variant.model.effective_depth / cell.model.effective_depth
             off = {
                 "iso_param": [own_parameters / parameters],
-                "iso_flop": [own_flops / flops, *([] if preset in ("hrm", "trm") else [depth])],
+                "iso_flop": [own_flops / flops, *([] if fewer else [depth])],
                 "iso_both": [own_parameters / parameters, own_total / total],
                 "iso_param_depth": [own_parameters / parameters, depth],
                 "iso_recursion": [variant.model.n / cell.model.n, variant.model.i / cell.model.i / passes],

@@ -29,7 +29,7 @@ def _elsewhere(tmp_path, monkeypatch):
 def test_a_row_for_each_run_with_what_it_costs():
     rows = list(make(STUDY).rows())
     keys = [(row["label"], row["seed"]) for row in rows]
-    assert len(set(keys)) == len(rows) == 2 * 8
+    assert len(set(keys)) == len(rows) == 2 * 9  # bare recursion has the training rule of its cell
     for row in rows:
         assert row["tokens"] == 12 * 4 * 8
         assert row["training_flops"] == pytest.approx(row["flops_per_token"] * row["tokens"])
@@ -40,10 +40,11 @@ def test_a_row_for_each_run_with_what_it_costs():
 
 
 def test_a_control_of_several_cells_is_trained_once_and_names_them_all():
-    rows = [row for row in make(STUDY).rows() if row["seed"] == 0]
+    plain = STUDY["models"] | {"asura_full": STUDY["models"]["asura_full"] | {"guidance": "none"}}
+    rows = [row for row in make(STUDY | {"models": plain}).rows() if row["seed"] == 0]
     (shared,) = (row for row in rows if row["label"] == "bare-n1-i2")
     assert shared["control"] == "iso_recursion"
-    assert shared["control_of"] == "asura-n1-i2 asura_full-n1-i2"
+    assert shared["control_of"] == "asura-n1-i2 asura_full-n1-i2+guidance=none"
     assert shared["deviation"] == 0
 
 

@@ -46,7 +46,7 @@ def test_no_mean_is_one_over_several_quantities(study: Path, results: Results):
 def test_frames_that_are_attributes_have_no_column_of_mixed_quantities():
     """Such a frame has a column which names the quantity, and is a method: its argument is a value of that column."""
     mixed = {name for name, columns in COLUMNS.items() if {"value", "standard_error", "rule"} & set(columns)}
-    assert mixed == {"scores", "test_errors", "resources"}
+    assert mixed == {"scores", "test_errors", "snapshots", "sweep", "resources"}
     attributes = {name for name in StudyResults.__dataclass_fields__ if not name.startswith("_")}
     assert attributes == COLUMNS.keys() - mixed and all(callable(getattr(StudyResults, name)) for name in mixed)
 

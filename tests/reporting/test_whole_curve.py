@@ -42,7 +42,7 @@ def test_steps_to_a_score_worked_out_by_hand(few: Results):
 
 def test_half_of_the_seeds_below_a_score_leave_no_median_and_failed_seeds_are_below_it(few: Results):
     (row,) = steps(snapshots(few, {0: [0.3, 0.96]})).to_dict("records")  # two of three seeds failed
-    assert np.isnan(row["steps_to_95"]) or row["steps_to_95"] is None
+    assert pd.isna(row["steps_to_95"])
     assert (row["seeds"], row["reached_95"], row["by_seed_95"]) == (3, 1, "200")
 
 

@@ -50,7 +50,7 @@ def test_what_is_finished_of_an_ablation_is_drawn_and_marked(folder: Path):
 def test_every_ablation_can_be_planned_and_holds_more_than_one_model(folder: Path):
     names = [path.stem for path in sorted((ROOT / "rules" / "ablations").glob("*.smk"))]
     names.remove("pretrained_prior")  # is for studies of text
-    assert len(names) == 11
+    assert len(names) == 13
     write(folder, STUDY | {"ablations": names})
     result = call(folder, "--dry-run")
     assert result.returncode == 0, result.stderr
