@@ -163,4 +163,5 @@ def finish(drawn: Panels, results: Results, task: str, mesh: Any, x: str, y: str
     bar = drawn.figure.colorbar(mesh, ax=drawn.axes[0], aspect=25, pad=0.01)
     bar.set_label(beside(bar.ax, f"mean {metric_name(metric)}"))
     bar.outline.set_visible(False)
+    assert bar.solids is not None
     bar.solids.set(rasterized=False, edgecolor="face")  # else an image stands in the drawing
