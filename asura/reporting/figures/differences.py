@@ -18,7 +18,7 @@ from asura.reporting.frames import HEADLINE_SPLIT, Results, family, primary_scor
 from asura.reporting.names import metric_name, model_name, split_name, task_name
 from asura.reporting.statistics import paired_difference
 
-NAME_LETTERS = 30  # of a line of a model's name
+NAME_LETTERS = 36  # of a line of a model's name
 COLOUR = "#0b62a4"
 
 
