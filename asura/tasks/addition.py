@@ -25,8 +25,8 @@ class Addition(Task):
     sum is not padded, so a model must also say where it ends. The digits of the sum are asked, the most significant one
     first, and then an end. The number of operands is uniform over `operands`.
 
-    Splits: `test`; `8_operands`, `16_operands`, `24_operands` and `32_operands`, sums of each of the numbers of operands
-    `tested`.
+    Splits: `test`; `8_operands`, `16_operands`, `24_operands` and `32_operands`, sums of each of the numbers of
+    operands `tested`.
     """
 
     metric: ClassVar[Metric] = "exact_match"
