@@ -20,6 +20,7 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     from asura.planning.choices import at_edges
     from asura.planning.plan import make
     from asura.planning.refusals import refuse_folders
+    from asura.planning.tune_settings import Tune
 
     config = read_yaml(study)
     with in_file(str(study)):
@@ -37,7 +38,8 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
         if planned.trials:
             trials = make(config, tuning=True)
             typer.echo(tuning_in_words(trials, speeds, evaluation_flops(trials)))
-            typer.echo("".join(at_edges(Path("results") / planned.study, planned, config)), nl=False)
+            for line in at_edges(Path("results") / planned.study, planned, Tune.model_validate(config["tune"])):
+                typer.echo(line)
         if names := ", ".join(listed_ablations(config)):
             typer.echo(f"Its ablations are not counted ({names}); `snakemake -n` counts their runs.")
         _print_splits(config)

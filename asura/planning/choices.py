@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 from asura.common.errors import UserError
 from asura.common.files import SEAL, read_sealed, write_sealed
 from asura.common.metrics import LESS_IS_BETTER
+from asura.planning.jobs import Job
 from asura.planning.outputs import TUNING, choice_file
 from asura.planning.plan import Plan, load
 from asura.planning.run_folder import RunFolder
+from asura.planning.standing import Standing
 from asura.planning.tune_settings import Tune
 
 VALIDATION = "validation"
@@ -23,6 +25,7 @@ class Tried(NamedTuple):
 
     validation, test: the primary metric, by seed; of a run that failed, the worst it can be.
     loss: mean loss of the last measurement on the validation split; nan where training does not measure it.
+    seals: the checksum of the scores of each run, by its folder below the study's.
     """
 
     label: str
@@ -30,6 +33,7 @@ class Tried(NamedTuple):
     validation: dict[int, float]
     test: dict[int, float]
     loss: float
+    seals: dict[str, str]
 
     @property
     def score(self) -> float:
@@ -45,8 +49,8 @@ def choose(study: Path, task: str, label: str) -> dict[str, Any]:
     plan = load(study / TUNING / "plan.json")
     tried = tried_by(plan, study, task, label)
     metric = next(model["metric"] for model in plan.models if model["task"] == task)
-    chosen = best(tried, metric).settings
-    write_sealed(study / choice_file(task, label), {"settings": chosen, "made_of": seals(plan, study, task, label)})
+    chosen, made_of = best(tried, metric).settings, {run: seal for trial in tried for run, seal in trial.seals.items()}
+    write_sealed(study / choice_file(task, label), {"settings": chosen, "made_of": made_of})
     return chosen
 
 
@@ -56,30 +60,30 @@ def best(tried: list[Tried], metric: str) -> Tried:
     return max(tried, key=lambda trial: (sign * trial.score, -trial.loss if trial.loss == trial.loss else -math.inf))
 
 
-def is_chosen(plan: Plan, study: Path, task: str, label: str) -> bool:
-    """Whether the choice of a model stands, and is made of its trials as they are; `plan` is that of the trials."""
-    path = study / choice_file(task, label)
-    try:
-        return bool(read_sealed(path)["made_of"] == seals(plan, study, task, label))
-    except UserError:
-        return False
+def is_chosen(standing: Standing, task: str, label: str) -> bool:
+    """Whether the choice of a model stands, and is made of its trials as they are, which is what `standing` is of."""
+    labels = {trial["trial"] for trial in trial_rows(standing.plan, task, label)}
+    models = [model for model in standing.plan.models if model["task"] == task and model["label"] in labels]
+    runs = [run for model in models for run in Job(task, model["label"], tuple(model["seeds"])).runs]
+    with suppress(UserError):
+        made_of = read_sealed(standing.study / choice_file(task, label))["made_of"]
+        return bool(made_of == {run: standing.state(run).seals[1] for run in runs})
+    return False
 
 
-def at_edges(study: Path, plan: Plan, config: Mapping[str, Any]) -> Iterator[str]:
+def at_edges(study: Path, plan: Plan, tune: Tune) -> Iterator[str]:
     """A line for each choice of an earlier tuning at the end of what is tried, beyond which a better one may lie."""
-    tune = Tune.model_validate(config["tune"])
-    for task, label in dict.fromkeys((trial["task"], trial["label"]) for trial in plan.trials):
+    for task, label in tuned_models(plan):
         with suppress(UserError):
             chosen = read_sealed(study / choice_file(task, label))["settings"]
             edges = [f"{key} {chosen[key]}" for key in tune.over if key in chosen and tune.is_at_edge(key, chosen[key])]
             if edges:
-                yield f"{label} on {task}: {' and '.join(edges)} was chosen at the edge of its range\n"
+                yield f"{label} on {task}: {' and '.join(edges)} was chosen at the edge of its range"
 
 
-def seals(plan: Plan, study: Path, task: str, label: str) -> dict[str, str]:
-    """The checksum of the scores of each run that tunes a model. Raises UserError."""
-    runs = [run for trial in trial_rows(plan, task, label) for run in _runs(plan, task, trial["trial"])]
-    return {run: RunFolder(study / run).read_evaluation()[SEAL] for run in runs}
+def tuned_models(plan: Plan) -> list[tuple[str, str]]:
+    """Task and label of each model that has trials."""
+    return list(dict.fromkeys((trial["task"], trial["label"]) for trial in plan.trials))
 
 
 def trial_rows(plan: Plan, task: str, label: str) -> list[dict[str, Any]]:
@@ -94,15 +98,17 @@ def tried_by(plan: Plan, study: Path, task: str, label: str) -> list[Tried]:
     for trial in trial_rows(plan, task, label):
         model = models[trial["trial"]]
         scores: dict[str, dict[int, float]] = {VALIDATION: {}, "test": {}}
-        losses = []
-        for seed in model["seeds"]:
-            folder = RunFolder(study / f"runs/{task}/{trial['trial']}/seed{seed}")
-            rows = folder.read_evaluation()["rows"]
+        losses, seals = [], {}
+        job = Job(task, trial["trial"], tuple(model["seeds"]))
+        for seed, run in zip(job.seeds, job.runs, strict=True):
+            folder = RunFolder(study / run)
+            evaluation = folder.read_evaluation()
             for split, by_seed in scores.items():
-                by_seed[seed] = _score(rows, split, model)
+                by_seed[seed] = _score(evaluation["rows"], split, model)
             losses.append((folder.read_metrics() or [{}])[-1].get("validation_loss", math.nan))
+            seals[run] = evaluation[SEAL]
         loss = sum(losses) / len(losses)
-        found.append(Tried(trial["trial"], trial["settings"], scores[VALIDATION], scores["test"], loss))
+        found.append(Tried(job.label, trial["settings"], scores[VALIDATION], scores["test"], loss, seals))
     return found
 
 
@@ -113,11 +119,3 @@ def _score(rows: list[dict[str, Any]], split: str, model: Mapping[str, Any]) -> 
     if found:
         return float(found[0])
     return math.inf if model["metric"] in LESS_IS_BETTER else model["chance"] or 0.0
-
-
-def _runs(plan: Plan, task: str, label: str) -> list[str]:
-    return [f"runs/{task}/{label}/seed{seed}" for seed in _seeds(plan, task, label)]
-
-
-def _seeds(plan: Plan, task: str, label: str) -> list[int]:
-    return next(model["seeds"] for model in plan.models if (model["task"], model["label"]) == (task, label))

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from asura.common.log_lines import duration
+from asura.planning.choices import tuned_models
 from asura.planning.control_settings import TOLERANCE
 from asura.planning.duration import HOPELESS, Estimate, Speed, estimated, usable_cores
 from asura.planning.jobs import jobs_of
@@ -52,7 +53,7 @@ def tuning_in_words(
     trials: Plan, speeds: Mapping[str, Speed], evaluation_flops: Mapping[tuple[str, str], float]
 ) -> str:
     """What the trials of a study are, and how long they take before its own runs can begin."""
-    models = len({(trial["task"], trial["label"]) for trial in trials.trials})
+    models = len(tuned_models(trials))
     each = len(trials.trials) // models
     flops = sum(model["training_flops"] * len(model["seeds"]) for model in trials.models)
     takes = duration(estimated(trials, speeds, evaluation_flops).wall)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from snakemake.io import ancient
 
 from asura.planning.cache import renew
-from asura.planning.choices import is_chosen, trial_rows
+from asura.planning.choices import is_chosen, trial_rows, tuned_models
 from asura.planning.jobs import job_of
 from asura.planning.outputs import EFFECTS, OF_AN_ABLATION, OF_TUNING, PUBLISHED, TUNING, choice_file, tables_of
 from asura.planning.products import is_made_of
@@ -163,18 +163,17 @@ class StudyWorkflow(StudyState):
 
     def trials(self, wildcards: Any) -> list[str]:
         """The plan of the trials, and what says that those of a model are evaluated."""
-        plan, place = self.standing(TUNING).plan, (wildcards.task, wildcards.label)
-        tried = {trial["trial"] for trial in trial_rows(plan, *place)}
+        standing, place = self.standing(TUNING), (wildcards.task, wildcards.label)
+        tried = {trial["trial"] for trial in trial_rows(standing.plan, *place)}
         jobs = [job for job in self.jobs(TUNING) if job.task == wildcards.task and job.label in tried]
         ended = [self._ended(job, "evaluated") for job in jobs]
-        is_fresh = is_chosen(plan, Path(self.folder), *place) and all(self._is_fresh(job, "evaluated") for job in jobs)
+        is_fresh = is_chosen(standing, *place) and all(self._is_fresh(job, "evaluated") for job in jobs)
         return self._as_inputs([f"{self._place(TUNING)}/plan.json", *ended], is_fresh)
 
     def choices(self, wildcards: Any) -> list[str]:
         """The plan of the trials, and what was chosen for every model."""
         standing, folder = self.standing(TUNING), self._place(TUNING)
-        places = dict.fromkeys((trial["task"], trial["label"]) for trial in standing.plan.trials)
-        files = [f"{self.folder}/{choice_file(*place)}" for place in places]
+        files = [f"{self.folder}/{choice_file(*model)}" for model in tuned_models(standing.plan)]
         return self._as_inputs([f"{folder}/plan.json", *files], is_made_of(Path(folder), standing.digest, TUNING))
 
     def results_of_tuning(self) -> list[str]:

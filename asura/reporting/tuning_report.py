@@ -8,14 +8,13 @@ import pandas as pd
 
 from asura.common.files import read_json
 from asura.common.metrics import LESS_IS_BETTER
-from asura.planning.choices import best, trial_rows, tried_by
+from asura.planning.choices import best, trial_rows, tried_by, tuned_models
 from asura.planning.outputs import TUNING
 from asura.planning.plan import load
 from asura.planning.tune_settings import Tune
 from asura.reporting.collect import collect
 from asura.reporting.figures.files import source_of, write_figure
 from asura.reporting.figures.tuning import expected_best, scores_over_rates
-from asura.reporting.frames import Results
 from asura.reporting.tables import write_table
 
 RATE = "learning_rate"
@@ -29,7 +28,7 @@ def trials(study: Path) -> pd.DataFrame:
     plan = load(study / TUNING / "plan.json")
     models = {(model["task"], model["label"]): model for model in plan.models}
     rows = []
-    for task, label in dict.fromkeys((trial["task"], trial["label"]) for trial in plan.trials):
+    for task, label in tuned_models(plan):
         tried = tried_by(plan, study, task, label)
         for trial, planned in zip(tried, trial_rows(plan, task, label), strict=True):
             model = models[task, trial.label]
@@ -86,12 +85,7 @@ def write_tuning(study: Path, folder: Path, name: str) -> None:
             tried[key] = tried[key].map(json.dumps)
     write_table(choices(tried, tune), folder / "table", None)
     write_table(tried, folder / "trials", None)
-    results = _models(study)
+    results = collect(study, partial=True)  # the models as the study compares them; their own runs may not have ended
     source = source_of(collect(study, partial=True, plan_folder=study / TUNING), name)
     write_figure(scores_over_rates(results, tried, tune), folder / "rates", source)
     write_figure(expected_best(results, tried), folder / "budget", source)
-
-
-def _models(study: Path) -> Results:
-    """The models that were tuned, as the study compares them; their own runs need not have ended."""
-    return collect(study, partial=True)

@@ -56,7 +56,7 @@ def test_points_of_ranges_are_the_same_each_time_and_lie_evenly_on_a_logarithmic
 
 
 def trial(score: float, loss: float = math.nan) -> Tried:
-    return Tried("t", {}, {0: score}, {0: 0.0}, loss)
+    return Tried("t", {}, {0: score}, {0: 0.0}, loss, {})
 
 
 def test_the_best_is_the_best_score_on_validation_then_the_least_loss_then_the_first():
