@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
@@ -27,7 +26,7 @@ from asura.reporting.figures.style import (
     styled,
 )
 from asura.reporting.frames import Results, members
-from asura.reporting.names import metric_name, model_name, spaced
+from asura.reporting.names import metric_name, model_name, spaced, task_name
 
 CHOSEN = 8.0  # points, of the ring around what was chosen
 
@@ -43,10 +42,10 @@ def scores_over_rates(results: Results, tried: pd.DataFrame, tune: Tune) -> Draw
         return nothing("No number has been tuned.")
     key = "learning_rate" if "learning_rate" in numbers else numbers[0]
     rows = pd.DataFrame(_rows(results, tried, key))
-    drawn, shown = _panels(results, rows)
+    drawn, shown = _panels(rows)
     look = styles(results)
-    for axes, cell in zip(drawn.axes[0], shown, strict=True):
-        here = rows[rows["cell"] == cell]
+    for axes, panel in zip(drawn.axes[0], shown, strict=True):
+        here = rows[rows["panel"] == panel]
         for series, line in reversed(list(here.groupby("series", sort=False))):
             style, means = look[str(series)], line[line["shows"] == "mean"]
             seeds = line[line["shows"] == "seed"]
@@ -67,21 +66,16 @@ def expected_best(results: Results, tried: pd.DataFrame) -> Drawn:
 
     Trials are drawn with replacement from those that were made.
     """
-    table = members(results)
     rows = []
-    for member in table.itertuples():
-        own = tried[(tried["task"] == member.task) & (tried["model"] == member.label)]
+    for about, own, metric in _members(results, tried):
         scores = own.groupby("trial", sort=False)["validation"].mean()
-        for count, value in enumerate(best_of(scores.to_numpy(), member.metric in LESS_IS_BETTER), start=1):
-            rows.append(
-                {"task": member.task, "cell": member.cell, "series": member.series, "model": member.label}
-                | {"trials": count, "shows": "mean", "value": value}
-            )
+        for count, value in enumerate(best_of(scores.to_numpy(), metric in LESS_IS_BETTER), start=1):
+            rows.append(about | {"trials": count, "shows": "mean", "value": value})
     numbers = pd.DataFrame(rows)
-    drawn, shown = _panels(results, numbers)
+    drawn, shown = _panels(numbers)
     look = styles(results)
-    for axes, cell in zip(drawn.axes[0], shown, strict=True):
-        for series, line in reversed(list(numbers[numbers["cell"] == cell].groupby("series", sort=False))):
+    for axes, panel in zip(drawn.axes[0], shown, strict=True):
+        for series, line in reversed(list(numbers[numbers["panel"] == panel].groupby("series", sort=False))):
             style = look[str(series)]
             axes.plot(line["trials"], line["value"], style.marker, color=style.colour, linestyle="-", markersize=3.5)
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -100,16 +94,14 @@ def best_of(scores: np.ndarray, less_is_better: bool = False) -> np.ndarray:
 
 def _rows(results: Results, tried: pd.DataFrame, key: str) -> Iterator[dict[str, Any]]:
     """Of each model in each panel, the mean of the best trial at each value of a setting, and its seeds."""
-    for member in members(results).itertuples():
-        own = tried[(tried["task"] == member.task) & (tried["model"] == member.label)]
-        sign = -1 if member.metric in LESS_IS_BETTER else 1
-        about = {"task": member.task, "cell": member.cell, "series": member.series, "model": member.label}
+    for about, own, metric in _members(results, tried):
+        sign = -1 if metric in LESS_IS_BETTER else 1
         means = own.groupby("trial", sort=False).agg({key: "first", "validation": "mean", "chosen": "first"})
         for tuned, of_value in means.groupby(key):
             ranked = of_value.assign(rank=sign * of_value["validation"]).sort_values(["rank", "chosen"])
             trial = str(ranked.index[-1])
             seeds = own[own["trial"] == trial]
-            runs = [marks.run_folder(member.task, trial, seed) for seed in seeds["seed"]]
+            runs = [marks.run_folder(about["task"], trial, seed) for seed in seeds["seed"]]
             row = about | {key: tuned, "trial": trial}
             chosen = bool(ranked["chosen"].iloc[-1])
             yield row | {
@@ -122,23 +114,35 @@ def _rows(results: Results, tried: pd.DataFrame, key: str) -> Iterator[dict[str,
                 yield row | {"shows": "seed", "value": score, "chosen": chosen, "run": run}
 
 
-def _panels(results: Results, rows: pd.DataFrame) -> tuple[Panels, list[str]]:
-    shown = some(list(rows["cell"].unique()))
-    return panels([model_name(cell) for cell in shown], 1.25, 1.3, sharex=True, sharey=True), shown
+def _members(results: Results, tried: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame, str]]:
+    """Each model in each panel: what it is, its trials, and the metric that ranks them."""
+    several = results.runs["task"].nunique() > 1
+    for member in members(results).itertuples():
+        title = (f"{task_name(member.task)}, " if several else "") + model_name(member.cell)
+        about = {"panel": title, "task": member.task, "cell": member.cell}
+        own = tried[(tried["task"] == member.task) & (tried["model"] == member.label)]
+        yield about | {"series": member.series, "model": member.label}, own, member.metric
+
+
+def _panels(rows: pd.DataFrame) -> tuple[Panels, list[str]]:
+    """A panel for each cell of each task; scores of several tasks have axes of their own."""
+    shown = some(list(rows["panel"].unique()))
+    return panels(shown, 1.25, 1.3, sharex=True, sharey=rows["task"].nunique() == 1), shown
 
 
 def _finish(drawn: Panels, results: Results, rows: pd.DataFrame, x: str, shown: list[str]) -> None:
-    axes: Axes = drawn.axes[0][0]
-    task = rows["task"].iloc[0]
-    if rows["task"].nunique() == 1:
-        for panel in drawn.axes[0]:
-            marks.draw_levels(panel, results, task)
+    tasks = rows.drop_duplicates("panel").set_index("panel")["task"]
+    for axes, panel in zip(drawn.axes[0], shown, strict=True):
+        marks.draw_levels(axes, results, tasks[panel])
         axes.margins(y=0.1)
-    metric = results.runs.loc[results.runs["task"] == task, "metric"].iloc[0]
-    drawn.name(x, f"{metric_name(metric)} on validation")
-    say_what_is_left_out(drawn.figure, len(shown), rows["cell"].nunique(), "cells")
+    metrics = {metric_name(metric) for metric in results.runs["metric"]}
+    drawn.name(x, f"{metrics.pop() if len(metrics) == 1 else 'score'} on validation")
+    if tasks.nunique() > 1:
+        for axes in drawn.axes[0]:
+            axes.tick_params(labelleft=True)
+    say_what_is_left_out(drawn.figure, len(shown), len(tasks), "cells")
     look = {name: style for name, style in styles(results).items() if name in set(rows["series"])}
     ring = Line2D([], [], color=INK, marker="o", fillstyle="none", linestyle="none", markersize=CHOSEN, label="chosen")
-    levels = marks.level_handles(results, task) if rows["task"].nunique() == 1 else []
+    levels = marks.level_handles(results, tasks.iloc[0]) if tasks.nunique() == 1 else []
     extra = [SEED, ring] if "chosen" in rows else []
     legend(drawn.figure, [*handles_of(look), *extra, *levels])
