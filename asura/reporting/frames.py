@@ -169,8 +169,13 @@ def family(label: str) -> str:
 
 def primary_scores(results: Results) -> pd.DataFrame:
     """Scores in each task's primary metric, with the n, i and architecture of the run."""
+    return in_primary_metric(results.scores, results)
+
+
+def in_primary_metric(frame: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """The rows of any frame of scores, as `primary_scores` has them."""
     run = results.runs[["task", "label", "seed", "metric", "architecture", "n", "i", "order"]]
-    return results.scores.merge(run, on=["task", "label", "seed", "metric"]).dropna(subset="value")
+    return frame.merge(run, on=["task", "label", "seed", "metric"]).dropna(subset="value")
 
 
 def splits_of(scores: pd.DataFrame, task: str) -> list[str]:

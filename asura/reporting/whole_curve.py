@@ -8,7 +8,7 @@ import pandas as pd
 
 from asura.common.metrics import LESS_IS_BETTER
 from asura.reporting.comparing import Comparing, with_interval
-from asura.reporting.frames import HEADLINE_SPLIT, TRAINING, Results, primary_scores
+from asura.reporting.frames import HEADLINE_SPLIT, TRAINING, Results, in_primary_metric, primary_scores
 from asura.reporting.statistics import mean_interval, paired_difference
 
 LEVELS = (0.5, 0.95)
@@ -19,7 +19,7 @@ def steps(results: Results) -> pd.DataFrame:
     """After how many steps each model reaches a score on each split, by the snapshots of its training."""
     columns = ["task", "model", "split", "metric", "seeds"]
     columns += [f"{name}_{level:.0%}".rstrip("%") for level in LEVELS for name in ("steps_to", "by_seed", "reached")]
-    scores, rows = _in_primary_metric(results.snapshots, results), []
+    scores, rows = _rising(results.snapshots, results), []
     for (task, label, split), here in scores.groupby(["task", "label", "split"], sort=False):
         row = {"task": task, "model": label, "split": split, "metric": here["metric"].iloc[0]}
         row["seeds"] = seeds = _seeds(results, task, label)
@@ -34,7 +34,7 @@ def difficulty(results: Results) -> pd.DataFrame:
     """The smallest number of iterations at which each model reaches 95 % at each difficulty."""
     columns = ["task", "model", "setting", "difficulty", "trained", "metric", "score", "seeds"]
     columns += ["iterations_to_95", "by_seed_95", "reached_95"]
-    scores, rows = _in_primary_metric(results.sweep, results), []
+    scores, rows = _rising(results.sweep, results), []
     about = ["task", "label", "setting", "difficulty"]
     for (task, label, setting, value), here in scores.groupby(about, sort=False):
         row = {"task": task, "model": label, "setting": setting, "difficulty": value}
@@ -65,10 +65,9 @@ def gap(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _in_primary_metric(frame: pd.DataFrame, results: Results) -> pd.DataFrame:
-    """Scores of which more is better, in the order of the study."""
-    run = results.runs[["task", "label", "seed", "metric", "i", "order"]]
-    scores = frame.merge(run, on=["task", "label", "seed", "metric"]).dropna(subset="value")
+def _rising(frame: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """Scores in the primary metrics of which more is better, in the order of the study."""
+    scores = in_primary_metric(frame, results)
     return scores[~scores["metric"].isin(LESS_IS_BETTER)].sort_values(["order", "label"], kind="stable")
 
 

@@ -253,6 +253,17 @@ def test_the_trained_iterations_are_written_where_models_differ_in_them(trained:
     assert {float(np.squeeze(point.get_xdata())) for point in points} == set(trained)
 
 
+def test_many_models_over_iterations_have_a_panel_each_on_the_test_split(build: Callable):
+    results = build([(name, 1, i) for name in ("asura", "asura_full") for i in (1, 2, 4, 8)], seeds=(0,), diverged=())
+    figure, numbers = FIGURES["iterations_at_evaluation"](results, "phop")
+    models = list(dict.fromkeys(numbers["model"]))
+    assert len(models) > 8 and len(figure.axes) == len(models) == numbers["panel"].nunique()
+    test = results.scores[(results.scores["split"] == "test") & (results.scores["metric"] == "accuracy")]
+    for label, own in numbers[numbers["shows"] == "seed"].groupby("model"):
+        expected = test[test["label"] == label].sort_values("iterations")
+        assert own["value"].tolist() == expected["value"].tolist()
+
+
 def test_learning_curves_show_the_validation_split_where_it_was_measured(build: Callable):
     results = build([("asura", 1, 2)], seeds=(0,), diverged=())
     measured = results.curves["accuracy"].where(results.curves["step"] % 100 == 0) - 0.1

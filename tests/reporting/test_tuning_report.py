@@ -1,6 +1,6 @@
 """What the report of a tuning computes of its trials."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import product
 
 import numpy as np
@@ -20,7 +20,7 @@ def test_the_expected_best_is_the_mean_over_all_draws(less: bool):
         assert found == pytest.approx(np.mean([pick(draw) for draw in product(scores, repeat=count)]))
 
 
-def tried(scores: dict[float, tuple[float, ...]], chosen: float, metric: str = "accuracy") -> pd.DataFrame:
+def tried(scores: Mapping[float, tuple[float, ...]], chosen: float, metric: str = "accuracy") -> pd.DataFrame:
     rows = [
         {"task": "phop", "model": "a", "trial": f"a+{rate}", "learning_rate": rate, "seed": seed}
         | {"validation": value, "test": value - 0.1, "metric": metric, "training_flops": 5.0, "chosen": rate == chosen}
@@ -31,7 +31,12 @@ def tried(scores: dict[float, tuple[float, ...]], chosen: float, metric: str = "
 
 
 def test_a_row_says_what_was_chosen_where_it_lies_and_what_is_lost_near_it():
-    scores = {0.001: (0.2, 0.2), 0.002: (0.8, 1.0), 0.004: (0.7, 0.9), 0.008: (0.1, 0.1)}
+    scores: dict[float, tuple[float, ...]] = {
+        0.001: (0.2, 0.2),
+        0.002: (0.8, 1.0),
+        0.004: (0.7, 0.9),
+        0.008: (0.1, 0.1),
+    }
     tune = Tune.model_validate({"over": {"learning_rate": list(scores)}})
     (row,) = choices(tried(scores, 0.002), tune).to_dict("records")
     assert row["chosen: learning_rate"] == 0.002 and row["at the edge"] is None

@@ -1,9 +1,11 @@
 """Figures of a task over time: over iterations at evaluation, and over training."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
@@ -13,6 +15,7 @@ from asura.reporting.figures import marks
 from asura.reporting.figures.palette import LINES, Line, Style, styles
 from asura.reporting.figures.style import (
     FAILURE_MARKS,
+    MEAN_LINE,
     NOT_SCORED,
     SEED_LINE,
     Drawn,
@@ -27,11 +30,14 @@ from asura.reporting.figures.style import (
     some,
     styled,
 )
-from asura.reporting.frames import NOT_RECURSIVE, Results, members, primary_scores, splits_of
+from asura.reporting.frames import HEADLINE_SPLIT, NOT_RECURSIVE, Results, members, primary_scores, splits_of
 from asura.reporting.names import metric_name, model_name, series_name, spaced, split_name, task_name
 
 QUANTITIES = ("loss", "accuracy", "validation_accuracy")
 """What is measured during training; where it is measured on the validation split, accuracy on the batch is left out."""
+
+MOST_TOGETHER = 8
+"""Models whose scores over iterations share a panel; of more, each has a panel of its own."""
 
 LINEAR_TO = 16
 """Iterations at evaluation up to which their axis is linear."""
@@ -39,7 +45,10 @@ LINEAR_TO = 16
 
 @styled
 def iterations_at_evaluation(results: Results, *tasks: str) -> Drawn:
-    """Score against iterations at evaluation, a panel for every split and every n of the tasks."""
+    """Score against iterations at evaluation, a panel for every split and every n of the tasks.
+
+    Where many models would share a panel, each has one of its own, on the test split.
+    """
     scores = primary_scores(results)
     scores = scores[(scores["architecture"] != NOT_RECURSIVE) & scores["task"].isin(tasks)]
     scores = scores[scores["split"] != VALIDATION]
@@ -47,36 +56,26 @@ def iterations_at_evaluation(results: Results, *tasks: str) -> Drawn:
         return nothing(NOT_SCORED)
     scores = marks.with_folders(scores).sort_values("order", kind="stable")
     table = members(results).drop_duplicates(["task", "label"]).set_index(["task", "label"])
-    keys = [
-        (task, n, split)
-        for task in tasks
-        for n in sorted(scores.loc[scores["task"] == task, "n"].unique())
-        for split in splits_of(scores[scores["n"] == n], task)
-    ]
-    titles = {
-        (task, n, split): ", ".join(
-            [
-                *([task_name(task)] if len(tasks) > 1 else []),
-                split_name(split),
-                *([f"n = {n}"] if scores["n"].nunique() > 1 else []),
-            ]
-        )
-        for task, n, split in keys
-    }
-    shown = some(keys)
+    is_apart = scores.groupby(["task", "n"])["label"].nunique().max() > MOST_TOGETHER
+    if is_apart:
+        scores = scores[scores["split"] == HEADLINE_SPLIT]
+    by = "label" if is_apart else "n"
     every_model = list(scores["label"].unique())
     models = some(every_model)
     scores = scores[scores["label"].isin(models)]
-    places = zip(scores["task"], scores["n"], scores["split"], strict=True)
+    titles = _titles(scores, tasks, by)
+    shown = some(list(titles))
+    places = zip(scores["task"], scores[by], scores["split"], strict=True)
     numbers = lines_of(scores.assign(panel=[titles[place] for place in places]), ["panel", "label", "iterations"])
     trained = scores.drop_duplicates("label").set_index("label")["i"]
     series = table.reset_index().drop_duplicates("label").set_index("label")["series"]
     look = looks(results, series[models], trained)
-    several = trained.nunique() > 1
+    several = trained.nunique() > 1 and not is_apart  # whose titles say it
 
-    drawn = panels([titles[key] for key in shown], 1.7, 1.35, sharex=True, sharey=len(tasks) == 1)
-    for axes, (task, n, split) in zip(drawn.axes[0], shown, strict=True):
-        here = numbers[numbers["panel"] == titles[task, n, split]]
+    size = (1.25, 0.9) if is_apart else (1.7, 1.35)
+    drawn = panels([titles[key] for key in shown], *size, sharex=True, sharey=len(tasks) == 1)
+    for axes, (task, which, split) in zip(drawn.axes[0], shown, strict=True):
+        here = numbers[numbers["panel"] == titles[task, which, split]]
         for label, model in reversed(list(here.groupby("label", sort=False))):
             style, line = look[series[label], trained[label]]
             draw_lines(axes, model, "iterations", style, line)
@@ -87,15 +86,29 @@ def iterations_at_evaluation(results: Results, *tasks: str) -> Drawn:
         marks.draw_levels(axes, results, task, split)
         marks.score_axis(axes, results, task)
     names = [metric_name(results.runs.loc[results.runs["task"] == task, "metric"].iloc[0]) for task in tasks]
-    drawn.name("iterations at evaluation", names[0] if len(set(names)) == 1 else "score")
+    drawn.name("iterations" if is_apart else "iterations at evaluation", names[0] if len(set(names)) == 1 else "score")
     if len(tasks) > 1:
         for axes in drawn.axes[0]:
             axes.tick_params(labelleft=True)
     say_what_is_left_out(drawn.figure, len(models), len(every_model), "models")
-    handles = [series_handle(f"{series_name(name)}, i = {i}", style, line) for (name, i), (style, line) in look.items()]
+    handles = [MEAN_LINE] if is_apart else handles_of_looks(look)
     splits = {split for _, _, split in shown}
     legend(drawn.figure, [*handles, SEED_LINE, *marks.level_handles(results, tasks[0], splits)])
     return Drawn(drawn.figure, numbers.rename(columns={"label": "model"}))
+
+
+def _titles(scores: pd.DataFrame, tasks: Sequence[str], by: str) -> dict[tuple[str, Any, str], str]:
+    """The titles of the panels of each task, each value of a column and each split, in their order."""
+    found = {}
+    for task in tasks:
+        of_task = scores[scores["task"] == task]
+        for which in of_task[by].unique() if by == "label" else sorted(of_task[by].unique()):
+            for split in splits_of(of_task[of_task[by] == which], task):
+                parts = [task_name(task)] if len(tasks) > 1 else []
+                parts.append(model_name(which) if by == "label" else split_name(split))
+                parts += [f"n = {which}"] if by == "n" and scores["n"].nunique() > 1 else []
+                found[task, which, split] = ", ".join(parts)
+    return found
 
 
 def _iterations_axis(axes: Axes, most: int) -> None:
@@ -116,6 +129,11 @@ def looks(results: Results, series: pd.Series, trained: pd.Series) -> dict[tuple
         for place, i in enumerate(sorted(set(trained[labels]))):
             found[name, i] = look[name], LINES[place % len(LINES)]
     return found
+
+
+def handles_of_looks(look: dict[tuple[str, int], tuple[Style, Line]]) -> list[Artist]:
+    """The legend entries of series and their trained iterations."""
+    return [series_handle(f"{series_name(name)}, i = {i}", style, line) for (name, i), (style, line) in look.items()]
 
 
 @styled

@@ -154,6 +154,7 @@ def padded(ends: tuple[float, float]) -> tuple[float, float]:
 # Legends
 
 SEED = Line2D([], [], color=INK, linestyle="none", marker="o", markersize=2.5, label="one seed")
+MEAN_LINE = Line2D([], [], color=INK, linewidth=1.2, label="mean")
 SEED_LINE = Line2D([], [], color=INK, linewidth=0.5, label="one seed")
 INTERVAL_BAR = Line2D([], [], color=INK, linestyle="none", marker="|", markersize=8, label="mean with interval")
 

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from asura.reporting.figures import marks
-from asura.reporting.figures.curves import draw_lines, lines_of, looks
+from asura.reporting.figures.curves import draw_lines, handles_of_looks, lines_of, looks
 from asura.reporting.figures.heatmaps import MOST_NUMBERS, colours, columns_of, finish, frame, short
 from asura.reporting.figures.style import (
     NOT_SCORED,
@@ -16,12 +16,11 @@ from asura.reporting.figures.style import (
     nothing,
     panels,
     say_what_is_left_out,
-    series_handle,
     some,
     styled,
 )
-from asura.reporting.frames import NOT_RECURSIVE, Results, members, score_range, splits_of
-from asura.reporting.names import metric_name, model_name, series_name, spaced, split_name
+from asura.reporting.frames import NOT_RECURSIVE, Results, in_primary_metric, members, score_range, splits_of
+from asura.reporting.names import metric_name, model_name, spaced, split_name
 
 
 @styled
@@ -50,8 +49,7 @@ def score_against_steps(results: Results, task: str) -> Drawn:
         marks.score_axis(axes, results, task, pd.DataFrame({"low": scores["value"], "high": scores["value"]}))
     drawn.name("steps of training", metric_name(scores["metric"].iloc[0]))
     say_what_is_left_out(drawn.figure, len(models), len(every_model), "models")
-    handles = [series_handle(f"{series_name(name)}, i = {i}", style, line) for (name, i), (style, line) in look.items()]
-    legend(drawn.figure, [*handles, SEED_LINE, *marks.level_handles(results, task, splits)])
+    legend(drawn.figure, [*handles_of_looks(look), SEED_LINE, *marks.level_handles(results, task, splits)])
     return Drawn(drawn.figure, numbers.rename(columns={"label": "model"}))
 
 
@@ -97,7 +95,6 @@ def _of_setting(scores: pd.DataFrame) -> str:
 
 
 def _primary(frame: pd.DataFrame, results: Results, task: str) -> pd.DataFrame:
-    """The rows of a task in its primary metric, with what its models are, in the order of the study."""
-    run = results.runs[["task", "label", "seed", "metric", "architecture", "i", "order", "status"]]
-    scores = frame[frame["task"] == task].merge(run, on=["task", "label", "seed", "metric"]).dropna(subset="value")
+    """The rows of a task in its primary metric, with the folders of the runs, in the order of the study."""
+    scores = in_primary_metric(frame[frame["task"] == task], results)
     return marks.with_folders(scores).sort_values("order", kind="stable")
