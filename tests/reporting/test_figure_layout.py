@@ -114,6 +114,16 @@ def test_a_large_study_says_what_it_leaves_out(name: str, studies: dict[str, Res
     assert figure.get_supxlabel().startswith("16 of 40") == (name not in SCORES)
 
 
+@pytest.mark.parametrize("name", FIGURES)
+def test_what_is_left_out_is_said_beside_the_legend(name: str, studies: dict[str, Results]):
+    figure = FIGURES[name](many_models(studies["one model"], 40), "phop").figure
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    texts = [text for legend in figure.legends for text in legend.get_texts()]
+    boxes = [text.get_window_extent(renderer) for text in [*figure.texts, *texts]]
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+
+
 @pytest.mark.parametrize("name", ["grid", "train_against_evaluation_iterations", "learning_curves"])
 def test_long_titles_lie_over_no_panel_and_over_no_other(name: str, studies: dict[str, Results]):
     figure = FIGURES[name](many_models(studies["one model"], 7), "phop").figure

@@ -42,6 +42,7 @@ LETTER, LINE = 0.065, 0.145  # inches: the width of a letter and the height of a
 MOST_PANELS = 16
 """Things that have a panel of their own in one figure; of more, some are drawn, and the figure says how many."""
 MOST_LINES = 24  # of a legend
+FOOT = 7  # points: the size of what is written under the panels
 FAILURE_MARKS = dict(zip(FAILURES, "x+", strict=True))
 NOT_SCORED = "No finished run has a score to draw here."
 
@@ -124,7 +125,7 @@ def some(items: Sequence[Any]) -> list[Any]:
 def say_what_is_left_out(figure: Figure, drawn: int, items: int, what: str) -> None:
     """Say at the foot how many of the items have been drawn, unless all have."""
     if drawn < items:
-        figure.supxlabel(f"{drawn} of {items} {what} are drawn; tidy/ has the numbers of all", fontsize=7)
+        figure.supxlabel(f"{drawn} of {items} {what} are drawn; tidy/ has the numbers of all", fontsize=FOOT)
 
 
 def nothing(message: str) -> Drawn:
@@ -185,5 +186,10 @@ def legend(figure: Figure, handles: Sequence[Artist]) -> None:
     if len(handles) > room:
         rest = Line2D([], [], linestyle="none", label=f"and {len(handles) - room + 1} more")
         handles = [*handles[: room - 1], rest]
-    figure.set_figheight(figure.get_figheight() + LINE * ceil(len(handles) / columns) + 0.1)
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+    said = figure.get_supxlabel()
+    lines = ceil(len(handles) / columns) + (1 if said else 0)
+    figure.set_figheight(figure.get_figheight() + LINE * lines + 0.1)
+    drawn = figure.legend(handles=handles, loc="outside lower center", ncols=columns, title=" " if said else None)
+    if said:  # in the place of the title, since matplotlib would write it over the legend
+        top = drawn.get_window_extent().height / figure.bbox.height
+        figure.supxlabel(said, y=top, va="top", fontsize=FOOT)
