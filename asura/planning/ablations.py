@@ -37,7 +37,7 @@ def planned_ablation(config: Mapping[str, Any], ablation: str, models: Mapping[s
     Its runs stand among the study's, so that what the study has trained is not trained again. Raises UserError and
     OSError.
     """
-    if "tune" in config:
+    if config.get("tune"):
         raise UserError(f"ablation {ablation}: a study that is tuned has none; name its models under `models`")
     shared = {key: value for key, value in config.items() if key not in ("ablations", "questions")}
     tasks = {name: {k: v for k, v in entry.items() if k != "models"} for name, entry in config["tasks"].items()}

@@ -130,8 +130,10 @@ class StudyState:
             return is_written(self._cached[ablation], Path(self._place(ablation)), Path(self.folder))
 
     def check_ablations(self) -> None:
-        """Raises UserError where the study lists an ablation that is defined nowhere."""
+        """Raises UserError where the study lists an ablation that is not defined, or one is named as the trials."""
         with in_file("--config" if "ablations" in self._overrides else self._source):
+            if TUNING in self.ablations:
+                raise UserError(f"ablations: {TUNING} is the name of the trials; give the ablation another")
             for name in self.listed:
                 if name not in self.ablations:
                     raise UserError(f"ablations: no file rules/ablations/{name}.smk{nearest(name, self.ablations)}")

@@ -12,7 +12,7 @@ from asura.planning.study_settings import Seeds
 from asura.planning.training_settings import Training
 
 FIXED = {"steps", "batch", "accumulate", "precision", "compile", "activation_checkpointing", "parallel", "log_steps"}
-FIXED |= {"validation_examples", "checkpoint_minutes", "checkpoint_steps", "start_from"}
+FIXED |= {"examples", "validation_examples", "checkpoint_minutes", "checkpoint_steps", "start_from"}
 """Settings of training that cannot be tuned: they change what a model costs or sees, or how and not what it learns."""
 
 TUNABLE = [name for name in Training.model_fields if name not in FIXED]

@@ -140,6 +140,9 @@ def test_ablations_are_found_by_name_by_path_and_within_the_study():
         study.check_ablations()
     study.ablations |= {"one": {}, "three": {}}
     study.check_ablations()
+    study.ablations["tuning"] = {}
+    with pytest.raises(UserError, match=r"^the study: ablations: tuning is the name of the trials; "):
+        study.check_ablations()
     results = study.ablation_results("wider")
     assert {Path(path).name for path in results} >= {"table.csv", "metrics.html", "figure.svg", "iterations.pdf"}
     assert set(results) < set(study.results_of_listed_ablations())

@@ -110,6 +110,7 @@ def test_a_run_whose_settings_are_not_chosen_yet_is_refused_in_one_line(tmp_path
         ({"over": {"learning_rate": []}}, "tune.over.learning_rate"),
         ({"over": {"learning_rat": [0.1, 0.2]}}, "did you mean 'learning_rate'?"),
         ({"over": {"steps": [10, 20]}}, "steps is not tuned"),
+        ({"over": {"examples": [10, 20]}}, "examples is not tuned"),
         ({"over": {"learning_rate": {"low": 0.1, "high": 0.01}}, "trials": 3}, "is empty; low must be below high"),
         ({"over": {"learning_rate": {"low": 0.01, "high": 0.1}}}, "say with `trials`"),
         ({"over": {"learning_rate": [0.1, 0.2]}, "trials": 3}, "lists are tried whole"),
