@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from asura.common.errors import UserError
 from asura.common.version import __version__
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from asura.pretrained import from_pretrained
     from asura.reporting.study_results import results
 
-__all__ = ["__version__", "build", "from_pretrained", "results"]
+__all__ = ["UserError", "__version__", "build", "from_pretrained", "results"]
 
 _PLACES = {
     "build": "asura.models",

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import torch
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
+from asura.common.errors import UserError
+from asura.common.validation import checked, nearest
 from asura.models.asura import Asura, AsuraFullSettings, AsuraSettings
 from asura.models.bare import Bare, BareSettings
 from asura.models.deep_thinking import DeepThinking, DeepThinkingSettings
@@ -54,7 +56,6 @@ AnyArchitecture = Annotated[
     | VanillaSettings,
     Field(discriminator="architecture"),
 ]
-_settings: TypeAdapter[AnyArchitecture] = TypeAdapter(AnyArchitecture)
 
 
 def build(
@@ -70,15 +71,22 @@ def build(
         logits = model(tokens)                  # (B, T) int64 -> (B, T, 256)
         logits = model(tokens, iterations=8)    # iterate longer than trained
 
-    Raises pydantic.ValidationError for settings that name no architecture or do not fit it.
+    Raises UserError, in one line, for settings that name no architecture or do not fit it.
     """
-    checked = settings if isinstance(settings, Architecture) else _settings.validate_python(settings)
-    kind = ARCHITECTURES[checked.architecture][1]
+    architecture = settings if isinstance(settings, Architecture) else _checked(settings)
+    kind = ARCHITECTURES[architecture.architecture][1]
     if torch.device(device).type == "meta":
         with torch.device("meta"):
-            return kind(checked, vocabulary)
+            return kind(architecture, vocabulary)
     # torch's own start is drawn and thrown away: building on `meta` instead would cost a second of imports.
     with torch.random.fork_rng(devices=[]):
-        model = kind(checked, vocabulary)
+        model = kind(architecture, vocabulary)
     initialise(model, torch.Generator().manual_seed(seed))
     return model.to(device)
+
+
+def _checked(settings: Mapping[str, Any]) -> Architecture:
+    name = settings.get("architecture")
+    if name not in ARCHITECTURES:
+        raise UserError(f"architecture: no such architecture{nearest(name, ARCHITECTURES)}")
+    return checked(ARCHITECTURES[name][0], dict(settings), "")
