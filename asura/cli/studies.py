@@ -18,6 +18,7 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     from asura.common.yaml_file import read_yaml
     from asura.planning.ablations import listed_ablations
     from asura.planning.choices import at_edges
+    from asura.planning.outputs import results_folder
     from asura.planning.plan import make
     from asura.planning.refusals import refuse_folders
     from asura.planning.tune_settings import Tune
@@ -38,7 +39,7 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
         if planned.trials:
             trials = make(config, tuning=True)
             typer.echo(tuning_in_words(trials, speeds, evaluation_flops(trials)))
-            for line in at_edges(Path("results") / planned.study, planned, Tune.model_validate(config["tune"])):
+            for line in at_edges(results_folder() / planned.study, planned, Tune.model_validate(config["tune"])):
                 typer.echo(line)
         if names := ", ".join(listed_ablations(config)):
             typer.echo(f"Its ablations are not counted ({names}); `snakemake -n` counts their runs.")

@@ -14,7 +14,7 @@ from asura.corpora.folders import data_folder
 from asura.planning.ablations import inline_ablations, listed_ablations, planned_ablation
 from asura.planning.cache import is_written, planned, read_plan
 from asura.planning.jobs import Job, jobs_of
-from asura.planning.outputs import TUNING
+from asura.planning.outputs import TUNING, results_folder
 from asura.planning.plan import Plan, load, make
 from asura.planning.products import Products, is_made_of
 from asura.planning.refusals import refuse_files, refuse_folders, refusing
@@ -45,13 +45,13 @@ class StudyState:
         config: Mapping[str, Any],
         study_files: list[str],
         is_job: bool = False,
-        results: Path = Path("results"),
+        results: Path | None = None,
         overrides: Mapping[str, Any] = MappingProxyType({}),
         is_forced: Callable[[], bool] = bool,
     ) -> None:
         self.config = config
         self.data = data_folder()
-        self._results, self._is_job, self._is_forced = results, is_job, is_forced
+        self._results, self._is_job, self._is_forced = results or results_folder(), is_job, is_forced
         self._source = ", ".join(study_files) or "the study"
         self._overrides = overrides
         # Our reader refuses what Snakemake's own accepts, such as a key given twice.
