@@ -186,6 +186,19 @@ def test_bad_settings_of_a_model_are_said_in_python_as_on_the_command_line(asura
     assert f"models.asura.{line}" in said
 
 
+def test_a_run_that_another_study_has_trained_is_taken_from_there(asura, tmp_path):
+    run, *places = tiny_run(), *(tmp_path / study / tiny_run().folder for study in ("one", "two"))
+    for place in places:
+        place.mkdir(parents=True)
+        (place / "run.json").write_text(run.model_dump_json())
+        assert asura("train", place / "run.json", "--log", "train.log")[0] == 0
+        assert asura("evaluate", place, "--log", "evaluate.log")[0] == 0
+    assert "from step 0" in (places[0] / "train.log").read_text()
+    assert f"trained by {tmp_path / 'one'}\n" in (places[1] / "train.log").read_text()
+    assert f"evaluated by {tmp_path / 'one'}\n" in (places[1] / "evaluate.log").read_text()
+    assert places[0].joinpath("weights.safetensors").samefile(places[1] / "weights.safetensors")
+
+
 def test_an_architecture_that_does_not_exist_is_said_in_a_line():
     with pytest.raises(UserError, match=r"^architecture: no such architecture: found 'asurra'; did you mean 'asura'"):
         build({"architecture": "asurra", "n": 1}, vocabulary=3)

@@ -21,6 +21,8 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     from asura.planning.outputs import results_folder
     from asura.planning.plan import make
     from asura.planning.refusals import refuse_folders
+    from asura.planning.shared_runs import shared_in_words
+    from asura.planning.standing import Standing
     from asura.planning.tune_settings import Tune
 
     config = read_yaml(study)
@@ -36,11 +38,13 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
 
         speeds = measured_speeds(planned)
         print_plan(planned, speeds, evaluation_flops(planned))
-        if planned.trials:
-            trials = make(config, tuning=True)
+        plans = [planned, *([make(config, tuning=True)] if planned.trials else [])]
+        for trials in plans[1:]:
             typer.echo(tuning_in_words(trials, speeds, evaluation_flops(trials)))
             for line in at_edges(results_folder() / planned.study, planned, Tune.model_validate(config["tune"])):
                 typer.echo(line)
+        for line in shared_in_words(Standing(each, results_folder() / planned.study) for each in plans):
+            typer.echo(line)
         if names := ", ".join(listed_ablations(config)):
             typer.echo(f"Its ablations are not counted ({names}); `snakemake -n` counts their runs.")
         _print_splits(config)

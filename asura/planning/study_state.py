@@ -19,6 +19,7 @@ from asura.planning.plan import Plan, load, make
 from asura.planning.products import Products, is_made_of
 from asura.planning.refusals import refuse_files, refuse_folders, refusing
 from asura.planning.shared_data import SharedData
+from asura.planning.shared_runs import shared_in_words
 from asura.planning.standing import Standing, remarks
 
 Made = Literal["trained", "evaluated"]
@@ -173,9 +174,11 @@ class StudyState:
         return SharedData(self.folder, self.standing())
 
     def say_what_stands(self) -> None:
-        """Say in a line each what is trained again, what was made by other code, and what was made in several ways."""
+        """Say in a line each what is trained again, made by other code or in several ways, or taken from others."""
         if not self._is_job:
-            for line in remarks(self.folder, map(self.standing, (None, *self.tuned, *self.listed))):
+            parts = [self.standing(part) for part in (None, *self.tuned, *self.listed)]
+            shared = (f"{self.folder}: {line}" for line in shared_in_words(parts))
+            for line in (*remarks(self.folder, parts), *shared):
                 print(f"asura: {line}", file=sys.stderr)
 
     def _ended(self, job: Job, made: Made) -> str:
