@@ -15,20 +15,20 @@ from asura.common.errors import UserError
 def plan(study: StudyFile, as_json: AsJson = False) -> None:
     """Print what a study would run: its models and controls, how far these are from their targets, and the cost."""
     from asura.common.validation import in_file
-    from asura.common.yaml_file import read_yaml
     from asura.planning.ablations import listed_ablations
     from asura.planning.choices import at_edges
     from asura.planning.outputs import results_folder
     from asura.planning.plan import make
-    from asura.planning.refusals import refuse_folders
+    from asura.planning.refusals import refuse_texts
     from asura.planning.shared_runs import shared_in_words
     from asura.planning.standing import Standing
+    from asura.planning.study_file import read_study
     from asura.planning.tune_settings import Tune
 
-    config = read_yaml(study)
+    config = read_study(study)
     with in_file(str(study)):
         planned = make(config)
-        refuse_folders(planned.corpora)
+        refuse_texts(planned.corpora)
     if as_json:
         typer.echo(json.dumps(list(planned.rows()), indent=1))
     else:
@@ -111,11 +111,11 @@ def sample(
     """Show examples of a task."""
     from asura.common.randomness import generator
     from asura.common.validation import checked, in_file, nearest
-    from asura.common.yaml_file import read_yaml
     from asura.planning.places import BESIDE_STUDY
     from asura.planning.study import Study
+    from asura.planning.study_file import read_study
 
-    config = read_yaml(study)
+    config = read_study(study)
     with in_file(str(study)):
         tasks = {named.name: named.task for named in checked(Study, config, "", BESIDE_STUDY).named_tasks()}
         if task not in tasks:

@@ -17,10 +17,11 @@ from asura.planning.jobs import Job, jobs_of
 from asura.planning.outputs import TUNING, results_folder
 from asura.planning.plan import Plan, load, make
 from asura.planning.products import Products, is_made_of
-from asura.planning.refusals import refuse_files, refuse_folders, refusing
+from asura.planning.refusals import refuse_files, refuse_texts, refusing
 from asura.planning.shared_data import SharedData
 from asura.planning.shared_runs import shared_in_words
 from asura.planning.standing import Standing, remarks
+from asura.planning.study_file import as_placed
 
 Made = Literal["trained", "evaluated"]
 """What a job does to its runs; its file of this name says that it has ended."""
@@ -50,20 +51,22 @@ class StudyState:
         overrides: Mapping[str, Any] = MappingProxyType({}),
         is_forced: Callable[[], bool] = bool,
     ) -> None:
-        self.config = config
+        files = [Path(file) for file in study_files]
+        self.config = as_placed(config, files)
         self.data = data_folder()
         self._results, self._is_job, self._is_forced = results or results_folder(), is_job, is_forced
         self._source = ", ".join(study_files) or "the study"
         self._overrides = overrides
         # Our reader refuses what Snakemake's own accepts, such as a key given twice.
-        self._in_files = [read_yaml(Path(file)) for file in study_files]
+        self._in_files = [as_placed(read_yaml(file), files) for file in files]
         self._cached: dict[str | None, Path] = {}  # the file of the plan of an ablation; None: of the study
         self._standing: dict[str | None, Standing] = {}
         self._jobs: dict[str | None, list[Job]] = {}
         self._flops: dict[str | None, dict[tuple[str, str], float]] = {}  # of training, by task and label
         self.plan = self._load_plan()
-        with in_file(self._source):
-            refuse_folders(self.plan.corpora)
+        if not is_job:
+            with in_file(self._source):
+                refuse_texts(self.plan.corpora)
         self.inline_ablations = inline_ablations(config)
         self.ablations = dict(self.inline_ablations)
         """The models of each ablation, by its name; the files in rules/ablations add theirs."""
