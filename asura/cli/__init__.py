@@ -23,6 +23,7 @@ for command in (
     studies.sample,
     runs.train,
     runs.evaluate,
+    runs.analyse,
     runs.generate,
     runs.export,
     reports.collect,
