@@ -15,7 +15,7 @@ from asura.common.files import checksum, read_json, write_sealed, write_whole
 from asura.common.randomness import generator
 from asura.evaluation.evaluate import load_trained
 from asura.models.model import Model
-from asura.planning.analysed import asked_of_run, is_analysis_of, read_analysis, stack_label
+from asura.planning.analysed import ANALYSED, asked_of_run, read_analysis, stack_label
 from asura.planning.analysis_settings import Analyses
 from asura.planning.code import analysis_code
 from asura.planning.plan import load
@@ -52,8 +52,10 @@ def analyse(path: Path, analyses: Analyses, threads: int = 1, to: Path | None = 
     record = folder.read_record_of(run)
     study = study_of(path, run)
     stack = _stack_of(study, run) if study else None
-    made_of = {**asked_of_run(record, analyses, stack), "code": analysis_code(run.model, run.task)}
-    if is_analysis_of(done := read_analysis(folder), made_of):
+    beside = RunFolder(stack).read_record().get("weights") if stack and RunFolder(stack).record.is_file() else None
+    asked = asked_of_run(record, analyses.stated(), beside)
+    made_of = {**asked, "code": analysis_code(run.model, run.task)}
+    if (done := read_analysis(folder)).get("made_of") == made_of:
         return done
     tables: Tables = {}
     left_out: dict[str, str] = {}
@@ -70,7 +72,7 @@ def analyse(path: Path, analyses: Analyses, threads: int = 1, to: Path | None = 
         write_whole(_table(folder, name), partial(pd.DataFrame(rows).to_csv, index=False))
     checksums = {name: checksum(_table(folder, name)) for name in tables}
     note = {"made_of": made_of, "tables": checksums, "left_out": left_out}
-    return write_sealed(folder.analysis / "analysis.json", note)
+    return write_sealed(folder.analysis / ANALYSED, note)
 
 
 def _stack_of(study: Path, run: Run) -> Path | None:

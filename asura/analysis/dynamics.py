@@ -29,9 +29,9 @@ def dynamics(subject: Subject, settings: Dynamics) -> Tables:
         `accuracy` of what the head reads then.
     dynamics_paths: for some positions, the coordinates `x`, `y` of z_t in the plane of the two principal components of
         all their states.
-    dynamics_label: one row. `label` says what the first iterations beyond training do (see `labelled`), `period` is the
-        length of the cycle that the last states are in (1 for a fixed point, 0 for none), `last` the last iteration.
-        `trained_accuracy` and `last_accuracy` are those at the trained number of iterations and at the last.
+    dynamics_end: one row. `behaviour` says what the first iterations beyond training do (see `behaviour_of`). `period`
+        is the length of the cycle that the last states are in: 1 for a fixed point, 0 for none. `trained_accuracy` and
+        `last_accuracy` are those at the trained number of iterations, and at the `last` one.
     """
     is_recursive = subject.model.settings.iterates()
     iterations = max(settings.iterations, subject.i) if is_recursive else None
@@ -49,14 +49,14 @@ def dynamics(subject: Subject, settings: Dynamics) -> Tables:
     ]
     tables = {"dynamics": rows, "dynamics_paths": _paths(subject, settings.paths, iterations)}
     if is_recursive and depth > subject.i + 1:
-        label = labelled(medians["step"][subject.i :][: max(subject.i, 4)])
+        behaviour = behaviour_of(medians["step"][subject.i :][: max(subject.i, 4)])
         period = _period(found["returns"].double().nanmedian(-1).values.tolist(), medians["step"][-1])
         scores = {"trained_accuracy": accuracy[subject.i - 1], "last": depth, "last_accuracy": accuracy[-1]}
-        tables["dynamics_label"] = [{"label": label, "period": period} | scores]
+        tables["dynamics_end"] = [{"behaviour": behaviour, "period": period} | scores]
     return tables
 
 
-def labelled(steps: Sequence[float]) -> str:
+def behaviour_of(steps: Sequence[float]) -> str:
     """`settling`, `marginal` or `drifting`, of the relative steps of the first iterations beyond training, in order."""
     first, last = steps[0], steps[-1]
     if last < STILL or last < SETTLES * first:

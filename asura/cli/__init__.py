@@ -31,6 +31,7 @@ for command in (
     reports.figures,
     studies.choose,
     reports.tuning,
+    reports.analyses,
     reports.ablation,
     reports.effects,
     reports.report,

@@ -1,7 +1,6 @@
-"""What analyses of runs were made of, and so whether they are as a study asks; without torch."""
+"""Which runs of a study are analysed, what analyses were made of, and so whether they are as asked; without torch."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asura.common.errors import UserError
@@ -14,7 +13,10 @@ if TYPE_CHECKING:  # which imports torch, or the plan, which asks here
     from asura.planning.variants import Variant
 
 STACK = "iso_flop"
-"""The control that a recursive model is compared with block by iteration."""
+"""The control that a recursive model is compared with, its iterations with the blocks of that."""
+
+ANALYSED = "analysis.json"
+"""In the folder of the analyses of a run: what they were made of, and checksums of their tables."""
 
 
 def planned_analyses(analyses: Analyses | None, models: Iterable["Variant"]) -> dict[str, Any]:
@@ -25,32 +27,35 @@ def planned_analyses(analyses: Analyses | None, models: Iterable["Variant"]) -> 
     return analyses.stated()
 
 
+def is_analysed(plan: "Plan", task: str, label: str) -> bool:
+    """Whether a study analyses a model."""
+    models = plan.analyses.get("models", [label]) if plan.analyses else []
+    return label in models and any((row["task"], row["label"]) == (task, label) for row in plan.models)
+
+
+def analysed_runs(plan: "Plan") -> list[str]:
+    """The folders of the runs that a study analyses, below its results."""
+    return [name for name, run in plan.runs.items() if is_analysed(plan, run["task_name"], run["label"])]
+
+
 def stack_label(plan: "Plan", task: str, label: str) -> str | None:
     """The label of the stack of equal FLOPs that is a control of a model; None if it has none."""
     roles = [role for role in plan.roles if (role["task"], role["control_of"]) == (task, label)]
     return next((role["label"] for role in roles if role["control"] == STACK), None)
 
 
-def asked_of_run(record: Mapping[str, Any], analyses: Analyses, stack: Path | None) -> dict[str, Any]:
-    """What an analysis of a run follows from, but for code: its weights, those of its stack, and the settings."""
-    beside = None
-    if stack and RunFolder(stack).record.is_file():
-        beside = RunFolder(stack).read_record().get("weights")
-    settings = {key: value for key, value in analyses.stated().items() if key != "models"}
-    return {"weights": record.get("weights"), "stack": beside, **settings}
+def asked_of_run(record: Mapping[str, Any], analyses: Mapping[str, Any], stack: str | None) -> dict[str, Any]:
+    """What analyses of a run follow from, but for code: its weights, those of its stack, and what is asked."""
+    asked = {key: value for key, value in analyses.items() if key != "models"}
+    return {"weights": record.get("weights"), "stack": stack, **asked}
 
 
 def read_analysis(folder: RunFolder) -> dict[str, Any]:
-    """The note of the analysis of a run; nothing where there is none, or it or one of its tables is damaged."""
+    """The note of the analyses of a run; nothing where there is none, or it or one of its tables is damaged."""
     try:
-        note = read_sealed(folder.analysis / "analysis.json")
+        note = read_sealed(folder.analysis / ANALYSED)
     except UserError:
         return {}
-    tables = {name: folder.analysis / f"{name}.csv" for name in note["tables"]}
-    is_whole = all(path.is_file() and checksum(path) == note["tables"][name] for name, path in tables.items())
+    tables = {folder.analysis / f"{name}.csv": expected for name, expected in note["tables"].items()}
+    is_whole = all(path.is_file() and checksum(path) == expected for path, expected in tables.items())
     return note if is_whole else {}
-
-
-def is_analysis_of(note: Mapping[str, Any], made_of: Mapping[str, Any]) -> bool:
-    """Whether an analysis was made of this."""
-    return note.get("made_of") == made_of
