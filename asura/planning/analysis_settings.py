@@ -35,6 +35,15 @@ class Dynamics(Settings):
     """Number of positions whose paths are shown."""
 
 
+class Exits(Settings):
+    """Positions that stop early, and what that saves."""
+
+    thresholds: int = Field(6, ge=1, le=100)
+    """Number of thresholds of each criterion: quantiles of its values on the validation split."""
+    tolerance: float = Field(0.01, ge=0, le=1)
+    """Accuracy on the validation split that the chosen threshold may lose."""
+
+
 class Analyses(Settings):
     """Analyses of trained models. They train nothing. Each is left out where it is not named; `{}` asks for one with
     its usual settings."""
@@ -51,6 +60,8 @@ class Analyses(Settings):
     """Which step of a task each iteration has taken. Only tasks that know the answers after fewer steps."""
     dynamics: Dynamics | None = None
     """Where the sequence of states goes, far beyond the trained number of iterations."""
+    exits: Exits | None = None
+    """Positions that stop early by what they predict, or by chance, and what that saves."""
 
     def asked(self) -> Iterator[tuple[str, Settings]]:
         """The analyses that are asked for, with their settings."""

@@ -71,6 +71,7 @@ ANALYSIS_FRAMES = {
     "lens": ("lens",),
     "steps": ("steps",),
     "dynamics": ("dynamics", "dynamics_paths", "dynamics_end"),
+    "exits": ("exits", "exits_area"),
 }
 """The frames of each analysis."""
 
