@@ -1,5 +1,7 @@
 """Positions that stop early."""
 
+from typing import Any
+
 import pandas as pd
 import pytest
 import torch
@@ -34,6 +36,18 @@ def test_with_threshold_0_the_pass_is_the_whole_pass_bit_for_bit(variant):
             assert torch.equal(log_p, model(TOKENS, t).log_softmax(-1))
 
 
+def values_of(model, criterion):
+    """What a criterion is after each iteration but the last, where nothing stops."""
+    values: list[torch.Tensor] = []
+
+    def watch(_, seen):
+        values.append(criterion(seen))
+        return values[-1] < -1
+
+    passed(model, TOKENS, 3, watch)
+    return values
+
+
 @pytest.mark.parametrize("architecture", ["asura", "bare", "ouro", "trm", "parcae"])
 def test_no_exit_reads_the_future(architecture):
     model = small(i=3, architecture=architecture).eval()
@@ -41,9 +55,7 @@ def test_no_exit_reads_the_future(architecture):
     other[:, 15:] = (other[:, 15:] + 1) % 7
     for criterion in (entropy, change):
         with torch.no_grad():
-            values = []
-            passed(model, TOKENS, 3, lambda _, seen, of=criterion: values.append(of(seen)) or of(seen) < 0)
-            threshold = torch.stack(values).median()
+            threshold = torch.stack(values_of(model, criterion)).median().item()
             one, again = (passed(model, tokens, 3, below(criterion, threshold)) for tokens in (TOKENS, other))
         assert 3 * TOKENS.numel() > one[1].sum() > TOKENS.numel()  # some stop
         for before, after in zip(one, again, strict=True):
@@ -51,7 +63,7 @@ def test_no_exit_reads_the_future(architecture):
 
 
 def test_what_has_stopped_keeps_its_state_and_others_attend_to_it():
-    model = small(i=3, architecture="bare").eval()
+    model: Any = small(i=3, architecture="bare").eval()
     first = torch.zeros_like(TOKENS, dtype=torch.bool)
     first[:, :10] = True
     with torch.no_grad():

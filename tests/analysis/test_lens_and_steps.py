@@ -1,6 +1,7 @@
 """What is read at each iteration and block, and which step of the task that is."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -43,7 +44,7 @@ def test_the_last_reading_is_what_the_model_answers_whatever_the_parts():
 
 def test_blocks_within_an_iteration_are_read_where_they_leave_the_state():
     tokens = TASK.draw(2, torch.Generator().manual_seed(0)).tokens
-    stack = build({"architecture": "vanilla", "n": 3, "width": 8, "heads": 2}, 7).eval()
+    stack: Any = build({"architecture": "vanilla", "n": 3, "width": 8, "heads": 2}, 7).eval()
     found = list(readings(stack, tokens))
     assert [(each.iteration, each.block) for each in found] == [(1, 1), (1, 2), (1, 3)]
     z = stack.blocks[0](stack.embed(tokens))
@@ -73,10 +74,10 @@ def test_a_step_is_counted_where_no_other_has_its_answer():
     assert not counted[:, ~asked.asked].any()
 
 
-@pytest.mark.parametrize(
-    "task",
-    [TASK, PrefixSums(length=9), WordProblem(group="S3", length=8), TableLookup(), TableLookup(order="backward")],
-)
+STEPPED = [TASK, PrefixSums(length=9), WordProblem(group="S3", length=8), TableLookup(), TableLookup(order="backward")]
+
+
+@pytest.mark.parametrize("task", STEPPED, ids=lambda task: type(task).__name__)
 def test_the_answer_after_all_steps_is_the_answer(task):
     tokens, targets = task.draw(64, torch.Generator().manual_seed(0))
     assert torch.equal(task.answers(tokens), targets)
