@@ -81,6 +81,7 @@ def test_a_wheel_has_the_workflow_and_every_file_of_the_package(tmp_path):
     here += [ROOT / "Snakefile", ROOT / "environment.yml"]
     listed = {path.relative_to(ROOT).as_posix() for path in here if "__pycache__" not in path.parts}
     assert inside == {name if name.startswith("asura/") else f"asura/workflow/{name}" for name in listed}
+    assert not any("../asura" in (ROOT / name).read_text() for name in listed if name.startswith("rules/"))
     assert {"asura/py.typed", "asura/workflow/profiles/slurm/config.yaml"} <= inside
 
 
