@@ -7,7 +7,7 @@ from asura.analysis.dynamics import dynamics
 from asura.analysis.exits import exits
 from asura.analysis.lens import lens
 from asura.analysis.steps import steps
-from asura.analysis.subject import Subject, Tables
+from asura.analysis.subject import Subject, Tables, subject_of
 
 ANALYSES: dict[str, Callable[[Subject, Any], Tables]] = {
     "lens": lens,
@@ -15,3 +15,5 @@ ANALYSES: dict[str, Callable[[Subject, Any], Tables]] = {
     "dynamics": dynamics,
     "exits": exits,
 }
+
+__all__ = ["ANALYSES", *ANALYSES, "Subject", "Tables", "subject_of"]
