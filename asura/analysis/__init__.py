@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from asura.analysis.dynamics import dynamics
+from asura.analysis.fixed_points import fixed_points
 from asura.analysis.lens import lens
 from asura.analysis.steps import steps
 from asura.analysis.subject import Subject, Tables
@@ -12,4 +13,5 @@ ANALYSES: dict[str, Callable[[Subject, Any], Tables]] = {
     "lens": lens,
     "steps": steps,
     "dynamics": dynamics,
+    "fixed_points": fixed_points,
 }

@@ -6,6 +6,7 @@ A frame has the columns `task`, `label` and `seed` of a run before those of the 
 from collections.abc import Callable
 
 from asura.reporting.analyses.dynamics import dynamics
+from asura.reporting.analyses.fixed_points import fixed_points
 from asura.reporting.analyses.lens import lens
 from asura.reporting.analyses.shared import Found
 from asura.reporting.analyses.steps import steps
@@ -16,6 +17,7 @@ FIGURES: dict[str, Callable[[Found, Results, str], Drawn]] = {
     "lens": lens,
     "steps": steps,
     "dynamics": dynamics,
+    "fixed_points": fixed_points,
 }
 
 __all__ = ["FIGURES", "Found"]
