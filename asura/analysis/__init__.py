@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from asura.analysis.dynamics import dynamics
+from asura.analysis.exits import exits
 from asura.analysis.fixed_points import fixed_points
 from asura.analysis.lens import lens
 from asura.analysis.steps import steps
@@ -14,4 +15,5 @@ ANALYSES: dict[str, Callable[[Subject, Any], Tables]] = {
     "steps": steps,
     "dynamics": dynamics,
     "fixed_points": fixed_points,
+    "exits": exits,
 }

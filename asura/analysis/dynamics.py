@@ -17,8 +17,8 @@ PERIODS = 8
 STILL = 1e-3
 """Relative step from which on a state stays where it is."""
 SETTLES, DRIFTS = 0.5, 0.9
-"""A sequence of states settles where its relative step, over the first iterations beyond training, falls to less than
-half, and drifts where it does not fall below nine tenths."""
+"""A sequence of states settles where its steps, over the first iterations beyond training, shrink to less than half. It
+drifts where they do not shrink below nine tenths."""
 
 
 def dynamics(subject: Subject, settings: Dynamics) -> Tables:
@@ -49,19 +49,24 @@ def dynamics(subject: Subject, settings: Dynamics) -> Tables:
     ]
     tables = {"dynamics": rows, "dynamics_paths": _paths(subject, settings.paths, iterations)}
     if is_recursive and depth > subject.i + 1:
-        behaviour = behaviour_of(medians["step"][subject.i :][: max(subject.i, 4)])
+        behaviour = behaviour_of(medians["norm"], medians["step"], subject.i)
         period = _period(found["returns"].double().nanmedian(-1).values.tolist(), medians["step"][-1])
         scores = {"trained_accuracy": accuracy[subject.i - 1], "last": depth, "last_accuracy": accuracy[-1]}
         tables["dynamics_end"] = [{"behaviour": behaviour, "period": period} | scores]
     return tables
 
 
-def behaviour_of(steps: Sequence[float]) -> str:
-    """`settling`, `marginal` or `drifting`, of the relative steps of the first iterations beyond training, in order."""
-    first, last = steps[0], steps[-1]
-    if last < STILL or last < SETTLES * first:
+def behaviour_of(norms: Sequence[float], steps: Sequence[float], trained: int) -> str:
+    """`settling`, `marginal` or `drifting`, by the first iterations beyond the trained number: as many, or four.
+
+    norms, steps: of the state and relative, after each iteration from the first on. What counts is the length of a step
+    itself: a state that grows by as much at every iteration has shorter and shorter relative steps, and drifts.
+    """
+    last = min(trained + max(trained, 4), len(steps)) - 1
+    lengths = [steps[t] * norms[t - 1] for t in (trained, last)]
+    if steps[last] < STILL or lengths[1] < SETTLES * lengths[0]:
         return "settling"
-    return "drifting" if last > DRIFTS * first else "marginal"
+    return "drifting" if lengths[1] > DRIFTS * lengths[0] else "marginal"
 
 
 def _measured(subject: Subject, part: Batch, iterations: int | None) -> dict[str, Tensor]:

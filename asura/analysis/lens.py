@@ -55,6 +55,6 @@ def measured(log_p: Tensor, answers: Tensor) -> dict[str, Tensor]:
         "entropy": -(p * log_p).sum(-1),
         "divergence": (last.exp() * (last - log_p)).sum(-1),
         "accuracy": is_right,
-        "flipped": torch.cat([torch.zeros_like(is_right[:1]), chosen[1:] != chosen[:-1]]),
+        "flipped": torch.cat([torch.full_like(p[:1, :, 0], torch.nan), (chosen[1:] != chosen[:-1]).to(p.dtype)]),
         "settled": is_right.flip(0).cummin(0).values.flip(0),
     }

@@ -46,6 +46,15 @@ class FixedPoints(Settings):
     """Relative step below which a position has converged."""
 
 
+class Exits(Settings):
+    """Positions that stop early, and what that saves."""
+
+    thresholds: int = Field(6, ge=1, le=100)
+    """Number of thresholds of each criterion: quantiles of its values on the validation split."""
+    tolerance: float = Field(0.01, ge=0, le=1)
+    """Accuracy on the validation split that the chosen threshold may lose."""
+
+
 class Analyses(Settings):
     """Analyses of trained models. They train nothing. Each is left out where it is not named; `{}` asks for one with
     its usual settings."""
@@ -65,6 +74,8 @@ class Analyses(Settings):
     fixed_points: FixedPoints | None = None
     """Whether an iteration contracts, whether states converge, and whether the end depends on the start (Anil et al.,
     2022, arXiv 2211.09961)."""
+    exits: Exits | None = None
+    """Positions that stop early by what they predict, or by chance, and what that saves."""
 
     def asked(self) -> Iterator[tuple[str, Settings]]:
         """The analyses that are asked for, with their settings."""

@@ -6,6 +6,7 @@ A frame has the columns `task`, `label` and `seed` of a run before those of the 
 from collections.abc import Callable
 
 from asura.reporting.analyses.dynamics import dynamics
+from asura.reporting.analyses.exits import exits
 from asura.reporting.analyses.fixed_points import fixed_points
 from asura.reporting.analyses.lens import lens
 from asura.reporting.analyses.shared import Found
@@ -18,6 +19,7 @@ FIGURES: dict[str, Callable[[Found, Results, str], Drawn]] = {
     "steps": steps,
     "dynamics": dynamics,
     "fixed_points": fixed_points,
+    "exits": exits,
 }
 
 __all__ = ["FIGURES", "Found"]

@@ -39,7 +39,7 @@ def steps(found: Found, results: Results, task: str) -> Drawn:
             values = here.pivot(index="step", columns="reading", values="value")
             texts = values.map(lambda value: short(value) if value == value else "")
             mesh = marks.heat_map(axes, values, texts, (0.0, 1.0), HEAT)
-    drawn.name("iteration, or block of a stack", *LAYERS.values())
+    drawn.name("iteration or block", *LAYERS.values())
     bar = drawn.figure.colorbar(mesh, ax=[axes for layer in drawn.axes for axes in layer], aspect=25, pad=0.01)
     bar.set_label(beside(bar.ax, "agreement with the answer after so many steps"))
     bar.outline.set_visible(False)
