@@ -53,7 +53,7 @@ def test_a_contraction_converges_to_its_solved_fixed_point_whatever_the_start():
     model = exact(Contraction())
     first = model.start(TOKENS)
     identity = torch.eye(LENGTH * WIDTH, dtype=torch.float64)
-    solved = torch.linalg.solve(identity - FACTOR * model.turn, first[1].flatten(1).T).T.view_as(first[0])
+    solved = torch.linalg.solve(identity - FACTOR * cast(Tensor, model.turn), first[1].flatten(1).T).T.view_as(first[0])
     draw = torch.Generator().manual_seed(1)
     for size in (0.0, 1.0, 1e3):
         start = size * torch.randn(solved.shape, generator=draw, dtype=torch.float64)
@@ -111,7 +111,7 @@ def test_unshared_parts_are_those_of_the_last_trained_iteration_from_there_on(se
     model = small(i=3, **settings).eval()
     draw = torch.Generator().manual_seed(0)
     for parameter in model.parameters():
-        parameter += 0.1 * torch.randn(parameter.shape, generator=draw)
+        parameter.add_(0.1 * torch.randn(parameter.shape, generator=draw))
     state = end_of(model, model.start(TOKENS), 2)
     image = {t: model.iterate(state, t)[0] for t in (1, 2, 3, 4, 50)}
     assert torch.equal(image[3], image[4]) and torch.equal(image[3], image[50])

@@ -1,5 +1,7 @@
 """The figure of fixed points and contraction."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
@@ -17,7 +19,7 @@ ENDS = {"distance": "distance of the ends", "same": "same answer", "accuracy": "
 PLACES = (*SIZES.values(), "own", "noise", "another")
 """Of the x axes, in their order."""
 
-MEAN = {"markersize": SIZE, "markeredgecolor": "white", "markeredgewidth": 0.5}
+MEAN: dict[str, Any] = {"markersize": SIZE, "markeredgecolor": "white", "markeredgewidth": 0.5}
 
 
 @styled
