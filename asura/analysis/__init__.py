@@ -8,7 +8,7 @@ from asura.analysis.exits import exits
 from asura.analysis.fixed_points import fixed_points
 from asura.analysis.lens import lens
 from asura.analysis.steps import steps
-from asura.analysis.subject import Subject, Tables
+from asura.analysis.subject import Subject, Tables, subject_of
 
 ANALYSES: dict[str, Callable[[Subject, Any], Tables]] = {
     "lens": lens,
@@ -17,3 +17,5 @@ ANALYSES: dict[str, Callable[[Subject, Any], Tables]] = {
     "fixed_points": fixed_points,
     "exits": exits,
 }
+
+__all__ = ["ANALYSES", *ANALYSES, "Subject", "Tables", "subject_of"]
