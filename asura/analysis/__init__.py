@@ -5,6 +5,7 @@ from typing import Any
 
 from asura.analysis.dynamics import dynamics
 from asura.analysis.exits import exits
+from asura.analysis.fixed_points import fixed_points
 from asura.analysis.lens import lens
 from asura.analysis.steps import steps
 from asura.analysis.subject import Subject, Tables, subject_of
@@ -13,6 +14,7 @@ ANALYSES: dict[str, Callable[[Subject, Any], Tables]] = {
     "lens": lens,
     "steps": steps,
     "dynamics": dynamics,
+    "fixed_points": fixed_points,
     "exits": exits,
 }
 

@@ -35,6 +35,17 @@ class Dynamics(Settings):
     """Number of positions whose paths are shown."""
 
 
+class FixedPoints(Settings):
+    """Whether an iteration contracts, whether states converge, and whether the end depends on the start."""
+
+    iterations: int = Field(64, ge=4, le=LARGEST)
+    """Number of iterations. It must be more than the trained number."""
+    examples: Count = 8
+    """Examples whose Jacobians are taken, the first ones."""
+    tolerance: float = Field(1e-3, gt=0, lt=1)
+    """Relative step below which a position has converged."""
+
+
 class Exits(Settings):
     """Positions that stop early, and what that saves."""
 
@@ -60,6 +71,9 @@ class Analyses(Settings):
     """Which step of a task each iteration has taken. Only tasks that know the answers after fewer steps."""
     dynamics: Dynamics | None = None
     """Where the sequence of states goes, far beyond the trained number of iterations."""
+    fixed_points: FixedPoints | None = None
+    """Whether an iteration contracts, whether states converge, and whether the end depends on the start (Anil et al.,
+    2022, arXiv 2211.09961)."""
     exits: Exits | None = None
     """Positions that stop early by what they predict, or by chance, and what that saves."""
 

@@ -71,6 +71,7 @@ ANALYSIS_FRAMES = {
     "lens": ("lens",),
     "steps": ("steps",),
     "dynamics": ("dynamics", "dynamics_paths", "dynamics_end"),
+    "fixed_points": ("fixed_points", "fixed_points_map", "fixed_points_start"),
     "exits": ("exits", "exits_area"),
 }
 """The frames of each analysis."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from asura.reporting.analyses.dynamics import dynamics
 from asura.reporting.analyses.exits import exits
+from asura.reporting.analyses.fixed_points import fixed_points
 from asura.reporting.analyses.lens import lens
 from asura.reporting.analyses.shared import Found
 from asura.reporting.analyses.steps import steps
@@ -17,6 +18,7 @@ FIGURES: dict[str, Callable[[Found, Results, str], Drawn]] = {
     "lens": lens,
     "steps": steps,
     "dynamics": dynamics,
+    "fixed_points": fixed_points,
     "exits": exits,
 }
 

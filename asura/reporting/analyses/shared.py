@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from asura.reporting.figures.curves import draw_lines, lines_of, looks
 from asura.reporting.figures.marks import with_folders
@@ -39,6 +40,17 @@ def draw(axes: Axes, numbers: pd.DataFrame, look: Looks) -> None:
     """The lines of all models in a panel; the first model lies on top."""
     for label, model in reversed(list(numbers.groupby("label", sort=False))):
         draw_lines(axes, model, "x", *look[str(label)])
+
+
+def iterations_axis(axes: Axes, trained: set[int]) -> None:
+    """Powers of two at equal distances, and a line at each trained number."""
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_locator(LogLocator(base=2, numticks=7))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
+    axes.set_xlabel("iterations")
+    for i in trained - {1}:
+        axes.axvline(i, color="0.8", linewidth=0.8, zorder=0)
 
 
 def model_handles(look: Looks) -> list[Artist]:
