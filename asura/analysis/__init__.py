@@ -5,7 +5,10 @@ from typing import Any
 
 from asura.analysis.dynamics import dynamics
 from asura.analysis.exits import exits
+from asura.analysis.interventions import interventions
 from asura.analysis.lens import lens
+from asura.analysis.probes import probes
+from asura.analysis.similarity import similarity
 from asura.analysis.steps import steps
 from asura.analysis.subject import Subject, Tables
 
@@ -13,5 +16,8 @@ ANALYSES: dict[str, Callable[[Subject, Any], Tables]] = {
     "lens": lens,
     "steps": steps,
     "dynamics": dynamics,
+    "similarity": similarity,
+    "probes": probes,
+    "interventions": interventions,
     "exits": exits,
 }

@@ -71,6 +71,9 @@ ANALYSIS_FRAMES = {
     "lens": ("lens",),
     "steps": ("steps",),
     "dynamics": ("dynamics", "dynamics_paths", "dynamics_end"),
+    "similarity": ("similarity", "similarity_stack"),
+    "probes": ("probes",),
+    "interventions": ("interventions", "interventions_skips"),
     "exits": ("exits", "exits_area"),
 }
 """The frames of each analysis."""

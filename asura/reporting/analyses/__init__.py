@@ -7,8 +7,11 @@ from collections.abc import Callable
 
 from asura.reporting.analyses.dynamics import dynamics
 from asura.reporting.analyses.exits import exits
+from asura.reporting.analyses.interventions import interventions
 from asura.reporting.analyses.lens import lens
+from asura.reporting.analyses.probes import probes
 from asura.reporting.analyses.shared import Found
+from asura.reporting.analyses.similarity import similarity
 from asura.reporting.analyses.steps import steps
 from asura.reporting.figures.style import Drawn
 from asura.reporting.frames import Results
@@ -17,6 +20,9 @@ FIGURES: dict[str, Callable[[Found, Results, str], Drawn]] = {
     "lens": lens,
     "steps": steps,
     "dynamics": dynamics,
+    "similarity": similarity,
+    "probes": probes,
+    "interventions": interventions,
     "exits": exits,
 }
 
