@@ -10,7 +10,7 @@ from asura.analysis.lens import lens
 from asura.analysis.probes import probes
 from asura.analysis.similarity import similarity
 from asura.analysis.steps import steps
-from asura.analysis.subject import Subject, Tables
+from asura.analysis.subject import Subject, Tables, subject_of
 
 ANALYSES: dict[str, Callable[[Subject, Any], Tables]] = {
     "lens": lens,
@@ -21,3 +21,5 @@ ANALYSES: dict[str, Callable[[Subject, Any], Tables]] = {
     "interventions": interventions,
     "exits": exits,
 }
+
+__all__ = ["ANALYSES", *ANALYSES, "Subject", "Tables", "subject_of"]
