@@ -52,20 +52,25 @@ def copy_workflow(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the workflow in which the study has run, shared by the processes of pytest-xdist: do not change it."""
-    own = tmp_path_factory.getbasetemp()
+def that_has_run(name: str, study: dict, temporary: pytest.TempPathFactory) -> Path:
+    """A copy of the workflow in which a study has run once, whichever process of pytest-xdist asks first."""
+    own = temporary.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    folder = shared / "finished"
-    with (shared / "finished.lock").open("w") as lock:
+    folder = shared / name
+    with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
-            made = copy_workflow(tmp_path_factory.mktemp("workflow"))
-            write(made, STUDY)
+            made = copy_workflow(temporary.mktemp("workflow"))
+            write(made, study)
             succeed(made)
             made.rename(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the workflow in which the study has run: do not change it."""
+    return that_has_run("finished", STUDY, tmp_path_factory)
 
 
 @pytest.fixture
