@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 
 from asura.planning.run_folder import RunFolder
 from tests.conftest import ROOT, TINY
+from tests.workflow import warm
 
 STUDY = TINY | {
     "models": {"asura": {"n": 1, "i": 2}, "vanilla": {"n": 1, "training": {"learning_rate": 1e38}}},
@@ -50,6 +52,20 @@ def copy_workflow(folder: Path) -> Path:
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm() -> Iterator[None]:
+    """Jobs do not import the large libraries anew; see `warm`. macOS does not let a process that has them fork."""
+    if sys.platform != "linux":
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        server = warm.start(Path(folder))
+        patch.setenv("BASH_ENV", f"{folder}/first")  # rules put the folder of their interpreter first in PATH
+        yield
+        server.kill()
+        server.wait()
 
 
 def that_has_run(name: str, study: dict, temporary: pytest.TempPathFactory) -> Path:
