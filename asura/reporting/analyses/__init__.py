@@ -8,8 +8,11 @@ from collections.abc import Callable
 from asura.reporting.analyses.dynamics import dynamics
 from asura.reporting.analyses.exits import exits
 from asura.reporting.analyses.fixed_points import fixed_points
+from asura.reporting.analyses.interventions import interventions
 from asura.reporting.analyses.lens import lens
+from asura.reporting.analyses.probes import probes
 from asura.reporting.analyses.shared import Found
+from asura.reporting.analyses.similarity import similarity
 from asura.reporting.analyses.steps import steps
 from asura.reporting.figures.style import Drawn
 from asura.reporting.frames import Results
@@ -19,6 +22,9 @@ FIGURES: dict[str, Callable[[Found, Results, str], Drawn]] = {
     "steps": steps,
     "dynamics": dynamics,
     "fixed_points": fixed_points,
+    "similarity": similarity,
+    "probes": probes,
+    "interventions": interventions,
     "exits": exits,
 }
 
