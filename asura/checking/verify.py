@@ -10,13 +10,14 @@ from asura.common.errors import UserError
 from asura.common.files import read_json, read_sealed, sealed, write_text
 from asura.planning.ablations import listed_ablations, reported
 from asura.planning.choices import choice_of, tuned_models
-from asura.planning.outputs import TUNING, choice_file
+from asura.planning.outputs import ANALYSIS, TUNING, choice_file
 from asura.planning.plan import Plan, load, make
 from asura.planning.products import REPORT
 from asura.planning.run_folder import RunFolder
 from asura.planning.runs import read_run
 from asura.planning.standing import by_model
 from asura.reporting.ablation_report import write_ablation
+from asura.reporting.analysis_report import write_analyses
 from asura.reporting.beside_published import beside_published
 from asura.reporting.collect import collect, read_evaluation_of, read_results, write_results
 from asura.reporting.effects import write_effects
@@ -65,6 +66,10 @@ def verify(study: Path) -> Iterator[str]:
             write_tuning(study, again / TUNING, plan.study)
             _same(again / TUNING, study / TUNING)
             yield "tables and figures of the tuning follow from its trials"
+        if plan.analyses:
+            write_analyses(plan, study, again / ANALYSIS)
+            found_by = _same(again / ANALYSIS, study / ANALYSIS)
+            yield f"{found_by} files of analyses follow from the rows of their runs"
         for folder in ablations:
             written, of_ablation = again / "ablations" / folder.name, collect(study, plan_folder=folder)
             write_ablation(of_ablation, written, plan.study)

@@ -1,11 +1,14 @@
 """A study that looks inside the loop of its trained models."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from asura.analysis.analyse import analyse
+from asura.checking.verify import verify
+from asura.common.errors import UserError
 from asura.planning.analysis_settings import Analyses
 from tests.workflow.conftest import STUDY, call, changed_by, runs_trained, succeed, write
 
@@ -16,8 +19,6 @@ HERE = Path("results", "tiny", "analysis")
 @pytest.fixture(scope="module")
 def analysed(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the finished study in which its analyses have run: do not change it."""
-    import shutil
-
     folder = Path(shutil.copytree(finished, tmp_path_factory.mktemp("analysed") / "copy", symlinks=True))
     write(folder, ANALYSED)
     changed = changed_by(folder, lambda: succeed(folder))
@@ -43,7 +44,7 @@ def test_rows_tables_and_figures_are_there_and_the_report_shows_them(analysed: P
 
 
 def test_nothing_is_analysed_twice_and_other_settings_train_nothing(analysed: Path):
-    assert "Nothing to be done" in call(analysed, "--dry-run").stderr
+    assert "Nothing to be done" in call(analysed, "--dry-run").stdout
     write(analysed, ANALYSED | {"analyses": ANALYSED["analyses"] | {"dynamics": {"iterations": 7}}})
     asked = call(analysed, "--dry-run").stdout
     write(analysed, ANALYSED)
@@ -58,3 +59,14 @@ def test_what_is_damaged_is_analysed_again(analysed: Path):
     table.write_text("iteration,block\n")
     analyse(run, asked)
     assert table.read_bytes() == right
+
+
+def test_what_is_shown_must_follow_from_the_rows(analysed: Path):
+    study = analysed / "results" / "tiny"
+    assert "files of analyses follow from the rows of their runs" in " ".join(verify(study))
+    table = analysed / HERE / "tables" / "lens.csv"
+    right = table.read_text()
+    table.write_text(right.replace("0.", "1."))
+    with pytest.raises(UserError, match=r"lens.csv: missing, or not what follows"):
+        list(verify(study))
+    table.write_text(right)
