@@ -6,11 +6,11 @@ What is imported is the text that was read, whose digest is part of the identity
 import importlib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.abc import InspectLoader, SourceLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from asura.common.errors import UserError
@@ -116,14 +116,14 @@ def _line(error: BaseException, plugin: Plugin) -> str:
     return found
 
 
-def sources_of(*objects: Any) -> dict[str, str]:
-    """The digests of the code that classes and functions are from which this package does not ship, by its name.
+def sources_of(modules: Iterable[str]) -> dict[str, str]:
+    """The digests of the modules that are not of this package, by the names of their files, or by their own.
 
-    Raises UserError for what is defined in no file.
+    Raises UserError for one that is in no file.
     """
     by_module = {each.module.__name__: each.plugin for each in _imported.values()}
     found = {}
-    for module in {each.__module__ for each in objects}:
+    for module in {*modules}:
         if module in by_module:
             found[by_module[module].name] = by_module[module].digest
         elif not is_shipped(module):
@@ -143,6 +143,13 @@ def source_of(module: str) -> str:
     if source is None:
         raise UserError(f"{module}: it has no source; put it in a file, and name that under `plugins`")
     return source
+
+
+def modules_of(name: str) -> set[str]:
+    """The modules that `MODULE:NAME` is from: the one that is named, and the one that defines it."""
+    found, module = factory(name), name.partition(":")[0]
+    named = _active[module].__name__ if module in _active else module
+    return {named, found.__module__} if isinstance(found, type | FunctionType) else {named}
 
 
 def factory(name: str) -> Callable[..., Any]:

@@ -37,11 +37,11 @@ class Registry(dict[str, Kind], Generic[Kind]):
     def add(self, name: Any, kind: Kind, module: str) -> None:
         """Register a kind that a module defines. Raises UserError for a shipped name, and for what is no name."""
         if not isinstance(name, str) or not re.match(NAME, name):
-            raise UserError(f"{name!r} is no name of a {self.what}; give letters, digits and '_'")
+            raise UserError(f"{self.what} {name!r}: it is no name; give letters, digits and '_'")
         if is_shipped(module):
             self._shipped.add(name)
         elif name in self._shipped:
-            raise UserError(f"{name!r} is the name of a {self.what} of this package; give another")
+            raise UserError(f"{self.what} {name!r}: this package has one of this name; give another")
         self[name] = kind
         Registry.log.append(Registered(self, name, kind))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from asura.common.plugins import factory, source_of, sources_of
+from asura.common.plugins import modules_of, source_of, sources_of
 from asura.common.registry import is_shipped
 from asura.common.source import imports_of, reached, source_digest
 from asura.models import model_of
@@ -59,7 +59,7 @@ def plugins_of(model: Architecture, task: Task, training: Training) -> dict[str,
     Raises UserError where some of it is in no file.
     """
     named = [name for name in (training.optimiser, training.schedule) if ":" in name]
-    return sources_of(*_kinds(model, task), *map(factory, named))
+    return sources_of({kind.__module__ for kind in _kinds(model, task)}.union(*map(modules_of, named)))
 
 
 def _kinds(model: Architecture, task: Task) -> list[type]:

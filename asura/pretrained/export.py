@@ -67,7 +67,7 @@ def export(path: Path, to: Path) -> None:
     if to.is_dir() and any(to.iterdir()) and not is_pretrained(to):
         raise UserError(f"{to}: it holds other files; give a new folder, an empty one, or one of an earlier export")
     run, model = load_trained(path, torch.device("cpu"))
-    plugins = sources_of(type(run.model), type(model))
+    plugins = sources_of(kind.__module__ for kind in (type(run.model), type(model)))
     code = {name: text_of(name, digest) for name, digest in plugins.items() if is_file_name(name)}
     config = Config(
         model=run.model,
