@@ -4,6 +4,7 @@ HERE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 
 with refusing():
     refuse_include(is_included=workflow.modifier.is_main_snakefile() and len(workflow.included_stack) > 2)
+    refuse_no_study(config)
     STUDY = StudyWorkflow(
         config,
         [str(path) for path in workflow.configfiles],

@@ -8,6 +8,7 @@ import typer
 
 from asura.cli import data, reports, runs, studies
 from asura.cli.messages import in_a_line
+from asura.cli.new import new
 from asura.common.errors import UserError
 from asura.common.world import world
 
@@ -44,6 +45,7 @@ for command in (
     data.benchmark_documents,
 ):
     app.command()(command)
+app.add_typer(new, name="new")
 app.command(hidden=True)(studies.reference)
 app.command(hidden=True)(studies.write_plan)
 

@@ -29,6 +29,14 @@ def refuse_include(is_included: bool) -> None:
         )
 
 
+def refuse_no_study(config: Mapping[str, Any]) -> None:
+    """Raises UserError where no study is given, as in another Snakefile that only says `module`."""
+    if not config:
+        raise UserError(
+            'no study is given: write `configfile: "STUDY.yaml"` above `module asura`, or give --configfile STUDY.yaml'
+        )
+
+
 def refuse_folders(corpora: Mapping[str, Mapping[str, Any]]) -> None:
     """Raises UserError where a task's corpus names a folder in place of the files in it."""
     for task, corpus in corpora.items():
