@@ -32,30 +32,25 @@ def task(name: Name, to: To = Path()) -> None:
 
 
 def _write(name: str, to: Path, what: str, shipped: list[str], source: str, test: str) -> None:
+    from importlib.util import find_spec
+
     from asura.common.files import write_text
 
-    _check_name(name, what, shipped)
+    if not name.isidentifier() or not name.isascii() or name != name.lower() or keyword.iskeyword(name):
+        raise UserError(f"{name}: it is no name for a file; give small letters, digits and '_', the first a letter")
+    if name in shipped:
+        raise UserError(f"{name}: it is the name of a shipped {what}; give another than {', '.join(shipped)}")
     words = {"name": name, "kind": "".join(part.capitalize() for part in name.split("_"))}
     texts = {to / f"{name}.py": source, to / f"test_{name}.py": test}
     for path in texts:
         if path.exists():
             raise UserError(f"{path}: it exists already; give another name or another folder")
+    if find_spec(name):
+        raise UserError(f"{name}: a Python module has this name, which the file would hide; give another")
     for path, text in texts.items():
         write_text(path, Template(text).substitute(words))
         typer.echo(path)
     typer.echo(f"Name it in a study, as in `plugins: [{name}.py]`, and run `pytest {to / f'test_{name}.py'}`.")
-
-
-def _check_name(name: str, what: str, shipped: list[str]) -> None:
-    from importlib.util import find_spec
-
-    if not name.isidentifier() or not name.isascii() or name != name.lower() or keyword.iskeyword(name):
-        raise UserError(f"{name}: it is no name for a file; give small letters, digits and '_', the first a letter")
-    if name in shipped:
-        raise UserError(f"{name}: this package has {what}s of this name: {', '.join(shipped)}; give another")
-    spec = find_spec(name)
-    if spec and spec.origin != str(Path(f"{name}.py").resolve()):
-        raise UserError(f"{name}: a Python module has this name, which the file would hide; give another")
 
 
 ARCHITECTURE = '''\
