@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asura.common.errors import UserError
 from asura.common.files import SEAL, read_sealed, sealed, write_text
-from asura.common.validation import nearest
 from asura.corpora.folders import corpus_folder
 from asura.planning.outputs import TUNING, choice_file
 from asura.planning.study_settings import Evaluation
@@ -19,9 +18,6 @@ if TYPE_CHECKING:  # which imports torch
     from asura.planning.study import Study
     from asura.planning.variants import NamedTask, Variant
     from asura.tasks import Task
-
-BY_PLACE = ("first", "previous")
-"""What the models of an ablation may be compared with, other than by a setting."""
 
 
 class Plan(NamedTuple):
@@ -41,6 +37,7 @@ class Plan(NamedTuple):
     questions: one row for each question of the study: task, row, reference, metric, margin (None without one).
     trials: one row for each trial of each model: task, label, trial (its own label), settings (that it tries).
     factors: of an ablation, settings whose effects get a table, with their values.
+    analyses: those of the study, see `Analyses`; nothing where there are none.
     """
 
     study: str
@@ -58,6 +55,7 @@ class Plan(NamedTuple):
     questions: list[dict[str, Any]]
     trials: list[dict[str, Any]]
     factors: dict[str, list[str]]
+    analyses: dict[str, Any]
 
     def resources_of(self, task: str, label: str) -> dict[str, int]:
         """What the jobs of a model ask of a cluster where the study says so; one that is not its own is ablated."""
@@ -94,7 +92,9 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
     `against` is that of an ablation.
     """
     from asura.common.validation import checked
-    from asura.planning.code import evaluation_code, training_code
+    from asura.planning.analysed import planned_analyses
+    from asura.planning.code import analysis_code, evaluation_code, training_code
+    from asura.planning.compared import compared_with
     from asura.planning.matching import controls
     from asura.planning.places import BESIDE_STUDY
     from asura.planning.plugins import load_plugins
@@ -136,7 +136,7 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
         evaluation = evaluation.of_trials()
     models: list[dict[str, Any]] = []
     code: dict[str, dict[str, str]] = {}
-    compared = _compared(variants, against) if against else {}
+    compared = compared_with(variants, against) if against else {}
     for order, (place, variant) in enumerate(variants.items()):
         key, model, asked = "/".join(place), variant.model, variant.task.task
         resources[key] = _resources(variant)
@@ -160,6 +160,9 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
         runs |= {run.folder: run.stated() | tuned for run in of_variant}
     for place, row in zip(variants, models, strict=True):
         row["seeds"] = list(seeds[place])
+    analyses = {} if tuning else planned_analyses(study.analyses, variants.values())
+    for variant in variants.values() if analyses else ():
+        code[f"{variant.task.name}/{variant.label}"]["analysis"] = analysis_code(variant.model, variant.task.task)
     corpora = {task.name: task.task.reads.stated() for task in tasks if task.task.reads}
     chances = {
         task.name: {name: split.chance for name, split in task.task.splits.items()}
@@ -186,6 +189,7 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
             for (task, label), settings, variant in trials
         ],
         factors={},
+        analyses=analyses,
     )
 
 
@@ -235,31 +239,6 @@ def _model(variant: "Variant", metric: str | None) -> dict[str, Any]:
         "chance": task.splits["test"].chance if ranked == task.metric else None,
         "solved": task.solved,
     }
-
-
-def _compared(variants: Mapping[tuple[str, str], "Variant"], against: str) -> dict[tuple[str, str], str]:
-    """The label of the model that each model of an ablation is compared with, by task and label. Raises UserError."""
-    settings = {
-        key: {**variant.model.model_dump(mode="json"), **variant.training.model_dump(mode="json")}
-        for key, variant in variants.items()
-    }
-    allowed = {name for own in settings.values() for name in own}.union(BY_PLACE)
-    if against not in allowed:
-        raise UserError(f"against: no such setting{nearest(against, allowed)}")
-    found: dict[tuple[str, str], str] = {}
-    others: dict[str, str] = {}
-    for (task, label), own in settings.items():
-        if against not in own and against not in BY_PLACE:
-            continue
-        equal = {} if against in BY_PLACE else {name: value for name, value in own.items() if name != against}
-        group = json.dumps([task, equal])
-        if group in others:
-            found[task, label] = others[group]
-        if group not in others or against == "previous":
-            others[group] = label
-    if against not in BY_PLACE and not found:
-        raise UserError(f"against: found {against!r}; no two models differ in it alone")
-    return found
 
 
 def load(path: Path) -> Plan:
