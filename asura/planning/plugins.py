@@ -62,14 +62,17 @@ def _from_here(entry: Any, folder: Path) -> Any:
     return os.path.relpath(folder / entry)
 
 
-def load_plugins(config: Mapping[str, Any]) -> None:
-    """Import the plugins of a study. Raises UserError where one cannot be, or registers nothing, or two the same."""
+def load_plugins(config: Mapping[str, Any], is_part: bool = False) -> None:
+    """Import the plugins of a study. Raises UserError where one cannot be, or registers nothing, or two the same.
+
+    is_part: whether it is an ablation, which may leave out what names an optimiser of one's own.
+    """
     owners: dict[tuple[str, str], str] = {}
     text = json.dumps(config, default=str)
     for plugin in plugins_of(config):
         with in_file("plugins"):
             registered = import_plugin(plugin)
-            if not registered and f'"{plugin.path.stem}:' not in text:
+            if not registered and not is_part and f'"{plugin.path.stem}:' not in text:
                 raise UserError(
                     f"{plugin.name}: it registers nothing, and nothing names it; write @architecture(SETTINGS) above "
                     "a model, or @task(NAME) above a task (docs/extending.md)"

@@ -1,6 +1,7 @@
 """Architectures, tasks, optimisers and schedules of one's own, from the plan to an exported model."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from asura.common.errors import UserError
 from asura.evaluation.evaluate import evaluate, load_trained
 from asura.models import ARCHITECTURES
 from asura.planning import plugins as kept
+from asura.planning.ablations import planned_ablation
 from asura.planning.cache import planned, read_plan, write_plan
 from asura.planning.plan import Plan, load, make
 from asura.planning.prune import unused_plugins
@@ -184,6 +186,35 @@ def test_a_run_outside_of_a_study_keeps_its_code_with_it(repository: Path, monke
     anew(monkeypatch)
     study.rename(repository / "elsewhere")
     assert evaluate(alone, Evaluation(examples=20))["rows"]
+
+
+def test_the_commit_of_its_repository_is_kept_beside_a_copy(repository: Path):
+    def git(*arguments: str) -> str:
+        command = ["git", "-c", "user.name=me", "-c", "user.email=me", "-C", str(repository / "mine"), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    git("init", "--quiet")
+    git("add", "gated.py")
+    git("commit", "--quiet", "--message", "mine")
+    commit = git("rev-parse", "HEAD")
+    assert origin(repository, "gated.py") == {"commit": commit, "clean": True}
+    assert origin(repository, "modadd.py") == {"commit": None, "clean": None}
+    (repository / "mine" / "gated.py").write_text(GATED + "CHANGED = 1\n")
+    assert origin(repository, "gated.py") == {"commit": commit, "clean": False}
+
+
+def origin(repository: Path, name: str) -> dict[str, Any]:
+    study = prepare(repository)
+    (place,) = (place for place in json.loads((study / "study.json").read_text())["plugins"] if name in place)
+    found: dict[str, Any] = json.loads((study / place).with_name("origin.json").read_text())
+    return found
+
+
+def test_an_ablation_may_leave_out_what_names_an_optimiser(repository: Path):
+    models = {"vanilla": {"n": 1, "training": {"optimiser": "lion:Lion"}}}
+    config = own(repository, plugins=["lion.py"], tasks=TINY["tasks"], models=models)
+    assert len(make(config).runs) == 1
+    assert planned_ablation(config, "wider", {"vanilla": {"mlp_width": [8, 16]}}).is_file()
 
 
 def test_two_versions_of_a_model_live_in_one_process(repository: Path):
