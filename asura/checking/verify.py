@@ -7,9 +7,10 @@ from typing import Any
 
 from asura.checking.code import made_by_other_code
 from asura.common.errors import UserError
-from asura.common.files import read_json, write_text
+from asura.common.files import read_json, read_sealed, sealed, write_text
 from asura.planning.ablations import listed_ablations, reported
-from asura.planning.outputs import TUNING
+from asura.planning.choices import choice_of, tuned_models
+from asura.planning.outputs import TUNING, choice_file
 from asura.planning.plan import Plan, load, make
 from asura.planning.plugins import of_study
 from asura.planning.products import REPORT
@@ -19,9 +20,11 @@ from asura.planning.standing import by_model
 from asura.reporting.ablation_report import write_ablation
 from asura.reporting.beside_published import beside_published
 from asura.reporting.collect import collect, read_evaluation_of, read_results, write_results
+from asura.reporting.effects import write_effects
 from asura.reporting.figures import write_figures
 from asura.reporting.report import report_page
 from asura.reporting.tables import write_table, write_tables
+from asura.reporting.tuning_report import write_tuning
 from asura.training.tensors import load_tensors
 
 COMPARED = (".csv", ".md", ".tex", ".html", ".svg")
@@ -46,6 +49,8 @@ def verify(study: Path) -> Iterator[str]:
     if other := made_by_other_code(study, plans):
         raise UserError(f"{study}: {len(other)} of {len(runs)} runs were made by other code ({by_model(other)})")
     yield f"all {len(runs)} runs were made by the code that is here"
+    if tuning:
+        yield f"{_choices(study, plans[0])} choices follow from the trials"
     with tempfile.TemporaryDirectory() as name:
         again = Path(name)
         write_results(collect(study), again / "tidy")
@@ -57,9 +62,15 @@ def verify(study: Path) -> Iterator[str]:
         yield f"{_same(again / 'tables', study / 'tables')} files of tables follow from the frames"
         write_figures(found, again / "figures", plan.study)
         yield f"{_same(again / 'figures', study / 'figures')} files of figures follow from the frames"
+        if tuning:
+            write_tuning(study, again / TUNING, plan.study)
+            _same(again / TUNING, study / TUNING)
+            yield "tables and figures of the tuning follow from its trials"
         for folder in ablations:
-            written = again / "ablations" / folder.name
-            write_ablation(collect(study, plan_folder=folder), written, plan.study)
+            written, of_ablation = again / "ablations" / folder.name, collect(study, plan_folder=folder)
+            write_ablation(of_ablation, written, plan.study)
+            if factors := load(folder / "plan.json").factors:
+                write_effects(of_ablation, factors, written)
             _same(written, folder)
             yield f"table and figures of the ablation {folder.name} follow from its runs"
         write_text(again / "report" / REPORT, report_page(found, study, again))
@@ -97,6 +108,16 @@ def _run(study: Path, name: str, content: dict[str, Any], plan: Plan) -> int:
     evaluation = read_evaluation_of(folder, record, content, plan)
     folder.check_outcomes(evaluation)
     return len(evaluation["rows"])
+
+
+def _choices(study: Path, trials: Plan) -> int:
+    """Compare the choice for each model with what its trials choose; returns the number of models."""
+    models = tuned_models(trials)
+    for task, label in models:
+        path = study / choice_file(task, label)
+        if read_sealed(path) != sealed(choice_of(study, task, label)):
+            raise UserError(f"{path}: it is not what the trials choose")
+    return len(models)
 
 
 def _same(again: Path, there: Path) -> int:

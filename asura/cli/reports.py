@@ -103,9 +103,15 @@ def effects(
     name: Annotated[str, typer.Argument(help="An ablation with factors, whose runs have ended.")],
 ) -> None:
     """Write main effects and interactions of the factors of an ablation to RESULTS/ablations/NAME."""
+    from asura.planning.plan import load
+    from asura.reporting.collect import collect as collect_runs
     from asura.reporting.effects import write_effects
 
-    write_effects(results, name)
+    folder = results / "ablations" / name
+    factors = load(folder / "plan.json").factors
+    if not factors:
+        raise UserError(f"{folder}: it has no factors; name them in the ablation")
+    write_effects(collect_runs(results, plan_folder=folder), factors, folder)
 
 
 def report(results: StudyResults) -> None:

@@ -42,7 +42,15 @@ class Tried(NamedTuple):
 
 
 def choose(study: Path, task: str, label: str) -> dict[str, Any]:
-    """Choose the settings of a model by its trials, and write them to its file; returns them.
+    """Choose the settings of a model by its trials, and write them to its file; returns them. Raises UserError."""
+    choice = choice_of(study, task, label)
+    write_sealed(study / choice_file(task, label), choice)
+    settings: dict[str, Any] = choice["settings"]
+    return settings
+
+
+def choice_of(study: Path, task: str, label: str) -> dict[str, Any]:
+    """The settings that the trials of a model choose, and the checksums of their scores.
 
     Raises UserError where a trial has not been trained and evaluated.
     """
@@ -50,8 +58,7 @@ def choose(study: Path, task: str, label: str) -> dict[str, Any]:
     tried = tried_by(plan, study, task, label)
     metric = next(model["metric"] for model in plan.models if model["task"] == task)
     chosen, made_of = best(tried, metric).settings, {run: seal for trial in tried for run, seal in trial.seals.items()}
-    write_sealed(study / choice_file(task, label), {"settings": chosen, "made_of": made_of})
-    return chosen
+    return {"settings": chosen, "made_of": made_of}
 
 
 def best(tried: list[Tried], metric: str) -> Tried:

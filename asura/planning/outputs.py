@@ -23,6 +23,7 @@ FIGURES = (
     "learning_curves",
     "score_against_steps",
     "difficulty_against_iterations",
+    "score_against_examples",
     "score_against_parameters",
     "score_against_flops",
 )
@@ -71,6 +72,10 @@ ANALYSIS_FRAMES = {
     "lens": ("lens",),
     "steps": ("steps",),
     "dynamics": ("dynamics", "dynamics_paths", "dynamics_end"),
+    "fixed_points": ("fixed_points", "fixed_points_map", "fixed_points_start"),
+    "similarity": ("similarity", "similarity_stack"),
+    "probes": ("probes",),
+    "interventions": ("interventions", "interventions_skips"),
     "exits": ("exits", "exits_area"),
 }
 """The frames of each analysis."""
@@ -104,8 +109,11 @@ def figures_of(models: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]
     """
     sizes: dict[str, set[tuple[int, int]]] = {}
     asked: dict[str, set[str]] = {}
+    examples: dict[str, set[float | None]] = {}
     for model in models:
         asked.setdefault(model["task"], set()).update(key for key in ("every", "swept") if _is_said(model.get(key)))
+        given = model.get("examples")
+        examples.setdefault(model["task"], set()).add(given if _is_said(given) else None)
         of_task = sizes.setdefault(model["task"], set())
         if model["architecture"] != "vanilla":
             of_task.add((model["n"], model["i"]))
@@ -118,6 +126,7 @@ def figures_of(models: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]
             "learning_curves": "/" in task,
             "score_against_steps": "/" in task or "every" not in asked[task],
             "difficulty_against_iterations": not recursive or "/" in task or "swept" not in asked[task],
+            "score_against_examples": "/" in task or len(examples[task]) < 2,
         }
         yield from ((task, figure) for figure in FIGURES if not without.get(figure))
 

@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 
 from asura.common.errors import UserError
-from asura.planning.plan import load
-from asura.reporting.collect import collect
 from asura.reporting.frames import Results, headline
 from asura.reporting.names import setting_name, spaced
 from asura.reporting.statistics import ERROR
@@ -92,10 +90,6 @@ def _estimate(values: np.ndarray, contrast: np.ndarray) -> dict[str, float | int
     return found | {"by seed": " ".join(f"{value:+.3f}" for value in by_seed), "seeds": seeds}
 
 
-def write_effects(study: Path, name: str) -> None:
-    """Write the table of effects of an ablation with factors to its folder. Raises UserError, OSError."""
-    folder = study / "ablations" / name
-    factors = load(folder / "plan.json").factors
-    if not factors:
-        raise UserError(f"{folder}: it has no factors; name them in the ablation")
-    write_table(effects(collect(study, plan_folder=folder), factors), folder / "effects", None)
+def write_effects(results: Results, factors: Levels, folder: Path) -> None:
+    """Write the table of effects of the factors of an ablation. Raises UserError, OSError."""
+    write_table(effects(results, factors), folder / "effects", None)

@@ -167,6 +167,11 @@ def family(label: str) -> str:
     return re.sub(r"-n\d+(-i\d+)?(?=\+|$)", "", label, count=1)
 
 
+def whatever_examples(label: str) -> str:
+    """The label without the number of examples: what is common to models that differ in their training set alone."""
+    return re.sub(r"\+examples=[^+]*", "", label)
+
+
 def primary_scores(results: Results) -> pd.DataFrame:
     """Scores in each task's primary metric, with the n, i and architecture of the run."""
     return in_primary_metric(results.scores, results)

@@ -50,19 +50,32 @@ def gap(results: Results) -> pd.DataFrame:
     """The score on the examples of training and on new ones, of models that are trained on a fixed set."""
     columns = ["task", "model", "examples", "metric"]
     columns += [f"{name}{end}" for name in ("training", "test", "gap") for end in ("", "_low", "_high")]
-    scores, comparing, rows = primary_scores(results), Comparing(results), []
-    scores = scores[scores["iterations"] == scores["i"]]
+    scores, comparing, rows = as_trained(results), Comparing(results), []
     models = results.runs.dropna(subset="examples").drop_duplicates(["task", "label"])
     for model in models.itertuples():
         own = scores[(scores["task"] == model.task) & (scores["label"] == model.label)].set_index("seed")
         on, test = (own[own["split"] == split] for split in (TRAINING, HEADLINE_SPLIT))
-        scale, errors = comparing.scale(model.task), [on["standard_error"].mean(), test["standard_error"].mean()]
+        scale, errors = comparing.scale(model.task), [each["standard_error"].mean() for each in (on, test)]
         row = {"task": model.task, "model": model.label, "examples": int(model.examples), "metric": model.metric}
-        row |= with_interval("training", mean_interval(on["value"], scale, errors[0]))
-        row |= with_interval("test", mean_interval(test["value"], scale, errors[1]))
+        row |= with_interval("training", training_mean(on, comparing))
+        row |= with_interval("test", tuple(comparing.mean(model.task, model.label).values()))
         difference = paired_difference(on["value"], test["value"], scale, math.hypot(*errors))
         rows.append(row | with_interval("gap", difference))
     return pd.DataFrame(rows, columns=columns)
+
+
+def as_trained(results: Results) -> pd.DataFrame:
+    """Scores in the primary metrics at the trained number of iterations."""
+    scores = primary_scores(results)
+    return scores[scores["iterations"] == scores["i"]]
+
+
+def training_mean(scores: pd.DataFrame, comparing: Comparing) -> tuple[float, ...]:
+    """The mean score of a model on examples of its training, with its interval, from a row for each seed."""
+    if scores.empty:
+        return math.nan, math.nan, math.nan
+    scale = comparing.scale(scores["task"].iloc[0])
+    return mean_interval(scores["value"], scale, scores["standard_error"].mean())
 
 
 def _rising(frame: pd.DataFrame, results: Results) -> pd.DataFrame:

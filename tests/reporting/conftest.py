@@ -1,14 +1,17 @@
 """A study as the default one would leave it: 24 models of one task, three seeds, one run diverged."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from asura.reporting.figures import FIGURES
+from asura.reporting.figures.style import Drawn
 from asura.reporting.frames import COLUMNS, Results, tidy
 from asura.reporting.statistics import Scale, mean_interval
 from tests.reporting.written_runs import write_study
@@ -184,12 +187,48 @@ def build_results(
     return Results(**{name: tidy(name, frames.get(name, [])) for name in COLUMNS})
 
 
+def of_sizes(results: Results, sizes: Mapping[int | None, float]) -> Results:
+    """Every model of a study on training sets of these sizes, and at None on new examples.
+
+    On the set that it is trained on, a model scores as in the study, and on all other examples so much less.
+    """
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in COLUMNS}
+    for size, less in sizes.items():
+        for name, frame in zip(COLUMNS, results, strict=True):
+            labels = [column for column in ("label", "control_of", "reference") if column in frame]
+            setting = f"+examples={size}" if size else ""
+            own = frame.assign(**{column: frame[column] + setting for column in labels})
+            if name == "runs":
+                own["examples"] = np.nan if size is None else float(size)
+            if name == "scores":
+                trained = own[own["split"] == "test"].assign(split="training")
+                own = pd.concat([own.assign(value=own["value"] - less), *([trained] if size else [])])
+            parts[name].append(own)
+    return Results(**{name: pd.concat(of_sizes, ignore_index=True) for name, of_sizes in parts.items()})
+
+
 GRID = [("asura", n, i) for n in (1, 2) for i in (2, 4)] + [("asura_full", 1, 4)]
 
 
 @pytest.fixture(scope="session")
 def results() -> Results:
     return build_results(GRID)
+
+
+class Figures(dict[str, Drawn]):
+    """The figures of a study, each of which is drawn once, when it is first asked for."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+
+    def __missing__(self, name: str) -> Drawn:
+        self[name] = FIGURES[name](self._results, "phop")
+        return self[name]
+
+
+@pytest.fixture(scope="session")
+def drawn(results: Results) -> Figures:
+    return Figures(results)
 
 
 @pytest.fixture(scope="session")
@@ -215,6 +254,7 @@ def studies(results: Results) -> dict[str, Results]:
         "no controls": without(build_results([("asura", 2, 2)]), "roles"),
         "one model": Results(*(frame[frame["label"] == "asura-n1-i4"] for frame in results)),
         "one seed": build_results(GRID[3:], seeds=(3,)),
+        "sizes": of_sizes(without(build_results([("asura", 1, 2)], seeds=(0, 1)), "roles"), {100: 0.2, None: 0.0}),
         "tasks": build_results([("asura", 1, 2)], tasks=("phop", "$_addition_$")),
         "nothing": without(few, "scores", "curves", "snapshots", "sweep", "resources", status="missing", step=0),
         "all diverged": without(few, "scores", "snapshots", "sweep", status="diverged"),

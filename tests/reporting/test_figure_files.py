@@ -13,7 +13,7 @@ from asura.planning.outputs import FIGURE_FORMATS, figures_of
 from asura.reporting.figures import FIGURES, write_figures
 from asura.reporting.figures.files import source_of, write_figure
 from asura.reporting.frames import Results
-from tests.reporting.conftest import COMMIT, headline_scores, lines
+from tests.reporting.conftest import COMMIT, Figures, headline_scores, lines
 
 SCORES = ["score_against_iterations", "score_against_parameters", "score_against_flops"]
 LINES = ["iterations_at_evaluation", "learning_curves"]
@@ -24,8 +24,8 @@ def heights(figure: Figure, gid: str) -> list[float]:
 
 
 @pytest.mark.parametrize("name", [*SCORES, *LINES])
-def test_the_numbers_beside_a_figure_are_those_in_it(name: str, results: Results):
-    figure, numbers = FIGURES[name](results, "phop")
+def test_the_numbers_beside_a_figure_are_those_in_it(name: str, drawn: Figures):
+    figure, numbers = drawn[name]
     for shows, gid in (("mean", "mean"), ("seed", "seeds")):
         assert heights(figure, gid) == pytest.approx(sorted(numbers.loc[numbers["shows"] == shows, "value"]))
     failed = numbers[numbers["shows"] == "diverged"]
@@ -33,14 +33,14 @@ def test_the_numbers_beside_a_figure_are_those_in_it(name: str, results: Results
 
 
 @pytest.mark.parametrize("name", ["grid", "train_against_evaluation_iterations"])
-def test_the_numbers_beside_a_heat_map_are_those_in_it(name: str, results: Results):
-    figure, numbers = FIGURES[name](results, "phop")
+def test_the_numbers_beside_a_heat_map_are_those_in_it(name: str, drawn: Figures):
+    figure, numbers = drawn[name]
     shown = [axes.collections[0].get_array().compressed() for axes in figure.axes if axes.get_label() != "<colorbar>"]
     assert sorted(np.concatenate(shown)) == pytest.approx(sorted(numbers["value"]))
 
 
-def test_a_number_names_the_folders_of_its_runs(results: Results):
-    numbers = FIGURES["score_against_flops"](results, "phop").numbers
+def test_a_number_names_the_folders_of_its_runs(results: Results, drawn: Figures):
+    numbers = drawn["score_against_flops"].numbers
     scores = headline_scores(results)
     for row in numbers[numbers["shows"] == "seed"].itertuples():
         _, task, label, seed = row.run.split("/")

@@ -21,6 +21,7 @@ from tests.reporting.conftest import (
     DIVERGED,
     GRID,
     LENGTH,
+    Figures,
     cells_and_controls,
     crosses,
     headline_scores,
@@ -37,6 +38,7 @@ LABELS = {
     "learning_curves": ("training tokens", {"loss", "accuracy"}),
     "score_against_steps": ("steps of training", {"accuracy"}),
     "difficulty_against_iterations": ("iterations at evaluation", {"hops"}),
+    "score_against_examples": ("training examples", {"accuracy"}),
     "score_against_parameters": ("parameters without embedding", {"accuracy"}),
     "score_against_flops": ("training FLOPs in total", {"accuracy"}),
 }
@@ -44,11 +46,6 @@ TEST_ERROR = 0.004  # of every score
 SCORES = ["score_against_iterations", "score_against_parameters", "score_against_flops"]
 NAMES = [role_name(control) for control in CONTROLS]
 NAME = {"asura": "ASURA", **dict(zip(CONTROLS, NAMES, strict=True))}
-
-
-@pytest.fixture(scope="module")
-def drawn(results: Results) -> dict[str, Figure]:
-    return {name: draw(results, "phop").figure for name, draw in FIGURES.items()}
 
 
 def heights(axes: Axes, gid: str) -> list[float]:
@@ -67,23 +64,23 @@ def entries(figure: Figure) -> dict[str, tuple]:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_the_outer_panels_name_what_they_show(name: str, drawn: dict[str, Figure]):
-    grid, (x, y) = panels(drawn[name]), LABELS[name]
+def test_the_outer_panels_name_what_they_show(name: str, drawn: Figures):
+    grid, (x, y) = panels(drawn[name].figure), LABELS[name]
     places = [axes.get_subplotspec() for axes in grid]
     for axes, place in zip(grid, places, strict=True):
         below = [p for p in places if p.colspan == place.colspan and p.rowspan.start > place.rowspan.start]
         assert axes.get_xlabel() == ("" if below else x)
         assert bool(axes.get_ylabel()) == place.is_first_col()
     assert {axes.get_ylabel() for axes in grid} - {""} == y
-    assert {axes.get_ylabel() for axes in drawn[name].axes if axes not in grid} <= {"mean accuracy"}
+    assert {axes.get_ylabel() for axes in drawn[name].figure.axes if axes not in grid} <= {"mean accuracy"}
 
 
 @pytest.mark.parametrize("name", SCORES)
-def test_every_model_has_its_mean_interval_and_seeds(name: str, results: Results, drawn: dict[str, Figure]):
-    scores, colours = headline_scores(results), entries(drawn[name])
+def test_every_model_has_its_mean_interval_and_seeds(name: str, results: Results, drawn: Figures):
+    scores, colours = headline_scores(results), entries(drawn[name].figure)
     assert list(colours)[-4:] == ["mean with interval", "one seed", "chance", "diverged"]
-    assert [axes.get_title() for axes in drawn[name].axes] == ["n = 1", "n = 2"]
-    for n, axes in zip((1, 2), drawn[name].axes, strict=True):
+    assert [axes.get_title() for axes in drawn[name].figure.axes] == ["n = 1", "n = 2"]
+    for n, axes in zip((1, 2), drawn[name].figure.axes, strict=True):
         here = [scores[task, label].values() for task, cell, _, label in cells_and_controls(results) if f"n{n}" in cell]
         means, lows, highs = zip(*(mean_and_bounds(values, TEST_ERROR) for values in here), strict=True)
         assert heights(axes, "mean") == pytest.approx(sorted(means))
@@ -113,8 +110,8 @@ def test_a_model_stands_at_its_cost_in_the_colour_of_its_legend(name: str, cost:
     assert [text.get_text() for text in axes.texts].count("4") == len(CONTROLS) + 1
 
 
-def test_models_stand_beside_each_other_around_the_tick_of_their_iterations(drawn: dict[str, Figure]):
-    for axes in drawn["score_against_iterations"].axes:
+def test_models_stand_beside_each_other_around_the_tick_of_their_iterations(drawn: Figures):
+    for axes in drawn["score_against_iterations"].figure.axes:
         assert [text.get_text() for text in axes.get_xticklabels()] == ["2", "4"]
         assert axes.get_xticks().tolist() == [0, 1]
         places = np.sort(np.concatenate([line.get_xdata(orig=False) for line in lines(axes, "mean")]))
@@ -122,8 +119,8 @@ def test_models_stand_beside_each_other_around_the_tick_of_their_iterations(draw
         assert np.abs(places - places.round()).max() < 0.4 and set(places.round()) == {0, 1}
 
 
-def test_the_grid_shows_mean_and_interval_of_every_cell_and_control(results: Results, drawn: dict[str, Figure]):
-    scores, grid = headline_scores(results), panels(drawn["grid"])
+def test_the_grid_shows_mean_and_interval_of_every_cell_and_control(results: Results, drawn: Figures):
+    scores, grid = headline_scores(results), panels(drawn["grid"].figure)
     families = [("ASURA", NAMES), ("ASURA, complete", NAMES)]
     titles = [title for family, names in families for title in [family, *(f"{family}: {name}" for name in names)]]
     assert [" ".join(axes.get_title().split()) for axes in grid] == titles
@@ -137,9 +134,9 @@ def test_the_grid_shows_mean_and_interval_of_every_cell_and_control(results: Res
     assert sum(len(axes.texts) for axes in grid) == len(cells_and_controls(results))
 
 
-def test_scores_of_other_iterations_at_evaluation_stand_at_them(results: Results, drawn: dict[str, Figure]):
+def test_scores_of_other_iterations_at_evaluation_stand_at_them(results: Results, drawn: Figures):
     means = results.scores.groupby(["split", "label", "iterations"])["value"].mean()["test"]
-    grid = panels(drawn["train_against_evaluation_iterations"])
+    grid = panels(drawn["train_against_evaluation_iterations"].figure)
     titles = [f"{name}, n = {n}" for n in (1, 2) for name in ("ASURA", "bare recursion")]
     assert sorted(axes.get_title() for axes in grid) == sorted([*titles, "ASURA, complete, n = 1"])
     for n in (1, 2):
@@ -150,8 +147,8 @@ def test_scores_of_other_iterations_at_evaluation_stand_at_them(results: Results
         assert frames == [(1, 0), (3, 1)]  # where trained 2 and 4 meet evaluated 2 and 4
 
 
-def test_curves_over_iterations_at_evaluation(results: Results, drawn: dict[str, Figure]):
-    figure, splits = drawn["iterations_at_evaluation"], ["test", "hops_4", "length_64"]
+def test_curves_over_iterations_at_evaluation(results: Results, drawn: Figures):
+    figure, splits = drawn["iterations_at_evaluation"].figure, ["test", "hops_4", "length_64"]
     titles = [f"{split.replace('_', ' ')}, n = {n}" for n in (1, 2) for split in splits]
     assert [axes.get_title() for axes in figure.axes] == titles
     models = [
@@ -209,10 +206,10 @@ def test_figures_leave_out_the_split_on_which_settings_are_chosen(build: Callabl
     assert [axes.get_title() for axes in figure.axes] == ["test", "hops 4", "length 64"]
 
 
-def test_learning_curves_show_every_seed_and_the_mean_of_the_finished_ones(results: Results, drawn: dict[str, Figure]):
+def test_learning_curves_show_every_seed_and_the_mean_of_the_finished_ones(results: Results, drawn: Figures):
     cells = [f"{family}-n{n}-i{i}" for family, n, i in GRID]
     wraps = [cells[:3], cells[3:]]
-    places = sorted(drawn["learning_curves"].axes, key=lambda axes: axes.get_subplotspec().num1)
+    places = sorted(drawn["learning_curves"].figure.axes, key=lambda axes: axes.get_subplotspec().num1)
     shown = [(quantity, cell) for wrap in wraps for quantity, cell in product(("loss", "accuracy"), wrap)]
     diverged = (results.curves["label"] == DIVERGED[0]) & (results.curves["seed"] == DIVERGED[1])
     means = results.curves[~diverged].groupby(["label", "tokens"])[["loss", "accuracy"]].mean()

@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 
 from asura.planning.run_folder import RunFolder
 from tests.conftest import ROOT, TINY
+from tests.workflow import warm
 
 STUDY = TINY | {
     "models": {"asura": {"n": 1, "i": 2}, "vanilla": {"n": 1, "training": {"learning_rate": 1e38}}},
@@ -52,20 +54,39 @@ def copy_workflow(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the workflow in which the study has run, shared by the processes of pytest-xdist: do not change it."""
-    own = tmp_path_factory.getbasetemp()
+@pytest.fixture(scope="session", autouse=True)
+def _warm() -> Iterator[None]:
+    """Jobs do not import the large libraries anew; see `warm`. macOS does not let a process that has them fork."""
+    if sys.platform != "linux":
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        server = warm.start(Path(folder))
+        patch.setenv("BASH_ENV", f"{folder}/first")  # rules put the folder of their interpreter first in PATH
+        yield
+        server.kill()
+        server.wait()
+
+
+def that_has_run(name: str, study: dict, temporary: pytest.TempPathFactory) -> Path:
+    """A copy of the workflow in which a study has run once, whichever process of pytest-xdist asks first."""
+    own = temporary.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    folder = shared / "finished"
-    with (shared / "finished.lock").open("w") as lock:
+    folder = shared / name
+    with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
-            made = copy_workflow(tmp_path_factory.mktemp("workflow"))
-            write(made, STUDY)
+            made = copy_workflow(temporary.mktemp("workflow"))
+            write(made, study)
             succeed(made)
             made.rename(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the workflow in which the study has run: do not change it."""
+    return that_has_run("finished", STUDY, tmp_path_factory)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from asura.checking.verify import verify
@@ -13,37 +14,46 @@ from tests.workflow.conftest import STUDY, call, changed_by, runs_trained, succe
 LEFT = {f"{name}.{form}" for name in ("table", "metrics") for form in ("csv", "md", "tex", "html")} | {
     f"{name}.{form}" for name in ("figure", "iterations") for form in ("png", "svg", "pdf", "csv")
 }
+FACTORS = {"iteration_norm": ["per_iteration", "shared", "none"]}
+NORMS = {"asura": FACTORS, "factors": FACTORS}
 CELL = {"ablated": {"n": 1, "i": 2}}
 
 
 def test_a_named_ablation_is_part_of_the_study_and_trains_nothing_twice(folder: Path, monkeypatch):
-    write(folder, STUDY | CELL | {"ablations": ["iteration_norm"]})
+    write(folder, STUDY | CELL | {"ablations": ["iteration_norm", {"norms": NORMS}]})
     changed = changed_by(folder, lambda: succeed(folder))
     trained = {run.split("/")[2] for run in runs_trained(changed)}
     assert trained == {"asura-n1-i2+iteration_norm=shared", "asura-n1-i2+iteration_norm=none"}
     report = (folder / "results" / "tiny" / "report.html").read_text(encoding="utf-8")
     assert "iteration_norm" in report and "Ablations" in report
     results = folder / "results" / "tiny"
-    assert "table and figures of the ablation iteration_norm follow from its runs" in list(verify(results))
-    table_file = results / "ablations" / "iteration_norm" / "table.csv"
-    table_file.write_text(table_file.read_text().replace("0.", "1.", 1))
-    # To draw figures is slow: those that are there, which have just been verified, stand for them.
+    # To draw figures is slow: those of the study, which are not what this is about, stand for themselves.
     monkeypatch.setattr(
         "asura.checking.verify.write_figures", lambda _, to, study: shutil.copytree(results / "figures", to)
     )
-    for _ in ("changed", "missing"):
-        with pytest.raises(UserError, match=r"iteration_norm/table\.csv: missing, or not what follows"):
+    said = {f"table and figures of the ablation {name} follow from its runs" for name in ("iteration_norm", "norms")}
+    assert said <= {*verify(results)}
+    for file in ("norms/effects.csv", "iteration_norm/table.csv"):
+        path = results / "ablations" / file
+        path.write_text(path.read_text().replace("0.", "1.", 1))
+        with pytest.raises(UserError, match=f"{file}: missing, or not what follows"):
             list(verify(results))
-        table_file.unlink(missing_ok=True)
 
 
-def test_what_is_finished_of_an_ablation_is_drawn_and_marked(folder: Path):
+def test_what_is_finished_of_a_study_and_its_ablation_is_drawn_and_marked(folder: Path):
     write(folder, STUDY | CELL | {"ablations": ["iteration_norm"]})
     succeed(folder, "results/tiny/plan.json", "results/tiny/ablations/iteration_norm/plan.json")
+    results = folder / "results" / "tiny"
+    (results / "runs" / "phop" / "vanilla-n1+mlp_width=98" / "seed0" / "training.json").unlink()
     changed = changed_by(folder, lambda: succeed(folder, "partial"))
+    assert {path.split("/")[0] for path in changed} == {"partial", "logs"}
+    assert "PARTIAL RESULTS: 2 of 3 runs" in (results / "partial" / "tables" / "comparison.md").read_text()
+    assert "PARTIAL" in (results / "partial" / "figures" / "phop" / "learning_curves.svg").read_text()
+    runs = pd.read_csv(results / "partial" / "tables" / "runs.csv")
+    assert runs["status"].tolist().count("missing") == 1
     ablation = "partial/ablations/iteration_norm"
     assert {path.removeprefix(f"{ablation}/") for path in changed if path.startswith(ablation)} == LEFT
-    shown = (folder / "results" / "tiny" / ablation / "table.md").read_text()
+    shown = (results / ablation / "table.md").read_text()
     assert "PARTIAL RESULTS: 1 of 3 runs" in shown
 
 

@@ -1,16 +1,19 @@
 """A study that is tuned: trials first, then a choice for each model, then its final runs."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from asura.common.files import read_sealed
+from asura.checking.verify import verify
+from asura.common.errors import UserError
+from asura.common.files import read_sealed, write_sealed
 from asura.planning.run_folder import RunFolder
 from asura.planning.runs import read_run
 from tests.conftest import TINY
-from tests.workflow.conftest import call, changed_by, copy_workflow, runs_trained, succeed, write
+from tests.workflow.conftest import call, changed_by, runs_trained, succeed, that_has_run, write
 
 STUDY = TINY | {
     "controls": ["iso_param"],
@@ -22,10 +25,7 @@ STUDY = TINY | {
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the workflow in which the study has run: do not change it."""
-    folder = copy_workflow(tmp_path_factory.mktemp("tuned") / "workflow")
-    write(folder, STUDY)
-    succeed(folder)
-    return folder
+    return that_has_run("tuned", STUDY, tmp_path_factory)
 
 
 @pytest.fixture
@@ -67,6 +67,21 @@ def test_another_choice_trains_again_what_it_is_of(folder: Path):
 
 
 def test_results_that_follow_from_the_trials_are_verified(tuned: Path):
-    from asura.checking.verify import verify
+    said = list(verify(tuned / "results" / "tiny"))
+    assert any("6 runs" in line for line in said)
+    assert {"2 choices follow from the trials", "tables and figures of the tuning follow from its trials"} <= {*said}
 
-    assert any("6 runs" in line for line in verify(tuned / "results" / "tiny"))
+
+def test_a_table_or_a_choice_that_does_not_follow_from_the_trials_is_named(folder: Path, monkeypatch):
+    results = folder / "results" / "tiny"
+    monkeypatch.setattr(  # to draw figures is slow, and those of the study are not what this is about
+        "asura.checking.verify.write_figures", lambda _, to, study: shutil.copytree(results / "figures", to)
+    )
+    table = results / "tuning" / "trials.csv"
+    table.write_text(table.read_text().replace("0.", "1.", 1))
+    with pytest.raises(UserError, match=r"tuning/trials\.csv: missing, or not what follows"):
+        list(verify(results))
+    choice = next((results / "tuning" / "choices" / "phop").iterdir())
+    write_sealed(choice, read_sealed(choice) | {"made_of": {}})
+    with pytest.raises(UserError, match=f"{re.escape(choice.name)}: it is not what the trials choose"):
+        list(verify(results))

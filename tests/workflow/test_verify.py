@@ -91,7 +91,6 @@ TAMPERED = [
         replace("path", "part"),
         "learning_curves.svg: missing, or not what follows",
     ),
-    ("figures/phop/learning_curves.csv", replace("0.", "1."), "learning_curves.csv: missing, or not what follows"),
     ("report.html", replace("ASURA 1×2", "ASURA 1×3"), "report.html: missing, or not what follows"),
     ("report.html", cut_short, "report.html: missing, or not what follows"),
     ("report.html", Path.unlink, "report.html: missing, or not what follows"),

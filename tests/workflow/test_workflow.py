@@ -3,12 +3,14 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
+from asura.common.files import read_sealed
 from tests.workflow.conftest import STUDY, TO_THE_FRAMES, call, changed_by, runs_trained, succeed, write
 
 
@@ -56,7 +58,7 @@ def test_the_learning_rate_of_one_model_retrains_that_model_alone(folder: Path):
 
 def test_settings_of_the_study_retrain_every_run_they_reach_in_its_place(folder: Path):
     write(folder, STUDY | {"training": STUDY["training"] | {"learning_rate": 0.01}})
-    trained = runs_trained(changed_by(folder, lambda: succeed(folder, *TO_THE_FRAMES)))
+    trained = runs_trained(changed_by(folder, lambda: succeed(folder, "--until", "train")))
     assert {run.split("/")[2].split("-")[0] for run in trained} == {"asura", "vanilla"} and len(trained) == 2
 
 
@@ -84,14 +86,35 @@ def test_the_code_of_a_figure_redraws_figures_alone(folder: Path):
     assert not any(path.startswith("logs/tables") for path in changed)
 
 
-@pytest.mark.parametrize("lost", ["", "training.json", "weights.safetensors", "evaluation.json"])
-def test_a_run_of_which_something_was_deleted_is_made_again(folder: Path, lost: str):
-    run = folder / "results" / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0"
-    scores = (folder / "results" / "tiny" / "tidy" / "scores.csv").read_bytes()
-    (run / lost).unlink() if lost else shutil.rmtree(run)
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100])
+
+
+@pytest.mark.parametrize(
+    "harmed",
+    [
+        [("", shutil.rmtree), ("training.json", Path.unlink), ("evaluation.json", Path.unlink)],
+        [("weights.safetensors", Path.unlink), ("training.json", cut_short), ("evaluation.json", cut_short)],
+    ],
+    ids=["deleted", "damaged"],
+)
+def test_a_run_of_which_something_was_deleted_or_damaged_is_made_again(
+    folder: Path, harmed: list[tuple[str, Callable[[Path], object]]]
+):
+    """Each of the three runs has lost something else; of the last, only the scores."""
+    results = folder / "results" / "tiny"
+    runs = [results / "runs" / "phop" / label / "seed0" for label in ("asura-n1-i2", "vanilla-n1+mlp_width=98")]
+    runs.append(results / "runs" / "phop" / "vanilla-n1+learning_rate=1e+38" / "seed0")
+    scores = (results / "tidy" / "scores.csv").read_bytes()
+    before = [[read_sealed(run / name) for name in ("training.json", "evaluation.json")] for run in runs]
+    for run, (name, harm) in zip(runs, harmed, strict=True):
+        harm(run / name)
     changed = changed_by(folder, lambda: succeed(folder, *TO_THE_FRAMES))
-    assert runs_trained(changed) == (set() if lost == "evaluation.json" else {"runs/phop/asura-n1-i2/seed0"})
-    assert (folder / "results" / "tiny" / "tidy" / "scores.csv").read_bytes() == scores
+    assert runs_trained(changed) == {run.relative_to(results).as_posix() for run in runs[:2]}
+    assert (results / "tidy" / "scores.csv").read_bytes() == scores
+    for run, (training, evaluation) in zip(runs, before, strict=True):
+        assert read_sealed(run / "training.json")["weights"] == training["weights"]
+        assert read_sealed(run / "evaluation.json")["rows"] == evaluation["rows"]
 
 
 def test_what_was_deleted_of_the_results_is_made_again(folder: Path):
@@ -109,39 +132,17 @@ def test_what_was_deleted_of_the_results_is_made_again(folder: Path):
     assert [path.read_bytes() for path in (lost[0], lost[2])] == content
 
 
-@pytest.mark.parametrize("name", ["evaluation.json", "training.json"])
-def test_a_record_that_is_damaged_is_made_again(folder: Path, name: str):
-    record = folder / "results" / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0" / name
-    content = record.read_bytes()
-    record.write_bytes(content[:100])
-    trained = runs_trained(changed_by(folder, lambda: succeed(folder, *TO_THE_FRAMES)))
-    assert len(trained) == (name == "training.json")
-    same = {"evaluation.json": "rows", "training.json": "weights"}[name]
-    assert json.loads(record.read_bytes())[same] == json.loads(content)[same]
-
-
 def test_a_training_that_is_forced_is_done_again_once_and_to_the_same_bits(folder: Path):
     run = folder / "results" / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0"
     before = json.loads((run / "training.json").read_text())
     weights = (run / "weights.safetensors").stat().st_mtime_ns
     succeed(folder, "--forcerun", "train", "--dry-run")
     assert json.loads((run / "training.json").read_text()) == before
-    succeed(folder, "--forcerun", "train", *TO_THE_FRAMES)
+    succeed(folder, "--forcerun", "train", "--until", "train")
     after = json.loads((run / "training.json").read_text())
     assert (run / "weights.safetensors").stat().st_mtime_ns != weights and after["weights"] == before["weights"]
     assert after["sessions"][0]["time"] != before["sessions"][0]["time"]
-    assert not runs_trained(changed_by(folder, lambda: succeed(folder, *TO_THE_FRAMES)))
-
-
-def test_partial_results_are_drawn_and_marked(folder: Path):
-    run = next((folder / "results" / "tiny" / "runs" / "phop").glob("asura*")) / "seed0"
-    (run / "training.json").unlink()
-    changed = changed_by(folder, lambda: succeed(folder, "partial"))
-    assert {path.split("/")[0] for path in changed} == {"partial", "logs"}
-    partial = folder / "results" / "tiny" / "partial"
-    assert "PARTIAL RESULTS: 2 of 3 runs" in (partial / "tables" / "comparison.md").read_text()
-    assert "PARTIAL" in (partial / "figures" / "phop" / "learning_curves.svg").read_text()
-    assert pd.read_csv(partial / "tables" / "runs.csv")["status"].tolist().count("missing") == 1
+    assert not runs_trained(changed_by(folder, lambda: succeed(folder, "--until", "train")))
 
 
 def test_the_study_of_a_file_is_not_merged_with_the_default(folder: Path):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from asura.planning.outputs import figure_path, figures_of
-from asura.reporting.figures import curves, heatmaps, scores, whole_curve
+from asura.reporting.figures import curves, heatmaps, sample_efficiency, scores, whole_curve
 from asura.reporting.figures.files import source_of, write_figure
 from asura.reporting.figures.style import Drawn
 from asura.reporting.frames import Results
@@ -17,6 +17,7 @@ FIGURES: dict[str, Callable[[Results, str], Drawn]] = {
     "learning_curves": curves.learning_curves,
     "score_against_steps": whole_curve.score_against_steps,
     "difficulty_against_iterations": whole_curve.difficulty_against_iterations,
+    "score_against_examples": sample_efficiency.score_against_examples,
     "score_against_parameters": scores.score_against_parameters,
     "score_against_flops": scores.score_against_flops,
 }

@@ -73,11 +73,14 @@ def draw_seeds(axes: Axes, x: Any, rows: pd.DataFrame, colour: Any, size: float 
     axes.plot(x, rows["value"], "o", color=colour, gid="seeds", **look)
 
 
-def draw_means(axes: Axes, x: Any, rows: pd.DataFrame, style: Style, line: Line, size: float = SIZE) -> None:
+def draw_means(
+    axes: Axes, x: Any, rows: pd.DataFrame, style: Style, line: Line, size: float = SIZE, hollow: bool = False
+) -> None:
     """A marker for each mean, with a bar that is its interval, joined by a line."""
     errors = np.array([rows["value"] - rows["low"], rows["high"] - rows["value"]], dtype=float)
     look: dict[str, Any] = {"markersize": size, "markeredgecolor": "white", "markeredgewidth": 0.5}
     look |= {"linestyle": line, "linewidth": 0.9, "elinewidth": 0.8, "gid": "mean"}
+    look |= {"markerfacecolor": "white", "markeredgecolor": style.colour} if hollow else {}
     axes.errorbar(x, rows["value"], errors, color=style.colour, marker=style.marker, **look)
 
 

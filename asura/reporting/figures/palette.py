@@ -1,6 +1,7 @@
 """Colours that are read on white paper, and the style of each series."""
 
-from itertools import cycle
+from collections.abc import Iterable
+from itertools import cycle, product
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -49,6 +50,18 @@ def styles(results: Results) -> dict[str, Style]:
         for name, colour, marker in zip(spare, cycle(SPARE_COLOURS), cycle(SPARE_MARKERS), strict=False)
     }
     return {name: given[name] for name in [*own, *(name for name in CONTROLS if name in series)]}
+
+
+def styles_of_models(results: Results, labels: Iterable[str]) -> dict[str, Style]:
+    """A style for each of these models: the first of a series has that of the series, others have one of their own."""
+    series = members(results).drop_duplicates("label").set_index("label")["series"]
+    look, found = styles(results), dict[str, Style]()
+    every = product(SPARE_MARKERS, SPARE_COLOURS)
+    spare = (style for marker, colour in every if (style := Style(colour, marker)) not in look.values())
+    for label in labels:
+        own = look[series[label]]
+        found[label] = next(spare) if own in found.values() else own
+    return found
 
 
 def luminance(colour: Any) -> float:
