@@ -4,6 +4,7 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
+from asura.common.version import PACKAGE
 from asura.corpora.packages import wheel
 from asura.planning.ablations import ablation_files
 from asura.planning.job_options import device_variable, processes_option, published_option

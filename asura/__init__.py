@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from asura.common.errors import UserError
 from asura.common.version import __version__
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from asura.reporting.study_results import results
     from asura.tasks import task
 
-__all__ = ["__version__", "architecture", "build", "from_pretrained", "results", "task"]
+__all__ = ["UserError", "__version__", "architecture", "build", "from_pretrained", "results", "task"]
 
 _PLACES = {
     "architecture": "asura.models",

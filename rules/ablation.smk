@@ -1,6 +1,6 @@
 # Each file in rules/ablations names the models of an ablation and has its target. This is the rule that they share.
 
-CAPTIONS = {
+CAPTION_OF = {
     "table": "ablation_table",
     "metrics": "metrics",
     "figure": "ablation_figure",
@@ -32,7 +32,7 @@ rule ablation:
         [
             report(
                 f"{STUDY.folder}/ablations/{{ablation}}/{name}.{form}",
-                caption=f"../asura/reporting/captions/{CAPTIONS[name]}.rst",
+                caption=f"{CAPTIONS}/{CAPTION_OF[name]}.rst",
                 category="Ablations",
                 subcategory="{ablation}",
                 labels={"shows": shows},
@@ -63,7 +63,7 @@ rule effects:
         ),
         report(
             f"{STUDY.folder}/ablations/{{ablation}}/effects.html",
-            caption="../asura/reporting/captions/ablation_effects.rst",
+            caption=f"{CAPTIONS}/ablation_effects.rst",
             category="Ablations",
             subcategory="{ablation}",
             labels={"shows": "main effects and interactions"},

@@ -48,7 +48,7 @@ if FOUND["tidy"]:
             [
                 report(
                     f"{stem}.svg",
-                    caption=f"../asura/reporting/captions/analysis_{Path(stem).name}.rst",
+                    caption=f"{CAPTIONS}/analysis_{Path(stem).name}.rst",
                     category="Inside the loop",
                     subcategory=Path(stem).parent.name,
                     labels={"analysis": Path(stem).name.replace("_", " ")},

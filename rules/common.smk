@@ -16,6 +16,9 @@ with refusing():
         STUDY.config, [HERE / "rules" / "ablations", Path(workflow.basedir, "rules", "ablations")]
     )
 
+CAPTIONS = PACKAGE / "reporting" / "captions"
+"""Texts about tables and figures for Snakemake's own report."""
+
 # The names that files in rules/ablations use.
 ABLATIONS = STUDY.ablations
 ablation_results = STUDY.ablation_results

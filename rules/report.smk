@@ -40,7 +40,7 @@ rule tables:
         [
             report(
                 f"{STUDY.folder}/tables/{table}.html",
-                caption=f"../asura/reporting/captions/{table}.rst",
+                caption=f"{CAPTIONS}/{table}.rst",
                 category="Tables",
                 labels={"table": table.replace("_", " ")},
             )
@@ -69,7 +69,7 @@ rule figures:
         [
             report(
                 f"{STUDY.folder}/figures/{path}.svg",
-                caption=f"../asura/reporting/captions/{figure}.rst",
+                caption=f"{CAPTIONS}/{figure}.rst",
                 category="Figures",
                 labels={"task": task, "figure": figure.replace("_", " ")},
             )

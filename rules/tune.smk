@@ -43,7 +43,7 @@ rule tuning:
         [
             report(
                 f"{STUDY.folder}/{{part}}/{name}.{form}",
-                caption=f"../asura/reporting/captions/tuning_{name}.rst",
+                caption=f"{CAPTIONS}/tuning_{name}.rst",
                 category="Tuning",
                 labels={"shows": shows},
             )

@@ -4,7 +4,7 @@ import sys
 import pytest
 import yaml
 
-from asura import from_pretrained
+from asura import UserError, from_pretrained
 from asura.cli import main
 from asura.models import build
 from tests.conftest import TINY, tiny_run, trained_folder
@@ -174,3 +174,31 @@ def test_four_lines_give_anyone_the_model():
     names = {"tokens": torch.zeros(2, 5, dtype=torch.int64)}
     exec("\n".join(line.strip() for line in lines), names)
     assert names["logits"].shape == (2, 5, 256)
+
+
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"n": 1, "i": 2, "long_skp": True}, {"n": 1, "i": "two"}], ids=str)
+def test_bad_settings_of_a_model_are_said_in_python_as_on_the_command_line(asura, tmp_path, wrong):
+    (tmp_path / "bad.yaml").write_text(yaml.safe_dump(TINY | {"models": {"asura": wrong}}))
+    said = refusal(asura("plan", tmp_path / "bad.yaml"))
+    with pytest.raises(UserError) as refused:
+        build({"architecture": "asura", "width": 8, "heads": 2, **wrong}, vocabulary=3)
+    line, _, _ = str(refused.value).partition(" allowed: ")  # a study has more keys
+    assert f"models.asura.{line}" in said
+
+
+def test_a_run_that_another_study_has_trained_is_taken_from_there(asura, tmp_path):
+    run, *places = tiny_run(), *(tmp_path / study / tiny_run().folder for study in ("one", "two"))
+    for place in places:
+        place.mkdir(parents=True)
+        (place / "run.json").write_text(run.model_dump_json())
+        assert asura("train", place / "run.json", "--log", "train.log")[0] == 0
+        assert asura("evaluate", place, "--log", "evaluate.log")[0] == 0
+    assert "from step 0" in (places[0] / "train.log").read_text()
+    assert f"trained by {tmp_path / 'one'}\n" in (places[1] / "train.log").read_text()
+    assert f"evaluated by {tmp_path / 'one'}\n" in (places[1] / "evaluate.log").read_text()
+    assert places[0].joinpath("weights.safetensors").samefile(places[1] / "weights.safetensors")
+
+
+def test_an_architecture_that_does_not_exist_is_said_in_a_line():
+    with pytest.raises(UserError, match=r"^architecture: no such architecture: found 'asurra'; did you mean 'asura'"):
+        build({"architecture": "asurra", "n": 1}, vocabulary=3)

@@ -5,10 +5,13 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import yaml
+from hatchling.builders.wheel import WheelBuilder
 
+from asura.common.version import __version__
 from tests.conftest import ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -59,6 +62,27 @@ def test_the_lock_file_pins_every_requirement():
     normal = {re.sub("[_.]", "-", name).lower() for name in pins}
     docs = {re.split("[>=<]", item)[0] for item in PYPROJECT["optional-dependencies"]["docs"]}
     assert set(requirements()) | docs <= normal
+
+
+def test_the_citation_is_of_this_version_and_has_the_date_of_its_changes():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    ((version, date), *earlier) = re.findall(
+        r"^## \[([\d.]+)\](?: - (\S+))?$", (ROOT / "CHANGELOG.md").read_text(), re.M
+    )
+    assert citation["version"] == version == __version__
+    released = citation["date-released"].isoformat()
+    assert date in ("unreleased", released) and all(before < released for _, before in earlier)
+
+
+def test_a_wheel_has_the_workflow_and_every_file_of_the_package(tmp_path):
+    with ZipFile(next(WheelBuilder(str(ROOT)).build(directory=str(tmp_path)))) as wheel:
+        inside = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    here = [path for name in ("asura", "profiles", "rules") for path in (ROOT / name).rglob("*") if path.is_file()]
+    here += [ROOT / "Snakefile", ROOT / "environment.yml"]
+    listed = {path.relative_to(ROOT).as_posix() for path in here if "__pycache__" not in path.parts}
+    assert inside == {name if name.startswith("asura/") else f"asura/workflow/{name}" for name in listed}
+    assert not any("../asura" in (ROOT / name).read_text() for name in listed if name.startswith("rules/"))
+    assert {"asura/py.typed", "asura/workflow/profiles/slurm/config.yaml"} <= inside
 
 
 def test_every_file_is_read_in_one_sitting():

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from asura.cli import data, reports, runs, studies
+from asura.cli import data, reports, running, runs, studies
 from asura.cli.messages import in_a_line
 from asura.cli.new import new
 from asura.common.errors import UserError
@@ -48,6 +48,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(new, name="new")
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(running.run)
 app.command(hidden=True)(studies.reference)
 app.command(hidden=True)(studies.write_plan)
 

@@ -2,7 +2,7 @@
 
 import atexit
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,16 +35,26 @@ def train(
 ) -> None:
     """Train runs one after another, or resume them. Where one fails, the others are still trained."""
     _refuse_for_several(runs, out, processes)
-    _spread(processes)
+    settings = {out or path.parent: path for path in runs}
+
+    def take(folder: Path) -> None:
+        from asura.training.shared_runs import take_training
+
+        if world().size == 1:
+            take_training(read_run(settings[folder]), folder, start_from)
+
+    from asura.planning.run_folder import RunFolder
     from asura.planning.runs import read_run
     from asura.training.signals import Stopped
 
-    settings = {out or path.parent: path for path in runs}
+    _spread(processes, lambda: take(next(iter(settings))))
 
     def of_run(folder: Path) -> str:
         from asura.training.loop import train as train_run
 
+        take(folder)
         record = train_run(read_run(settings[folder]), folder, threads, start_from)
+        RunFolder(folder).forced.unlink(missing_ok=True)
         return f"{record['status']} at step {record['step']}"
 
     try:
@@ -79,7 +89,6 @@ def evaluate(
     still evaluated.
     """
     _refuse_for_several(runs, out, processes)
-    _spread(processes)
     names = None if benchmarks is None else tuple(filter(None, benchmarks.split(",")))
     options = {
         "iterations": _numbers(iterations),
@@ -89,9 +98,18 @@ def evaluate(
     }
     given = {key: value for key, value in options.items() if value is not None}
 
+    def take(folder: Path) -> None:
+        from asura.training.shared_runs import take_evaluation
+
+        if world().size == 1 and out is None:
+            take_evaluation(folder, _asked(folder, given, out))
+
+    _spread(processes, lambda: take(runs[0]))
+
     def of_run(folder: Path) -> str:
         from asura.evaluation.evaluate import evaluate as evaluate_run
 
+        take(folder)
         rows = evaluate_run(folder, _asked(folder, given, out), threads, out)["rows"]
         return "".join(["evaluated" if rows else "no scores; its training did not finish", *map(_score, rows)])
 
@@ -212,9 +230,10 @@ def _refuse_for_several(runs: Sequence[Path], out: Path | None, processes: int) 
         raise UserError(f"found {len(runs)} runs for several processes; give one run")
 
 
-def _spread(processes: int) -> None:
+def _spread(processes: int, before: Callable[[], None]) -> None:
     """Start this command on several processes, where they are asked for and torchrun has not, and end with it."""
     if world().size == 1 and processes > 1:
         from asura.training.launch import launch
 
+        before()
         raise typer.Exit(launch(processes))

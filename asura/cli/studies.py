@@ -15,19 +15,22 @@ from asura.common.errors import UserError
 def plan(study: StudyFile, as_json: AsJson = False) -> None:
     """Print what a study would run: its models and controls, how far these are from their targets, and the cost."""
     from asura.common.validation import in_file
-    from asura.common.yaml_file import read_yaml
     from asura.planning.ablations import listed_ablations
     from asura.planning.choices import at_edges
+    from asura.planning.outputs import results_folder
     from asura.planning.plan import make
     from asura.planning.plugins import at_their_places
-    from asura.planning.refusals import refuse_folders
+    from asura.planning.refusals import refuse_texts
+    from asura.planning.shared_runs import shared_in_words
+    from asura.planning.standing import Standing
+    from asura.planning.study_file import read_study
     from asura.planning.tune_settings import Tune
 
-    config = read_yaml(study)
+    config = read_study(study)
     with in_file(str(study)):
         config = at_their_places(config, study.parent)
         planned = make(config)
-        refuse_folders(planned.corpora)
+        refuse_texts(planned.corpora)
     if as_json:
         typer.echo(json.dumps(list(planned.rows()), indent=1))
     else:
@@ -37,11 +40,13 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
 
         speeds = measured_speeds(planned)
         print_plan(planned, speeds, evaluation_flops(planned))
-        if planned.trials:
-            trials = make(config, tuning=True)
+        plans = [planned, *([make(config, tuning=True)] if planned.trials else [])]
+        for trials in plans[1:]:
             typer.echo(tuning_in_words(trials, speeds, evaluation_flops(trials)))
-            for line in at_edges(Path("results") / planned.study, planned, Tune.model_validate(config["tune"])):
+            for line in at_edges(results_folder() / planned.study, planned, Tune.model_validate(config["tune"])):
                 typer.echo(line)
+        for line in shared_in_words(Standing(each, results_folder() / planned.study) for each in plans):
+            typer.echo(line)
         if names := ", ".join(listed_ablations(config)):
             typer.echo(f"Its ablations are not counted ({names}); `snakemake -n` counts their runs.")
         _print_splits(config)
@@ -108,12 +113,12 @@ def sample(
     """Show examples of a task."""
     from asura.common.randomness import generator
     from asura.common.validation import checked, in_file, nearest
-    from asura.common.yaml_file import read_yaml
     from asura.planning.places import BESIDE_STUDY
     from asura.planning.plugins import at_their_places, load_plugins
     from asura.planning.study import Study
+    from asura.planning.study_file import read_study
 
-    config = read_yaml(study)
+    config = read_study(study)
     with in_file(str(study)):
         config = at_their_places(config, study.parent)
         load_plugins(config)

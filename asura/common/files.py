@@ -23,6 +23,7 @@ def whole(path: Path, keep: Path | None = None) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{_aside(path.name)}{os.getpid()}")
+    aside.unlink(missing_ok=True)  # of a process that was killed and had this number; it may be a name of another file
     try:
         with naming(path, aside):
             yield aside

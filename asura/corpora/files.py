@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from asura.common.errors import UserError
+from asura.common.files import read_json
 from asura.common.validation import nearest
 from asura.corpora.skipped import Skipped
 
@@ -36,7 +37,10 @@ OPENED_BY: dict[str, Callable[[Path], Any]] = {
     ".xz": lzma.open,
     ".zst": _zstandard,
 }
-KINDS = ".txt, .jsonl and .parquet, the first two also as .gz, .bz2, .xz and .zst"
+PACKED = (".txt", ".jsonl", ".json")
+"""Kinds of files that may be compressed."""
+
+KINDS = ".txt, .jsonl, .json, .parquet and .arrow, the first three also as .gz, .bz2, .xz and .zst"
 DAMAGE = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 """What reading a file raises that is cut short, damaged or no UTF-8."""
 
@@ -52,28 +56,52 @@ def files_of(paths: Iterable[str]) -> list[Path]:
     return list(found.values())
 
 
+def _files_in(folder: Path) -> list[Path]:
+    """What can be read of a folder and of those in it; where `datasets` has saved it, the files that it names."""
+    try:
+        if (splits := folder / "dataset_dict.json").is_file():
+            return [path for split in read_json(splits)["splits"] for path in _files_in(folder / split)]
+        if (state := folder / "state.json").is_file():
+            return [folder / file["filename"] for file in read_json(state)["_data_files"]]
+    except (KeyError, TypeError):
+        raise UserError(f"{folder}: it is not as `save_to_disk` of datasets leaves a folder") from None
+    found: list[Path] = []
+    for path in sorted(folder.iterdir()):
+        if not path.name.startswith("."):
+            found += _files_in(path) if path.is_dir() else [path] * (_kind(path) is not None)
+    return found
+
+
 def _matches(pattern: str) -> list[Path]:
     """What is at a pattern. Brackets may also stand for themselves, as in `texts [2024]/*.txt`."""
     if os.path.isdir(pattern):
-        raise UserError(f"corpus: {pattern} is a folder; name its files, for example {Path(pattern, '*.jsonl')}")
+        if found := _files_in(Path(pattern)):
+            return found
+        raise UserError(f"{pattern}: nothing in this folder can be read; a corpus is read from {KINDS}")
     if os.path.lexists(pattern):
         return [Path(pattern)]
     for meant in (pattern, pattern.replace("[", "[[]")):
         if found := [Path(path) for path in sorted(glob.glob(meant, recursive=True)) if not os.path.isdir(path)]:
             return found
-    raise UserError(f"corpus: no file is at {pattern}; give paths from the folder that the workflow runs in")
+    raise UserError(f"{pattern}: no such file or folder; paths in a study count from the folder of its file")
 
 
 def are_gone(paths: Iterable[str]) -> bool:
     """Whether nothing is left at any of these paths and patterns."""
-    return not any(os.path.lexists(pattern) or glob.glob(pattern, recursive=True) for pattern in paths)
+    return not any(_is_there(pattern) for pattern in paths)
+
+
+def _is_there(pattern: str) -> bool:
+    if os.path.isdir(pattern):
+        return bool(_files_in(Path(pattern)))
+    return os.path.lexists(pattern) or bool(glob.glob(pattern, recursive=True))
 
 
 def _kind(path: Path) -> str | None:
-    """`.txt`, `.jsonl` or `.parquet`, whether compressed or not; None of any other file."""
+    """The suffix of a file that can be read, whether compressed or not; None of any other file."""
     packed = path.suffix in OPENED_BY
     kind = Path(path.stem).suffix if packed else path.suffix
-    return kind if kind in ((".txt", ".jsonl") if packed else (".txt", ".jsonl", ".parquet")) else None
+    return kind if kind in (PACKED if packed else (*PACKED, ".parquet", ".arrow")) else None
 
 
 def texts_of(path: Path, column: str, separator: str | None, skipped: Skipped) -> Iterator[str]:
@@ -84,6 +112,10 @@ def texts_of(path: Path, column: str, separator: str | None, skipped: Skipped) -
                 yield from _pieces(path, separator)
             case ".jsonl":
                 yield from column_of(_lines(path), column, str(path), skipped)
+            case ".json":
+                yield from column_of(_json_rows(path, column), column, str(path), skipped)
+            case ".arrow":
+                yield from column_of(_arrow_rows(path, column), column, str(path), skipped)
             case _:
                 yield from column_of(_parquet_rows(path, column), column, str(path), skipped)
     except UnicodeDecodeError as error:
@@ -149,6 +181,34 @@ def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
             if not isinstance(row, dict):
                 raise UserError(f"{path}: row {number}: found {type(row).__name__}; a row is an object")
             yield row
+
+
+def _json_rows(path: Path, column: str) -> Iterator[Mapping[str, Any]]:
+    """The rows of a JSON file: a list of objects or of strings, one object, or an object in each line."""
+    try:
+        with _open_text(path) as file:
+            content = json.load(file)
+    except (json.JSONDecodeError, RecursionError):
+        yield from _lines(path)
+        return
+    for number, row in enumerate(content if isinstance(content, list) else [content], 1):
+        if not isinstance(row, dict | str):
+            raise UserError(f"{path}: row {number}: found {type(row).__name__}; a row is an object or a string")
+        yield {column: row} if isinstance(row, str) else row
+
+
+def _arrow_rows(path: Path, column: str) -> Iterator[Mapping[str, Any]]:
+    """The rows of an Arrow file as `datasets` writes it, each only with its text, or with all keys without one."""
+    import pyarrow.ipc
+
+    with pyarrow.memory_map(str(path)) as file, pyarrow.ipc.open_stream(file) as stream:
+        names = stream.schema.names
+        if column not in names:
+            yield dict.fromkeys(names)
+            return
+        for batch in stream:
+            for text in batch.column(column).to_pylist():
+                yield {column: text}
 
 
 def _parquet_rows(path: Path, column: str) -> Iterator[Mapping[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from asura.common.errors import UserError
 from asura.common.files import read_json
+from asura.corpora.tokenizer_paths import own_tokenizer
 
 
 def data_folder() -> Path:
@@ -36,7 +37,8 @@ def corpus_folder(settings: Mapping[str, Any]) -> Path:
     count from is part of the name.
     """
     is_shared = not data_folder().resolve().is_relative_to(Path.cwd())
-    if is_shared and not all(os.path.isabs(path) for path in settings.get("paths", [])):
+    paths = [*settings.get("paths", []), *filter(None, [own_tokenizer(settings)])]
+    if is_shared and not all(map(os.path.isabs, paths)):
         settings = {**settings, "read_from": str(Path.cwd())}
     digest = sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return data_folder() / "corpora" / f"{settings['source']}-{digest[:12]}"

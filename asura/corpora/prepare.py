@@ -18,7 +18,8 @@ from asura.corpora.documents import commit_of, documents
 from asura.corpora.settings import AnyCorpus, Files, Hub
 from asura.corpora.skipped import Skipped
 from asura.corpora.sources import is_of_its_sources, sources_of
-from asura.corpora.tokenizers import end_of_text, gpt2, load, train_bpe
+from asura.corpora.tokenizer_paths import own_tokenizer
+from asura.corpora.tokenizers import end_of_text, gpt2, load, own, train_bpe
 from asura.corpora.tokens import ArrayWriter
 
 SPLITS = ("train", "validation", "test")
@@ -93,6 +94,8 @@ def _remedy(corpus: AnyCorpus) -> str:
 def _tokenizer(corpus: AnyCorpus, packages: Path) -> Tokenizer:
     if corpus.tokenizer == "gpt2":
         return gpt2(packages)
+    if path := own_tokenizer(corpus.stated()):
+        return own(Path(path))
     texts = (text for text in documents(corpus, packages) if split_of(text, corpus.held_out) == "train")
     first = next(texts, None)
     if first is None:

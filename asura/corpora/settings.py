@@ -9,7 +9,7 @@ from asura.common.validation import Settings
 from asura.corpora.folders import corpus_folder
 
 END_OF_TEXT = "<|endoftext|>"
-"""The token before every document. It is the last token of every tokenizer."""
+"""The token before every document. It is added to a tokenizer that does not have it."""
 
 GPT2_VOCABULARY = 50_304
 """GPT-2's 50,257 tokens, rounded up to a multiple of 64 as in the author's launch file."""
@@ -18,10 +18,12 @@ GPT2_VOCABULARY = 50_304
 class Corpus(Settings):
     """Settings that every corpus has."""
 
-    tokenizer: Literal["bpe", "gpt2"] = "bpe"
-    """`bpe` trains a byte-level BPE on the training documents. `gpt2` is the tokenizer of GPT-2."""
+    tokenizer: str = Field("bpe", min_length=1)
+    """`bpe` trains a byte-level BPE on the training documents. `gpt2` is the tokenizer of GPT-2. Anything else is the
+    path of a `tokenizer.json` of Hugging Face, or of a folder with one, from the folder of the study file."""
     vocabulary: int = Field(4096, ge=257, le=2**20)
-    """Number of tokens of a trained BPE. Ignored for `gpt2`, whose vocabulary is padded to 50,304 tokens."""
+    """Number of tokens of a trained BPE. Ignored for `gpt2`, whose vocabulary is padded to 50,304 tokens. A tokenizer
+    from a path has its own number, unless you give a larger one."""
     held_out: float = Field(0.02, gt=0, lt=0.5)
     """Fraction of the documents that is kept for `test`. As many are kept for `validation`. A hash of each document
     decides."""
@@ -66,17 +68,18 @@ class Hub(Corpus):
 
 
 class Files(Corpus):
-    """Local files. A `.txt` file is one document, or several between separators; a `.jsonl` or `.parquet` file has one
-    document per row. `.txt` and `.jsonl` files may be compressed (`.gz`, `.bz2`, `.xz`, `.zst`). Rows without text are
-    skipped and counted.
+    """Local files. A `.txt` file is one document, or several between separators; a `.jsonl`, `.json`, `.parquet` or
+    `.arrow` file has one document per row. `.txt`, `.jsonl` and `.json` files may be compressed (`.gz`, `.bz2`, `.xz`,
+    `.zst`). Rows without text are skipped and counted.
     """
 
     source: Literal["files"]
     """Local files."""
     paths: list[str] = Field(min_length=1)
-    """Files or patterns, for example `texts/*.jsonl`."""
+    """Files, folders or patterns, for example `texts/*.jsonl`, from the folder of the study file. In a folder, all
+    files that can be read are; in one that `save_to_disk` of `datasets` has written, its rows."""
     column: str = "text"
-    """Column of the text in `.jsonl` and `.parquet` files."""
+    """Column of the text in files that have rows."""
     separator: str | None = Field(None, min_length=1)
     """What separates the documents in a `.txt` file, for example `"\\n\\n"`; null if each file is one document."""
 

@@ -12,6 +12,7 @@ from asura.corpora.files import are_gone, files_of
 from asura.corpora.folders import data_folder
 from asura.corpora.packages import PACKAGES, wheel
 from asura.corpora.settings import AnyCorpus, Files, Hub
+from asura.corpora.tokenizer_paths import own_tokenizer, tokenizer_file
 
 LARGE = 1 << 16
 """Bytes of a file above which its checksum is kept, for reading it takes longer than a look at its state."""
@@ -28,27 +29,36 @@ def sources_of(corpus: AnyCorpus, packages: Path) -> dict[str, str]:
 
     Raises UserError where one is missing, or is not the package that this version of the project reads.
     """
-    found = {}
+    found = _of_tokenizer(corpus.stated())
     if isinstance(corpus, Files):
-        found = checksums(files_of(corpus.paths))
+        found |= checksums(files_of(corpus.paths))
     elif isinstance(corpus, Hub):
-        found = {corpus.name: corpus.revision}
+        found[corpus.name] = corpus.revision
     for package in packages_of(corpus.stated()):
         found[wheel(package)] = _pinned(package, packages)
     return found
 
 
 def is_of_its_sources(manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
-    """Whether a corpus was made from the texts that are at its paths now, or there are none any more.
+    """Whether a corpus was made from the texts and the tokenizer that are at its paths now, or are not any more.
 
     settings: those of the corpus, as they stand in JSON. Raises UserError, OSError.
     """
-    paths = settings.get("paths")
+    made_from, paths, tokenizer = manifest.get("sources", {}), settings.get("paths"), _of_tokenizer(settings)
+    if not tokenizer.items() <= made_from.items():
+        return False
     if paths is None or are_gone(paths):
         return True  # packages are fixed by their checksums, and a data set of the hub by what has been read
     names = {wheel(package) for package in packages_of(settings)}
-    made_from = {name: value for name, value in manifest.get("sources", {}).items() if name not in names}
-    return made_from == checksums(files_of(paths))
+    if path := own_tokenizer(settings):
+        names |= {path, str(Path(path, "tokenizer.json"))}
+    return {name: value for name, value in made_from.items() if name not in names} == checksums(files_of(paths))
+
+
+def _of_tokenizer(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The checksum of the tokenizer that a corpus names by its path, where it is there."""
+    path = own_tokenizer(settings)
+    return checksums([tokenizer_file(path)]) if path and tokenizer_file(path).is_file() else {}
 
 
 def checksums(files: Iterable[Path]) -> dict[str, str]:

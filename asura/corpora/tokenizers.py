@@ -1,4 +1,4 @@
-"""Byte-level BPE: trained on a corpus, or GPT-2's own."""
+"""Tokenizers: a byte-level BPE that is trained on a corpus, GPT-2's, or one of the user's own."""
 
 import base64
 from collections.abc import Iterable
@@ -12,6 +12,7 @@ from tokenizers.trainers import BpeTrainer
 from asura.common.errors import UserError
 from asura.corpora.packages import opened
 from asura.corpora.settings import END_OF_TEXT
+from asura.corpora.tokenizer_paths import TOKENIZERS, tokenizer_file
 
 RANKS = "mlx_whisper/assets/gpt2.tiktoken"
 
@@ -48,6 +49,37 @@ def gpt2(packages: Path) -> Tokenizer:
     tokenizer = _byte_level(BPE(vocab=vocabulary, merges=merges))
     tokenizer.add_special_tokens([END_OF_TEXT])
     return tokenizer
+
+
+def own(path: Path) -> Tokenizer:
+    """The tokenizer in a file or a folder, with an end-of-text token; it neither cuts texts nor pads them.
+
+    Raises UserError.
+    """
+    file = tokenizer_file(str(path))
+    if not file.is_file():
+        names = " or ".join(map(repr, TOKENIZERS))
+        raise UserError(f"tokenizer: no file is at {file}; give {names}, or the path of a tokenizer.json")
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises Exception itself
+        raise UserError(f"tokenizer: {file} is no tokenizer.json of Hugging Face ({error})") from None
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    if tokenizer.token_to_id(END_OF_TEXT) is None:
+        tokenizer.add_special_tokens([END_OF_TEXT])
+    return tokenizer
+
+
+def size(tokenizer: Tokenizer) -> int:
+    """The vocabulary that a model needs: one more than the largest token, as some numbers may have none."""
+    return 1 + max(tokenizer.get_vocab().values())
+
+
+def gives_back(tokenizer: Tokenizer, text: str) -> bool:
+    """Whether the tokens of a text say what it was, but for white space around it."""
+    tokens = tokenizer.encode(text, add_special_tokens=False).ids
+    return bool(tokenizer.decode(tokens, skip_special_tokens=False).strip() == text.strip())
 
 
 def end_of_text(tokenizer: Tokenizer) -> int:
@@ -93,9 +125,9 @@ def load(path: Path, vocabulary: int) -> Tokenizer:
         raise UserError(
             f"{path}: it is no tokenizer, or not there ({error}); run the workflow, which makes it"
         ) from None
-    if tokenizer.token_to_id(END_OF_TEXT) is None or tokenizer.get_vocab_size() > vocabulary:
+    if tokenizer.token_to_id(END_OF_TEXT) is None or size(tokenizer) > vocabulary:
         raise UserError(
-            f"{path}: it has {tokenizer.get_vocab_size()} tokens, for a model of {vocabulary}, "
+            f"{path}: it has {size(tokenizer)} tokens, for a model of {vocabulary}, "
             f"and must have {END_OF_TEXT}; it is not the tokenizer of this corpus"
         )
     tokenizer.encode_special_tokens = True  # as text, for only a corpus says where a document ends

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter
 
+from asura.common.validation import checked, in_file
 from asura.models.asura import Asura, AsuraFullSettings, AsuraSettings
 from asura.models.bare import Bare, BareSettings
 from asura.models.deep_thinking import DeepThinking, DeepThinkingSettings
@@ -37,8 +37,6 @@ architecture(TRMSettings)(TRM)
 architecture(UniversalSettings)(Universal)
 architecture(VanillaSettings)(Vanilla)
 
-_settings: TypeAdapter[Architecture] = TypeAdapter(AnyArchitecture)
-
 __all__ = ["ARCHITECTURES", "AnyArchitecture", "architecture", "build", "model_of"]
 
 
@@ -55,15 +53,21 @@ def build(
         logits = model(tokens)                  # (B, T) int64 -> (B, T, 256)
         logits = model(tokens, iterations=8)    # iterate longer than trained
 
-    Raises pydantic.ValidationError for settings that name no architecture or do not fit it.
+    Raises UserError, in one line, for settings that name no architecture or do not fit it.
     """
-    checked = settings if isinstance(settings, Architecture) else _settings.validate_python(settings)
-    kind = model_of(checked)
+    own = settings if isinstance(settings, Architecture) else _checked(settings)
+    kind = model_of(own)
     if torch.device(device).type == "meta":
         with torch.device("meta"):
-            return kind(checked, vocabulary)
+            return kind(own, vocabulary)
     # torch's own start is drawn and thrown away: building on `meta` instead would cost a second of imports.
     with torch.random.fork_rng(devices=[]):
-        model = kind(checked, vocabulary)
+        model = kind(own, vocabulary)
     initialise(model, torch.Generator().manual_seed(seed))
     return model.to(device)
+
+
+def _checked(settings: Mapping[str, Any]) -> Architecture:
+    with in_file("architecture"):
+        kind, _ = ARCHITECTURES.named(settings.get("architecture"))
+    return checked(kind, dict(settings), "")

@@ -179,7 +179,11 @@ class Model(nn.Module):
         passes: Sequence[Unrolling] | None = None,
         recompute: bool = True,
     ) -> Loss:
-        """Summed cross-entropy over asked positions; `correct` and `measures` are of the first pass's last iteration.
+        """The sum of the cross-entropy over asked positions; `correct` and `measures` are of the first pass's last
+        iteration.
+
+        It is a sum and no mean, so that parts of a batch add up to its loss: before `backward`, divide it by the number
+        of targets that are not negative, those of the whole batch.
 
         The passes are what `drawn` gave, by default those of a batch for which nothing is drawn. They come from outside
         so that nothing in here draws a number, which no compiler could follow.

@@ -1,7 +1,15 @@
 """The files that a study leaves in its results: names that the rules declare and that `asura.reporting` writes."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
+
+
+def results_folder() -> Path:
+    """Where the results of all studies are: ASURA_RESULTS, or `results`."""
+    return Path(os.environ.get("ASURA_RESULTS", "results"))
+
 
 FRAMES = ("runs", "roles", "scores", "questions", "test_errors", "curves", "snapshots", "sweep", "resources")
 """Tidy frames, in `tidy/NAME.csv`."""

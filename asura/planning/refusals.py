@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from asura.common.errors import UserError
+from asura.common.validation import in_file
+from asura.corpora.checks import check_corpus
 
 
 @contextmanager
@@ -37,13 +39,11 @@ def refuse_no_study(config: Mapping[str, Any]) -> None:
         )
 
 
-def refuse_folders(corpora: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises UserError where a task's corpus names a folder in place of the files in it."""
-    for task, corpus in corpora.items():
-        for path in corpus.get("paths", []):
-            if Path(path).is_dir():
-                pattern = Path(path) / "*.txt"
-                raise UserError(f"tasks.{task}.corpus.paths: {path} is a folder; name its files, for example {pattern}")
+def refuse_texts(corpora: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises UserError where the corpus of a task is to be prepared, and its files or its tokenizer cannot be read."""
+    for task, settings in corpora.items():
+        with in_file(f"tasks.{task}.corpus"):
+            check_corpus(settings)
 
 
 def refuse_files(*folders: Path) -> None:

@@ -42,16 +42,23 @@ class RunFolder:
         self.outcomes = path / "outcomes.safetensors"  # of each example, at the trained number of iterations
         self.analysis = path / "analysis"  # tables of analyses, and what they were made of
         self.tokenizer = path / "tokenizer.json"  # only of a run on text
+        self.forced = path / "forced"  # only of a run that is to be trained here, even if another study has it
         self.snapshots = path / "snapshots"  # weights during training, only of a run that keeps them
 
     def snapshot(self, step: int) -> Path:
         """The weights after a step."""
         return self.snapshots / f"{step}.safetensors"
 
-    def forget(self) -> None:
-        """Remove the record and the checkpoints, so that the run is trained from its start. Raises OSError."""
+    def forget(self, forced: bool = False) -> None:
+        """Remove the record and the checkpoints, so that the run is trained from its start. Raises OSError.
+
+        forced: even if another study has trained it.
+        """
         for path in (self.record, self.checkpoint, self.earlier_checkpoint):
             path.unlink(missing_ok=True)
+        if forced:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.forced.touch()
 
     def read_record(self) -> dict[str, Any]:
         """What training left. Raises UserError where it has not ended."""
@@ -72,12 +79,12 @@ class RunFolder:
 
     def damaged(self, record: Mapping[str, Any], names: Iterable[str] = RECORDED) -> Path | None:
         """The first of these files that is missing, or without its checksum in the record."""
-        for path, expected in self._recorded(record, names):
+        for path, expected in self.recorded(record, names):
             if expected != (checksum(path) if path.is_file() else None):
                 return path
         return None
 
-    def _recorded(self, record: Mapping[str, Any], names: Iterable[str]) -> Iterator[tuple[Path, str | None]]:
+    def recorded(self, record: Mapping[str, Any], names: Iterable[str] = RECORDED) -> Iterator[tuple[Path, str | None]]:
         """These files with their checksums in the record."""
         for name in names:
             if name == "snapshots":

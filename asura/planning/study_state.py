@@ -15,13 +15,15 @@ from asura.planning.ablations import inline_ablations, listed_ablations, planned
 from asura.planning.analysed import is_analysed
 from asura.planning.cache import is_written, planned, read_plan
 from asura.planning.jobs import Job, jobs_of
-from asura.planning.outputs import ANALYSIS, TUNING
+from asura.planning.outputs import ANALYSIS, TUNING, results_folder
 from asura.planning.plan import Plan, load, make
 from asura.planning.plugins import PATHS, at_their_places
 from asura.planning.products import MADE_OF, Products, is_made_of
-from asura.planning.refusals import refuse_files, refuse_folders, refusing
+from asura.planning.refusals import refuse_files, refuse_texts, refusing
 from asura.planning.shared_data import SharedData
+from asura.planning.shared_runs import shared_in_words
 from asura.planning.standing import Standing, remarks
+from asura.planning.study_file import as_placed
 
 Made = Literal["trained", "evaluated", "analysed"]
 """What a job does to its runs; its file of this name says that it has ended."""
@@ -47,26 +49,28 @@ class StudyState:
         config: Mapping[str, Any],
         study_files: list[str],
         is_job: bool = False,
-        results: Path = Path("results"),
+        results: Path | None = None,
         overrides: Mapping[str, Any] = MappingProxyType({}),
         is_forced: Callable[[], bool] = bool,
     ) -> None:
+        files = [Path(file) for file in study_files]
         self.data = data_folder()
-        self._results, self._is_job, self._is_forced = results, is_job, is_forced
+        self._results, self._is_job, self._is_forced = results or results_folder(), is_job, is_forced
         self._source = ", ".join(study_files) or "the study"
         self._overrides = overrides
         # Our reader refuses what Snakemake's own accepts, such as a key given twice.
-        self._in_files = [read_yaml(Path(file)) for file in study_files]
+        self._in_files = [as_placed(read_yaml(file), files) for file in files]
         self._study_files = study_files
         with in_file(self._source):
-            self.config = self._at_their_places(config)
+            self.config = self._at_their_places(as_placed(config, files))
         self._cached: dict[str | None, Path] = {}  # the file of the plan of an ablation; None: of the study
         self._standing: dict[str | None, Standing] = {}
         self._jobs: dict[str | None, list[Job]] = {}
         self._flops: dict[str | None, dict[tuple[str, str], float]] = {}  # of training, by task and label
         self.plan = self._load_plan()
-        with in_file(self._source):
-            refuse_folders(self.plan.corpora)
+        if not is_job:
+            with in_file(self._source):
+                refuse_texts(self.plan.corpora)
         self.inline_ablations = inline_ablations(config)
         self.ablations = dict(self.inline_ablations)
         """The models of each ablation, by its name; the files in rules/ablations add theirs."""
@@ -185,9 +189,11 @@ class StudyState:
         return SharedData(self.folder, self.standing())
 
     def say_what_stands(self) -> None:
-        """Say in a line each what is trained again, what was made by other code, and what was made in several ways."""
+        """Say in a line each what is trained again, made by other code or in several ways, or taken from others."""
         if not self._is_job:
-            for line in remarks(self.folder, map(self.standing, (None, *self.tuned, *self.listed))):
+            parts = [self.standing(part) for part in (None, *self.tuned, *self.listed)]
+            shared = (f"{self.folder}: {line}" for line in shared_in_words(parts))
+            for line in (*remarks(self.folder, parts), *shared):
                 print(f"asura: {line}", file=sys.stderr)
 
     def _ended(self, job: Job, made: Made) -> str:

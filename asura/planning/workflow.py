@@ -171,7 +171,7 @@ class StudyWorkflow(StudyState):
         """Train the runs of a job again whose training is forced: their records go, so that a retry resumes them."""
         with refusing():
             for run in job_of(wildcards).runs:
-                RunFolder(Path(self.folder, run)).forget()
+                RunFolder(Path(self.folder, run)).forget(forced=True)
 
     # Tuning
 

@@ -15,7 +15,7 @@ LEFT_OUT = {("exits", "vanilla"), ("exits", "deq"), ("fixed_points", "vanilla"),
 """Analyses that do not apply to an architecture, or to its halting."""
 QUICK = {
     "dynamics": {"iterations": 8, "paths": 2},
-    "fixed_points": {"iterations": 8, "examples": 1},
+    "fixed_points": {"iterations": 6, "examples": 1},
     "exits": {"thresholds": 1},
 }
 

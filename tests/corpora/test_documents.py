@@ -6,6 +6,7 @@ import re
 from types import SimpleNamespace
 from typing import Any
 
+import datasets
 import pandas as pd
 import pyarrow
 import pytest
@@ -28,6 +29,12 @@ def zstd(content: bytes) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
+def arrow(path, **columns):
+    table = pyarrow.table(columns)
+    with pyarrow.OSFile(str(path), "wb") as file, pyarrow.ipc.new_stream(file, table.schema) as stream:
+        stream.write_table(table)
+
+
 def read(tmp_path, *names, **options):
     settings = Files(source="files", paths=[str(tmp_path / name) for name in names], **options)
     return list(documents(settings, tmp_path))
@@ -47,10 +54,53 @@ def test_a_text_file_is_a_document_and_a_row_of_the_others_is(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        '[{"text": "one"}, {"text": "two"}]',
+        '["one", "two"]',
+        '{"text": "one"}\n{"text": "two"}\n',
+        '[\n {"text": "one",\n  "id": 1},\n {"text": null},\n {"text": "two"}]',
+    ],
+)
+def test_json_is_a_list_or_has_an_object_in_each_line(tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    (tmp_path / "b.json.gz").write_bytes(gzip.compress(b'{"text": "three"}'))
+    assert read(tmp_path, "a.json", "b.json.gz") == ["one", "two", "three"]
+
+
+def test_all_that_can_be_read_in_a_folder_is_read(tmp_path):
+    for name, text in {"b.txt": "two", "a/x.txt": "one", "c/d/y.txt": "three", ".z.txt": "no", "read.me": "no"}.items():
+        (tmp_path / "texts" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "texts" / name).write_text(text)
+    assert read(tmp_path, "texts") == ["one", "two", "three"]
+    assert read(tmp_path, "texts/b.txt", "texts") == ["two", "one", "three"]
+
+
+def test_what_datasets_has_saved_is_read_as_datasets_reads_it(tmp_path):
+    rows = {"id": [1, 2, 3, 4], "body": ["one", "two", None, "three"]}
+    train = datasets.Dataset.from_dict(rows)
+    train.select([3, 0]).save_to_disk(tmp_path / "two")
+    both = datasets.DatasetDict({"train": train, "test": datasets.Dataset.from_dict({"id": [5], "body": ["four"]})})
+    both.save_to_disk(tmp_path / "texts" / "both", num_shards={"train": 2, "test": 1})
+    (tmp_path / "two" / "cache-0.arrow").write_bytes(b"of datasets, no part of it")
+    assert (
+        read(tmp_path, "two", column="body") == datasets.load_from_disk(tmp_path / "two")["body"][:] == ["three", "one"]
+    )
+    assert read(tmp_path, "texts", column="body") == ["one", "two", "three", "four"]
+    assert read(tmp_path, "texts/both/test", column="body") == ["four"]
+
+
+@pytest.mark.parametrize(
     ("names", "says"),
     [
-        (["nothing/*.txt"], r"no file is at .*nothing"),
-        (["a.csv"], r"a\.csv: a corpus is read from \.txt, \.jsonl and \.parquet, the first two also as \.gz"),
+        (
+            ["nothing/*.txt"],
+            r"nothing/\*\.txt: no such file or folder; paths in a study count from the folder of its file",
+        ),
+        (
+            ["a.csv"],
+            r"a\.csv: a corpus is read from \.txt, \.jsonl, \.json, \.parquet and \.arrow, the first three",
+        ),
         (["bytes.txt"], r"bytes\.txt: it cannot be read as UTF-8"),
         (["b.jsonl"], r"b\.jsonl: column: no such column of text: found 'text'; did you mean 'texts'\?"),
         (["broken.parquet"], r"broken\.parquet: it cannot be read"),
@@ -65,7 +115,14 @@ def test_a_text_file_is_a_document_and_a_row_of_the_others_is(tmp_path):
         (["cut.jsonl.gz"], r"cut\.jsonl\.gz: it cannot be read"),
         (["plain.txt.gz"], r"plain\.txt\.gz: it cannot be read"),
         (["a.parquet.gz"], r"a\.parquet\.gz: a corpus is read from"),
-        (["folder"], r"corpus: .*folder is a folder; name its files, for example .*folder/\*\.jsonl"),
+        (["c.arrow"], r"c\.arrow: column: no such column of text: found 'text'; did you mean 'texts'\?"),
+        (["broken.arrow"], r"broken\.arrow: it cannot be read"),
+        (["c.json"], r"c\.json: column: no such column of text: found 'text'; did you mean 'texts'\?"),
+        (["numbers.json"], r"numbers\.json: row 2: found int; a row is an object or a string"),
+        (["cut.json"], r"cut\.json: row 1: it is not JSON"),
+        (["wide.json"], r"wide\.json: it cannot be read as UTF-8"),
+        (["other"], r"other: it is not as `save_to_disk` of datasets leaves a folder"),
+        (["folder"], r"folder: nothing in this folder can be read; a corpus is read from \.txt"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_line(tmp_path, names, says):
@@ -84,7 +141,16 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path, names, says):
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(b'{"text": "x"}\n' * 100)[:-9])
     (tmp_path / "plain.txt.gz").write_text("x")
     (tmp_path / "a.parquet.gz").write_bytes(b"")
-    (tmp_path / "folder").mkdir()
+    arrow(tmp_path / "c.arrow", texts=["five"])
+    (tmp_path / "broken.arrow").write_bytes(b"ARROW1")
+    (tmp_path / "c.json").write_text('[{"texts": "x"}]')
+    (tmp_path / "numbers.json").write_text('["x", 5]')
+    (tmp_path / "cut.json").write_text('[{"text": ')
+    (tmp_path / "wide.json").write_text('["x"]', encoding="utf-16")
+    for folder in ("folder", "other"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "folder" / "readme.md").write_text("x")
+    (tmp_path / "other" / "state.json").write_text("{}")
     with pytest.raises(UserError, match=says):
         read(tmp_path, *names)
 

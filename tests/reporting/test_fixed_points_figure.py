@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -41,11 +42,11 @@ def test_it_shows_each_model_at_its_first_and_last_iteration_and_every_start(bui
     assert [label.get_text() for label in ends[2].get_xticklabels()] == ["own", "noise", "another"]
     assert [label.get_text() for label in ends[0].get_xticklabels()] == ["noise", "another"]
     for axes, largest in ((trained, 8.8), (last, 1.65)):
-        means = [y for line in lines(axes, "mean") for y in line.get_ydata()]
+        means = [float(y) for line in lines(axes, "mean") for y in line.get_ydata()]
         assert sorted(means) == pytest.approx(sorted([0.44, 0.55, largest] * len(LABELS)))
     for axes in panels(drawn.figure):
         low, high = axes.get_ylim()
-        drawn_at = [y for line in axes.lines if line.get_gid() for y in line.get_ydata()]
+        drawn_at = [y for line in axes.lines if line.get_gid() for y in np.asarray(line.get_ydata(), float)]
         assert drawn_at and low <= min(drawn_at) and max(drawn_at) <= high
     assert set(drawn.numbers["shows"]) == {"mean", "seed"} and set(drawn.numbers["model"]) == set(LABELS)
     assert drawn.numbers["run"].str.startswith("runs/phop/").all()

@@ -37,6 +37,7 @@ CHECKS = (
     "asura partial",
     "asura status",
     "asura verify",
+    "asura run",
     "snakemake --cores all",
 )
 """Commands that have nothing to do, or find the same, where they are given a second time."""
@@ -89,7 +90,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "texts").mkdir()
     for k, text in enumerate(TEXTS):
         (folder / "texts" / f"{k}.txt").write_text(text)
-    corpus = {"source": "files", "paths": ["texts/*.txt"], "vocabulary": 320, "held_out": 0.2}
+    corpus = {"source": "files", "paths": ["../texts"], "vocabulary": 320, "held_out": 0.2}
     smoke = read_yaml(folder / "configs" / "smoke.yaml") | {"seeds": [0], "controls": [], "ablated": {"n": 1, "i": 2}}
     with_text = smoke["tasks"] | {"text": {"corpus": corpus, "length": 16}}
     for study in (smoke, smoke | {"name": "default", "tasks": with_text}, smoke | {"name": "ablations"}):

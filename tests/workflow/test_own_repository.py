@@ -1,12 +1,17 @@
-"""The workflow used from another repository: as a module, with a study and ablations of its own."""
+"""The workflow used from elsewhere: as a module with a study and ablations of its own, and as installed."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import yaml
+from hatchling.builders.wheel import WheelBuilder
 
-from tests.conftest import TINY
+from tests.conftest import ROOT, TINY
 from tests.planning.own_code import GATED
 from tests.workflow.conftest import copy_workflow, snakemake
 
@@ -101,3 +106,17 @@ def test_an_include_is_refused_with_the_way_that_works(repository: Path):
     said = call(repository, "--snakefile", "Including", "--configfile", "mine.yaml", "--dry-run")
     assert said.startswith("1\n") and "Traceback" not in said
     assert "module asura: snakefile" in said and "docs/extending.md" in said
+
+
+def test_an_installed_package_runs_a_study_in_an_empty_folder(tmp_path: Path):
+    with ZipFile(next(WheelBuilder(str(ROOT)).build(directory=str(tmp_path / "wheel")))) as wheel:
+        wheel.extractall(tmp_path / "site")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(TINY | {"ablations": ["long_skip"]}))
+    command = [sys.executable, "-m", "asura", "run", "../mine.yaml", "--results", "there", "--dry-run"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
+    done = subprocess.run(command, cwd=tmp_path / "empty", env=environment, capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0 and "there/tiny/report.html is ready" in said, said
+    assert f"{tmp_path}/site/asura/workflow/profiles/default" in said
+    assert not (tmp_path / "empty" / "there").exists()

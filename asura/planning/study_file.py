@@ -1,0 +1,61 @@
+"""A study as it stands in its file: paths in it count from its folder, whatever folder a command runs in."""
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from asura.common.errors import UserError
+from asura.common.yaml_file import read_yaml
+from asura.corpora.tokenizer_paths import own_tokenizer
+
+FEWEST = 257
+"""Tokens that a vocabulary has at least."""
+
+
+def read_study(path: Path) -> dict[str, Any]:
+    """Read a study file. Raises UserError."""
+    return as_placed(read_yaml(path), [path])
+
+
+def as_placed(config: Mapping[str, Any], files: Iterable[Path]) -> dict[str, Any]:
+    """A study whose paths count from the folder that commands run in; it is read from files, the first of which counts.
+
+    A path outside of that folder is absolute. A corpus with a tokenizer of its own has the vocabulary of that. The
+    study.json that a plan has written is left as it is.
+    """
+    first = next(iter(files), None)
+    if first is None or (first.name == "study.json" and first.with_name("plan.json").is_file()):
+        return dict(config)
+    tasks = config.get("tasks")
+    if not isinstance(tasks, Mapping):
+        return dict(config)
+    return {**config, "tasks": {name: _task(entry, first.parent) for name, entry in tasks.items()}}
+
+
+def _task(entry: Any, folder: Path) -> Any:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("corpus"), Mapping):
+        return entry
+    corpus = dict(entry["corpus"])
+    if isinstance(paths := corpus.get("paths"), list):
+        corpus["paths"] = [_placed(path, folder) if isinstance(path, str) else path for path in paths]
+    if tokenizer := own_tokenizer(corpus):
+        corpus["tokenizer"] = _placed(str(corpus["tokenizer"]), folder)
+        with suppress(UserError):  # which the check of the corpus raises
+            corpus.setdefault("vocabulary", max(FEWEST, _size(folder / tokenizer)))
+    return {**entry, "corpus": corpus}
+
+
+def _placed(path: str, folder: Path) -> str:
+    """A path in a file of a folder, as seen from the folder that commands run in."""
+    if folder.resolve() == Path.cwd():
+        return path
+    place = os.path.abspath(folder / path)
+    return os.path.relpath(place) if place.startswith(f"{Path.cwd()}{os.sep}") else place
+
+
+def _size(path: Path) -> int:
+    from asura.corpora.tokenizers import own, size  # which only studies of text need
+
+    return size(own(path))

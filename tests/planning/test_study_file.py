@@ -1,0 +1,90 @@
+"""Paths in a study count from the folder of its file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from asura.common.errors import UserError
+from asura.corpora.tokenizers import train_bpe
+from asura.planning.plan import make
+from asura.planning.study_file import as_placed, read_study
+from asura.planning.workflow import StudyWorkflow
+from tests.conftest import TEXTS, TINY
+
+
+def text(**corpus: object) -> dict[str, Any]:
+    return TINY | {"tasks": {"text": {"corpus": {"source": "files", "vocabulary": 300, **corpus}, "length": 8}}}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a study and its texts in a folder below it."""
+    folder = tmp_path / "mine"
+    monkeypatch.chdir(tmp_path)
+    (folder / "texts").mkdir(parents=True)
+    for k, words in enumerate(TEXTS):
+        (folder / "texts" / f"{k}.txt").write_text(words)
+    train_bpe(TEXTS, 300).save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def corpus_of(config: dict) -> dict:
+    return config["tasks"]["text"]["corpus"]
+
+
+@pytest.mark.parametrize("path", ["texts", "texts/*.txt", "./texts/1.txt"])
+def test_a_path_counts_from_the_study_and_stands_as_seen_from_here(here, monkeypatch, path):
+    (here / "s.yaml").write_text(yaml.safe_dump(text(paths=[path, "/data/x.txt"])))
+    plain = path.removeprefix("./")
+    assert corpus_of(read_study(Path("mine/s.yaml")))["paths"] == [f"mine/{plain}", "/data/x.txt"]
+    monkeypatch.chdir(here)
+    assert corpus_of(read_study(Path("s.yaml")))["paths"] == [path, "/data/x.txt"]
+    (here / "elsewhere").mkdir()
+    monkeypatch.chdir(here / "elsewhere")
+    assert corpus_of(read_study(Path("../s.yaml")))["paths"] == [f"{here}/{plain}", "/data/x.txt"]
+
+
+def test_a_tokenizer_gives_the_vocabulary_that_a_study_does_not_name(here):
+    config = text(paths=["texts"], tokenizer="tokenizer.json")
+    del corpus_of(config)["vocabulary"]
+    placed = as_placed(config, [Path("mine/s.yaml")])
+    assert corpus_of(placed)["tokenizer"] == "mine/tokenizer.json" and corpus_of(placed)["vocabulary"] == 300
+    assert corpus_of(as_placed(text(tokenizer="."), [here / "s.yaml"])) | {"vocabulary": 300} == {
+        "source": "files",
+        "tokenizer": "mine",
+        "vocabulary": 300,
+    }
+    (run,) = make(placed).runs.values()
+    (here / "tokenizer.json").unlink()  # what is trained needs it no more
+    assert run["task"]["corpus"]["vocabulary"] == 300
+    assert corpus_of(as_placed(config, [Path("mine/s.yaml")])).get("vocabulary") is None
+
+
+def test_names_of_tokenizers_and_what_is_no_path_stay_as_they_are():
+    for corpus in ({"tokenizer": "gpt2"}, {"tokenizer": "bpe"}, {"paths": "x"}, {"paths": [3]}, {"tokenizer": 3}):
+        assert as_placed(text(**corpus), [Path("mine/s.yaml")]) == text(**corpus)
+    others: list[dict[str, Any]] = [{}, {"tasks": []}, {"tasks": {"text": None}}, {"tasks": {"text": {"corpus": "x"}}}]
+    for config in others:
+        assert as_placed(config, [Path("mine/s.yaml")]) == config
+    assert as_placed(text(paths=["x"]), []) == text(paths=["x"])
+
+
+def test_a_study_as_a_plan_has_written_it_is_placed_already():
+    place = Path("results/tiny")
+    place.mkdir(parents=True)
+    for name in ("study.json", "plan.json"):
+        (place / name).write_text(json.dumps(text(paths=["mine/texts"])))
+    assert read_study(place / "study.json") == text(paths=["mine/texts"])
+
+
+def test_the_workflow_reads_texts_beside_the_study_and_refuses_what_it_cannot_prepare(here):
+    (here / "s.yaml").write_text(yaml.safe_dump(text(paths=["texts"])))
+    study = StudyWorkflow(text(paths=["texts"]), ["mine/s.yaml"])
+    assert study.plan.corpora["text"]["paths"] == ["mine/texts"] == corpus_of(dict(study.config))["paths"]
+    (here / "s.yaml").write_text(yaml.safe_dump(text(paths=["text"])))
+    with pytest.raises(UserError, match=r"^mine/s\.yaml: tasks\.text\.corpus: mine/text: no such file or folder"):
+        StudyWorkflow(text(paths=["text"]), ["mine/s.yaml"])
+    StudyWorkflow(text(paths=["text"]), ["mine/s.yaml"], is_job=True)
