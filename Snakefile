@@ -11,7 +11,7 @@ from asura.planning.job_options import device_variable, processes_option, publis
 from asura.planning.outputs import ABLATION_FIGURES, ABLATION_TABLES, ANALYSIS, FRAMES, TABLE_FORMATS, TUNING
 from asura.planning.outputs import TUNING_FIGURES, TUNING_TABLES, choice_file, planned_figures
 from asura.planning.products import MADE_OF, REPORT
-from asura.planning.refusals import refuse_include, refusing
+from asura.planning.refusals import refuse_include, refuse_no_study, refusing
 from asura.planning.workflow import StudyWorkflow
 
 min_version("9.27")

@@ -4,6 +4,7 @@ HERE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 
 with refusing():
     refuse_include(is_included=workflow.modifier.is_main_snakefile() and len(workflow.included_stack) > 2)
+    refuse_no_study(config)
     STUDY = StudyWorkflow(
         config,
         [str(path) for path in workflow.configfiles],
@@ -12,7 +13,7 @@ with refusing():
         is_forced=lambda: bool(workflow.dag_settings.forceall or workflow.dag_settings.forcerun),
     )
     ABLATION_FILES = ablation_files(
-        config, [HERE / "rules" / "ablations", Path(workflow.basedir, "rules", "ablations")]
+        STUDY.config, [HERE / "rules" / "ablations", Path(workflow.basedir, "rules", "ablations")]
     )
 
 CAPTIONS = PACKAGE / "reporting" / "captions"

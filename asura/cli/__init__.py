@@ -8,6 +8,7 @@ import typer
 
 from asura.cli import data, reports, running, runs, studies
 from asura.cli.messages import in_a_line
+from asura.cli.new import new
 from asura.common.errors import UserError
 from asura.common.world import world
 
@@ -46,6 +47,7 @@ for command in (
     data.benchmark_documents,
 ):
     app.command()(command)
+app.add_typer(new, name="new")
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(running.run)
 app.command(hidden=True)(studies.reference)
 app.command(hidden=True)(studies.write_plan)

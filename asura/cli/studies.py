@@ -19,6 +19,7 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     from asura.planning.choices import at_edges
     from asura.planning.outputs import results_folder
     from asura.planning.plan import make
+    from asura.planning.plugins import at_their_places
     from asura.planning.refusals import refuse_texts
     from asura.planning.shared_runs import shared_in_words
     from asura.planning.standing import Standing
@@ -27,6 +28,7 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
 
     config = read_study(study)
     with in_file(str(study)):
+        config = at_their_places(config, study.parent)
         planned = make(config)
         refuse_texts(planned.corpora)
     if as_json:
@@ -112,11 +114,14 @@ def sample(
     from asura.common.randomness import generator
     from asura.common.validation import checked, in_file, nearest
     from asura.planning.places import BESIDE_STUDY
+    from asura.planning.plugins import at_their_places, load_plugins
     from asura.planning.study import Study
     from asura.planning.study_file import read_study
 
     config = read_study(study)
     with in_file(str(study)):
+        config = at_their_places(config, study.parent)
+        load_plugins(config)
         tasks = {named.name: named.task for named in checked(Study, config, "", BESIDE_STUDY).named_tasks()}
         if task not in tasks:
             raise UserError(f"tasks: no such task{nearest(task, tasks)}")
@@ -157,12 +162,12 @@ def prune(
     results: StudyResults,
     yes: Annotated[bool, typer.Option("--yes", help="Delete them; without this they are only listed.")] = False,
 ) -> None:
-    """List the runs that no plan of a study contains any more, or delete them."""
+    """List the runs and copies of plugins that no plan of a study contains any more, or delete them."""
     import shutil
 
-    from asura.planning.prune import unplanned_runs
+    from asura.planning.prune import unplanned_runs, unused_plugins
 
-    for folder in unplanned_runs(results):
+    for folder in (*unplanned_runs(results), *unused_plugins(results)):
         if yes:
             shutil.rmtree(folder)
         typer.echo(f"{folder}: {'deleted' if yes else 'in no plan'}")

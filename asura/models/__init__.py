@@ -1,13 +1,11 @@
 """Architectures by name, and the one way to build them."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 
-from asura.common.errors import UserError
-from asura.common.validation import checked, nearest
+from asura.common.validation import checked, in_file
 from asura.models.asura import Asura, AsuraFullSettings, AsuraSettings
 from asura.models.bare import Bare, BareSettings
 from asura.models.deep_thinking import DeepThinking, DeepThinkingSettings
@@ -19,43 +17,27 @@ from asura.models.ndr import NDR, NDRSettings
 from asura.models.ouro import Ouro, OuroSettings
 from asura.models.parcae import Parcae, ParcaeSettings
 from asura.models.recurrent_depth import RecurrentDepth, RecurrentDepthSettings
+from asura.models.registry import ARCHITECTURES, AnyArchitecture, architecture, model_of
 from asura.models.settings import Architecture
 from asura.models.trm import TRM, TRMSettings
 from asura.models.universal import Universal, UniversalSettings
 from asura.models.vanilla import Vanilla, VanillaSettings
 
-ARCHITECTURES: dict[str, tuple[type[Architecture], type[Model]]] = {
-    "asura": (AsuraSettings, Asura),
-    "asura_full": (AsuraFullSettings, Asura),
-    "bare": (BareSettings, Bare),
-    "deep_thinking": (DeepThinkingSettings, DeepThinking),
-    "deq": (DEQSettings, DEQ),
-    "hrm": (HRMSettings, HRM),
-    "ndr": (NDRSettings, NDR),
-    "ouro": (OuroSettings, Ouro),
-    "parcae": (ParcaeSettings, Parcae),
-    "recurrent_depth": (RecurrentDepthSettings, RecurrentDepth),
-    "trm": (TRMSettings, TRM),
-    "universal": (UniversalSettings, Universal),
-    "vanilla": (VanillaSettings, Vanilla),
-}
+architecture(AsuraSettings)(Asura)
+architecture(AsuraFullSettings)(Asura)
+architecture(BareSettings)(Bare)
+architecture(DeepThinkingSettings)(DeepThinking)
+architecture(DEQSettings)(DEQ)
+architecture(HRMSettings)(HRM)
+architecture(NDRSettings)(NDR)
+architecture(OuroSettings)(Ouro)
+architecture(ParcaeSettings)(Parcae)
+architecture(RecurrentDepthSettings)(RecurrentDepth)
+architecture(TRMSettings)(TRM)
+architecture(UniversalSettings)(Universal)
+architecture(VanillaSettings)(Vanilla)
 
-AnyArchitecture = Annotated[
-    AsuraSettings
-    | AsuraFullSettings
-    | BareSettings
-    | DeepThinkingSettings
-    | DEQSettings
-    | HRMSettings
-    | NDRSettings
-    | OuroSettings
-    | ParcaeSettings
-    | RecurrentDepthSettings
-    | TRMSettings
-    | UniversalSettings
-    | VanillaSettings,
-    Field(discriminator="architecture"),
-]
+__all__ = ["ARCHITECTURES", "AnyArchitecture", "architecture", "build", "model_of"]
 
 
 def build(
@@ -73,20 +55,19 @@ def build(
 
     Raises UserError, in one line, for settings that name no architecture or do not fit it.
     """
-    architecture = settings if isinstance(settings, Architecture) else _checked(settings)
-    kind = ARCHITECTURES[architecture.architecture][1]
+    own = settings if isinstance(settings, Architecture) else _checked(settings)
+    kind = model_of(own)
     if torch.device(device).type == "meta":
         with torch.device("meta"):
-            return kind(architecture, vocabulary)
+            return kind(own, vocabulary)
     # torch's own start is drawn and thrown away: building on `meta` instead would cost a second of imports.
     with torch.random.fork_rng(devices=[]):
-        model = kind(architecture, vocabulary)
+        model = kind(own, vocabulary)
     initialise(model, torch.Generator().manual_seed(seed))
     return model.to(device)
 
 
 def _checked(settings: Mapping[str, Any]) -> Architecture:
-    name = settings.get("architecture")
-    if name not in ARCHITECTURES:
-        raise UserError(f"architecture: no such architecture{nearest(name, ARCHITECTURES)}")
-    return checked(ARCHITECTURES[name][0], dict(settings), "")
+    with in_file("architecture"):
+        kind, _ = ARCHITECTURES.named(settings.get("architecture"))
+    return checked(kind, dict(settings), "")

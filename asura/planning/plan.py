@@ -97,11 +97,13 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
     from asura.planning.compared import compared_with
     from asura.planning.matching import controls
     from asura.planning.places import BESIDE_STUDY
+    from asura.planning.plugins import load_plugins
     from asura.planning.questions import asked_of
     from asura.planning.study import Study
     from asura.planning.tuning import trials_of
     from asura.planning.whole_curve import asked_of_model, refuse_what_cannot_be, with_snapshots
 
+    load_plugins(config, is_part=against is not None)
     study = checked(Study, dict(config), "", BESIDE_STUDY)
     variants: dict[tuple[str, str], Variant] = {}
     seeds: dict[tuple[str, str], tuple[int, ...]] = {}

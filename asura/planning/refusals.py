@@ -31,6 +31,14 @@ def refuse_include(is_included: bool) -> None:
         )
 
 
+def refuse_no_study(config: Mapping[str, Any]) -> None:
+    """Raises UserError where no study is given, as in another Snakefile that only says `module`."""
+    if not config:
+        raise UserError(
+            'no study is given: write `configfile: "STUDY.yaml"` above `module asura`, or give --configfile STUDY.yaml'
+        )
+
+
 def refuse_texts(corpora: Mapping[str, Mapping[str, Any]]) -> None:
     """Raises UserError where the corpus of a task is to be prepared, and its files or its tokenizer cannot be read."""
     for task, settings in corpora.items():

@@ -121,20 +121,32 @@ def _provenance(results: Results, study: Path) -> Markup:
     """What made the runs: commits, devices, precisions, versions of packages, and whether the code is that of now."""
     runs = results.runs[~results.runs["task"].str.contains("/")]
     versions: dict[str, set[str]] = {}
+    plugins: dict[str, set[str]] = {}
     for run in runs.drop_duplicates(["task", "label", "seed"]).itertuples():
         record = RunFolder(study / "runs" / run.task / run.label / f"seed{run.seed}").read_record()
         for session in record["sessions"]:
             for package, version in session.get("versions", {}).items():
                 versions.setdefault(package, set()).add(str(version))
+            for name, origin in session.get("plugins", {}).items():
+                plugins.setdefault(name, set()).add(_origin_in_words(origin))
     other = int((runs["code"] == OTHER_CODE).sum())
     rows = [
         ("commits of the runs", ", ".join(sorted(runs["commit"].dropna().unique())) or "not recorded"),
         ("devices", ", ".join(sorted(runs["device"].dropna().unique())) or "not recorded"),
         ("precisions", ", ".join(sorted(runs["precision"].dropna().unique())) or "not recorded"),
         ("code", f"{other} of {len(runs)} runs were made by other code" if other else "all runs were made by one code"),
+        *((f"code of the study, {name}", ", ".join(sorted(found))) for name, found in sorted(plugins.items())),
         *((package, ", ".join(sorted(found))) for package, found in sorted(versions.items())),
     ]
     return _table(pd.DataFrame(rows, columns=["", "recorded"]))
+
+
+def _origin_in_words(origin: Mapping[str, Any]) -> str:
+    """Where the code of a plugin is from: its digest, and the commit of its repository."""
+    if not origin["commit"]:
+        return f"{origin['digest']}, in no commit"
+    changed = "" if origin["clean"] else ", changed since"
+    return f"{origin['digest']}, commit {origin['commit']}{changed}"
 
 
 def _failures(results: Results) -> pd.DataFrame:

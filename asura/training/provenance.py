@@ -2,18 +2,16 @@
 
 import json
 import platform
-import subprocess
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 from importlib.metadata import Distribution, PackageNotFoundError, PackagePath, distribution, version
 from pathlib import Path
 from typing import Any
 
+from asura.common.git import commit_of
 from asura.common.version import PACKAGE, __version__
 
 PACKAGES = ("torch", "numpy", "safetensors", "pydantic", "tokenizers", "torchdeq")
-SECONDS = 10
-"""Time that git is given; a file system may be slow."""
 
 
 def provenance() -> dict[str, Any]:
@@ -24,10 +22,8 @@ def provenance() -> dict[str, Any]:
             versions[name] = version(name)
         except PackageNotFoundError:
             versions[name] = None
-    if _git("ls-files", "--error-unmatch", "__init__.py") is None:  # not from a checkout, whatever stands around it
-        return {"versions": versions, **_installed()}
-    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--", ".")
-    return {"versions": versions, "commit": commit, "clean": None if changes is None else not changes}
+    of_checkout = commit_of(PACKAGE, "__init__.py")
+    return {"versions": versions, **(of_checkout if of_checkout["commit"] else _installed())}
 
 
 def _installed() -> dict[str, Any]:
@@ -52,12 +48,3 @@ def _is_as_noted(file: PackagePath) -> bool:
     path = Path(str(file.locate()))
     digest = sha256(path.read_bytes()).digest() if path.is_file() else b""
     return file.hash.value == urlsafe_b64encode(digest).decode().rstrip("=")
-
-
-def _git(*arguments: str) -> str | None:
-    command = ["git", "-C", str(PACKAGE), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None

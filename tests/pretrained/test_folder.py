@@ -213,7 +213,7 @@ def test_a_model_of_the_hub_is_downloaded_and_read(folder, exported, monkeypatch
     loaded = from_pretrained("someone/asura", revision="v1")
     assert loaded(TOKENS).equal(load_trained(folder.path, torch.device("cpu"))[1](TOKENS))
     assert asked["name"] == "someone/asura" and asked["revision"] == "v1"
-    assert set(asked["allow_patterns"]) == FILES | {"tokenizer.json"}
+    assert set(asked["allow_patterns"]) == FILES | {"tokenizer.json", "*.py"}
 
 
 @pytest.mark.parametrize("name", ["someone/asura", "not/a/name", "none"])

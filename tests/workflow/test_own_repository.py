@@ -12,6 +12,7 @@ import yaml
 from hatchling.builders.wheel import WheelBuilder
 
 from tests.conftest import ROOT, TINY
+from tests.planning.own_code import GATED
 from tests.workflow.conftest import copy_workflow, snakemake
 
 MODULE = """\
@@ -86,10 +87,18 @@ def test_rules_say_what_they_do(repository: Path):
 
 
 def test_another_study_can_be_given_on_the_command_line(repository: Path):
-    (repository / "other.yaml").write_text(yaml.safe_dump(TINY | {"name": "other"}))
+    """It stands in a folder of its own, from which its paths start."""
+    (repository / "studies").mkdir()
+    (repository / "studies" / "near.smk").write_text(ABLATION.format(name="near"))
+    (repository / "studies" / "gated.py").write_text(GATED)
+    own = {"name": "other", "plugins": ["gated.py"], "models": {"gated": {"n": 1, "i": 2}}, "ablations": ["near.smk"]}
+    (repository / "studies" / "other.yaml").write_text(yaml.safe_dump(TINY | own))
     (repository / "Bare").write_text(MODULE.format(snakefile="../checkout/Snakefile").partition("\n")[2])
-    said = call(repository, "--snakefile", "Bare", "--configfile", "other.yaml", "--dry-run")
+    said = call(repository, "--snakefile", "Bare", "--configfile", "studies/other.yaml", "--dry-run")
     assert said.startswith("0\n") and "results/other/report.html" in said
+    assert "gated-n1-i2" in said and "write the plan of the ablation near" in said
+    said = call(repository, "--snakefile", "Bare", "--dry-run")
+    assert "asura: no study is given: write `configfile:" in said and "Traceback" not in said
 
 
 def test_an_include_is_refused_with_the_way_that_works(repository: Path):
