@@ -6,7 +6,7 @@ from snakemake.utils import min_version
 
 from asura.corpora.packages import wheel
 from asura.planning.ablations import ablation_files
-from asura.planning.job_options import device_variable, processes_option, published_option
+from asura.planning.job_options import device_variable, processes_option
 from asura.planning.outputs import ABLATION_FIGURES, ABLATION_TABLES, FRAMES, TUNING, TUNING_FIGURES, TUNING_TABLES
 from asura.planning.outputs import choice_file, planned_figures
 from asura.planning.products import MADE_OF, REPORT

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from asura.cli.options import StudyResults
-from asura.common.errors import UserError
 from asura.common.files import read_json
 
 
@@ -23,25 +22,13 @@ def collect(results: StudyResults) -> None:
     note_made_of(results / "tidy", digest, "tidy")
 
 
-def tables(
-    results: StudyResults,
-    published: Annotated[str | None, typer.Option(help="A paper whose numbers are laid beside the study's.")] = None,
-) -> None:
+def tables(results: StudyResults) -> None:
     """Write the tables of a collected study."""
     from asura.planning.products import note_made_of, runs_of
     from asura.reporting.collect import read_results
-    from asura.reporting.tables import write_table, write_tables
+    from asura.reporting.tables import write_tables
 
-    found = read_results(results / "tidy")
-    write_tables(found, results / "tables")
-    if published:
-        from asura.common.validation import nearest
-        from asura.planning.published import PAPERS
-        from asura.reporting.beside_published import beside_published
-
-        if published not in PAPERS:
-            raise UserError(f"published: no such paper{nearest(published, PAPERS)}")
-        write_table(beside_published(found, published), results / "tables" / "published", None)
+    write_tables(read_results(results / "tidy"), results / "tables")
     note_made_of(results / "tables", runs_of(results / "tidy"), "tables")
 
 

@@ -15,14 +15,14 @@ from asura.common.errors import UserError
 def plan(study: StudyFile, as_json: AsJson = False) -> None:
     """Print what a study would run: its models and controls, how far these are from their targets, and the cost."""
     from asura.common.validation import in_file
-    from asura.common.yaml_file import read_yaml
     from asura.planning.ablations import listed_ablations
     from asura.planning.choices import at_edges
+    from asura.planning.external import read_study
     from asura.planning.plan import make
     from asura.planning.refusals import refuse_folders
     from asura.planning.tune_settings import Tune
 
-    config = read_yaml(study)
+    config = read_study(study)
     with in_file(str(study)):
         planned = make(config)
         refuse_folders(planned.corpora)

@@ -3,7 +3,18 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-FRAMES = ("runs", "roles", "scores", "questions", "test_errors", "curves", "snapshots", "sweep", "resources")
+FRAMES = (
+    "runs",
+    "roles",
+    "scores",
+    "questions",
+    "test_errors",
+    "curves",
+    "snapshots",
+    "sweep",
+    "external",
+    "resources",
+)
 """Tidy frames, in `tidy/NAME.csv`."""
 
 TABLES = ("questions", "paper", "comparison", "runs", "metrics", "matching", "resources")
@@ -12,8 +23,8 @@ TABLES = ("questions", "paper", "comparison", "runs", "metrics", "matching", "re
 EXTRA_TABLES = {"steps": "every", "difficulty": "swept", "gap": "examples"}
 """Tables of a study that asks for what they show, by the key of its models that says so."""
 
-PUBLISHED = "published"
-"""The table of a study that names a paper to compare with."""
+EXTERNAL = "external"
+"""The table of a study with scores that others report."""
 
 FIGURES = (
     "score_against_iterations",
@@ -95,10 +106,11 @@ def figures_of(models: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]
         yield from ((task, figure) for figure in FIGURES if not without.get(figure))
 
 
-def tables_of(models: Iterable[Mapping[str, Any]]) -> list[str]:
+def tables_of(models: Iterable[Mapping[str, Any]], has_external: bool) -> list[str]:
     """The tables of a study, less those that have nothing to show; the models are as for `figures_of`."""
     rows = list(models)
-    return [*TABLES, *(name for name, key in EXTRA_TABLES.items() if any(_is_said(row.get(key)) for row in rows))]
+    extra = [name for name, key in EXTRA_TABLES.items() if any(_is_said(row.get(key)) for row in rows)]
+    return [*TABLES, *extra, *([EXTERNAL] if has_external else [])]
 
 
 def _is_said(value: Any) -> bool:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asura.common.errors import UserError
 from asura.common.files import SEAL, read_sealed, sealed, write_text
-from asura.common.validation import nearest
 from asura.corpora.folders import corpus_folder
 from asura.planning.outputs import TUNING, choice_file
 from asura.planning.study_settings import Evaluation
@@ -19,9 +18,6 @@ if TYPE_CHECKING:  # which imports torch
     from asura.planning.study import Study
     from asura.planning.variants import NamedTask, Variant
     from asura.tasks import Task
-
-BY_PLACE = ("first", "previous")
-"""What the models of an ablation may be compared with, other than by a setting."""
 
 
 class Plan(NamedTuple):
@@ -41,6 +37,7 @@ class Plan(NamedTuple):
     questions: one row for each question of the study: task, row, reference, metric, margin (None without one).
     trials: one row for each trial of each model: task, label, trial (its own label), settings (that it tries).
     factors: of an ablation, settings whose effects get a table, with their values.
+    external: one row for each score that others report, as `External`, with a list of scores.
     """
 
     study: str
@@ -58,6 +55,7 @@ class Plan(NamedTuple):
     questions: list[dict[str, Any]]
     trials: list[dict[str, Any]]
     factors: dict[str, list[str]]
+    external: list[dict[str, Any]]
 
     def resources_of(self, task: str, label: str) -> dict[str, int]:
         """What the jobs of a model ask of a cluster where the study says so; one that is not its own is ablated."""
@@ -94,7 +92,9 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
     `against` is that of an ablation.
     """
     from asura.common.validation import checked
+    from asura.planning.against import compared
     from asura.planning.code import evaluation_code, training_code
+    from asura.planning.external import checked_rows, in_full
     from asura.planning.matching import controls
     from asura.planning.places import BESIDE_STUDY
     from asura.planning.questions import asked_of
@@ -102,7 +102,7 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
     from asura.planning.tuning import trials_of
     from asura.planning.whole_curve import asked_of_model, refuse_what_cannot_be, with_snapshots
 
-    study = checked(Study, dict(config), "", BESIDE_STUDY)
+    study = checked(Study, in_full(config), "", BESIDE_STUDY)
     variants: dict[tuple[str, str], Variant] = {}
     seeds: dict[tuple[str, str], tuple[int, ...]] = {}
     roles = []
@@ -134,17 +134,18 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
         evaluation = evaluation.of_trials()
     models: list[dict[str, Any]] = []
     code: dict[str, dict[str, str]] = {}
-    compared = _compared(variants, against) if against else {}
+    others = compared(variants, against) if against else {}
     for order, (place, variant) in enumerate(variants.items()):
         key, model, asked = "/".join(place), variant.model, variant.task.task
         resources[key] = _resources(variant)
         benchmarks = list(evaluation.benchmarks) if variant.task.kind == "text" else []
         trained_by, scored_by = training_code(model, asked), evaluation_code(model, asked, benchmarks)
         code[key] = {"training": trained_by, "evaluation": scored_by}
-        row = {"benchmarks": benchmarks, "order": order, "against": compared.get(place)}
+        row = {"benchmarks": benchmarks, "order": order, "against": others.get(place)}
         models.append(_model(variant, study.evaluation.metric) | row | asked_of_model(variant, evaluation))
     metrics = {task.name: (*task.task.metrics, *_of_curves(task, study)) for task in tasks}
     questions = [] if tuning else asked_of(study.questions, models, roles, metrics)
+    external = [] if tuning else checked_rows(study.external, tasks, metrics, models)
     for question in questions:
         for label in (question.row, question.reference):
             _add_seeds(seeds, variants[str(question.task).split("/")[0], label], tuple(question.seeds or ()))
@@ -184,6 +185,7 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
             for (task, label), settings, variant in trials
         ],
         factors={},
+        external=external,
     )
 
 
@@ -233,31 +235,6 @@ def _model(variant: "Variant", metric: str | None) -> dict[str, Any]:
         "chance": task.splits["test"].chance if ranked == task.metric else None,
         "solved": task.solved,
     }
-
-
-def _compared(variants: Mapping[tuple[str, str], "Variant"], against: str) -> dict[tuple[str, str], str]:
-    """The label of the model that each model of an ablation is compared with, by task and label. Raises UserError."""
-    settings = {
-        key: {**variant.model.model_dump(mode="json"), **variant.training.model_dump(mode="json")}
-        for key, variant in variants.items()
-    }
-    allowed = {name for own in settings.values() for name in own}.union(BY_PLACE)
-    if against not in allowed:
-        raise UserError(f"against: no such setting{nearest(against, allowed)}")
-    found: dict[tuple[str, str], str] = {}
-    others: dict[str, str] = {}
-    for (task, label), own in settings.items():
-        if against not in own and against not in BY_PLACE:
-            continue
-        equal = {} if against in BY_PLACE else {name: value for name, value in own.items() if name != against}
-        group = json.dumps([task, equal])
-        if group in others:
-            found[task, label] = others[group]
-        if group not in others or against == "previous":
-            others[group] = label
-    if against not in BY_PLACE and not found:
-        raise UserError(f"against: found {against!r}; no two models differ in it alone")
-    return found
 
 
 def load(path: Path) -> Plan:

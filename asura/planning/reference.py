@@ -10,11 +10,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from asura.common.randomness import generator
-from asura.common.validation import LARGEST, Settings
+from asura.common.validation import LARGEST, NAME, Settings
 from asura.corpora.settings import Corpus, Embedded, Files, Hub
 from asura.models.settings import Architecture, Recursive
 from asura.planning.ablations import About
 from asura.planning.control_settings import ControlEntry
+from asura.planning.external import External
 from asura.planning.schema import MODELS, Schema, definition, definitions, descriptions, study_schema
 from asura.planning.study import Study
 from asura.planning.study_settings import Ablated, Evaluation, ModelEntry, Question, Resources, TaskEntry
@@ -139,6 +140,9 @@ def study_page() -> str:
             "## `questions`",
             _paragraphs(Question),
             _table(_rows(Question)),
+            "## `external`",
+            _paragraphs(External),
+            _table(_rows(External)),
             "## `ablated`",
             _table(_rows(Ablated)),
             "## `resources`",
@@ -270,7 +274,7 @@ def type_in_words(schema: Schema) -> str:
         case {"type": "object"}:
             return "mapping"
         case {"type": "string", **others}:
-            return "name" if "pattern" in others else "string"
+            return "name" if others.get("pattern") == NAME else "string"
         case {"type": "null"}:
             return "null"
     return "name"

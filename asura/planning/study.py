@@ -4,7 +4,7 @@ configs/*.yaml ─ Study ─> Variant (task, model, training) ─ × seed ─> R
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import Field, field_validator
 
@@ -15,9 +15,9 @@ from asura.models import ARCHITECTURES
 from asura.models.model import LONGEST
 from asura.models.settings import Architecture
 from asura.planning.control_settings import Controls
+from asura.planning.external import External, RowsFile
 from asura.planning.grid import differences, grid, plain
 from asura.planning.places import BESIDE_MODEL, BESIDE_TASK, MODEL_SETTINGS
-from asura.planning.published import PAPERS
 from asura.planning.study_settings import (
     EACH_ONCE,
     Ablated,
@@ -40,7 +40,6 @@ from asura.tasks.text import Text
 LONGEST_LABEL = 200
 """Characters: a label is the name of a folder, and file systems allow 255 bytes."""
 
-Paper = Annotated[str, Field(json_schema_extra={"enum": list(PAPERS)})]
 Added = TypeVar("Added", TaskEntry, ModelEntry)
 
 
@@ -86,15 +85,9 @@ class Study(Settings):
     questions: list[Question] = Field([])
     """Questions that get a verdict; the first is the primary one. All other comparisons have a difference and an
     interval, and no verdict."""
-    published: Paper | None = None
-    """A paper whose published numbers are shown next to those of the study; null for none."""
-
-    @field_validator("published")
-    @classmethod
-    def _is_kept(cls, name: str | None) -> str | None:
-        if name is not None and name not in PAPERS:
-            raise ValueError(f"no such paper{nearest(name, PAPERS)}")
-        return name
+    external: list[External] | RowsFile = Field([])
+    """Scores that others report, to be shown next to those of the study; or the path of a YAML or CSV file of such
+    rows, relative to the study file."""
 
     @field_validator("ablations", mode="before")
     @classmethod

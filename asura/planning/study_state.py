@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from asura.common.errors import UserError
 from asura.common.validation import in_file, nearest
-from asura.common.yaml_file import read_yaml
 from asura.corpora.folders import data_folder
 from asura.planning.ablations import inline_ablations, listed_ablations, planned_ablation
 from asura.planning.cache import is_written, planned, read_plan
+from asura.planning.external import in_full, read_study
 from asura.planning.jobs import Job, jobs_of
 from asura.planning.outputs import TUNING
 from asura.planning.plan import Plan, load, make
@@ -49,13 +49,13 @@ class StudyState:
         overrides: Mapping[str, Any] = MappingProxyType({}),
         is_forced: Callable[[], bool] = bool,
     ) -> None:
-        self.config = config
+        self.config = in_full(config, [Path(file) for file in study_files])
         self.data = data_folder()
         self._results, self._is_job, self._is_forced = results, is_job, is_forced
         self._source = ", ".join(study_files) or "the study"
         self._overrides = overrides
         # Our reader refuses what Snakemake's own accepts, such as a key given twice.
-        self._in_files = [read_yaml(Path(file)) for file in study_files]
+        self._in_files = [read_study(Path(file)) for file in study_files]
         self._cached: dict[str | None, Path] = {}  # the file of the plan of an ablation; None: of the study
         self._standing: dict[str | None, Standing] = {}
         self._jobs: dict[str | None, list[Job]] = {}

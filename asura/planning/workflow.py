@@ -10,7 +10,7 @@ from snakemake.io import ancient
 from asura.planning.cache import renew
 from asura.planning.choices import is_chosen, trial_rows, tuned_models
 from asura.planning.jobs import job_of
-from asura.planning.outputs import EFFECTS, OF_AN_ABLATION, OF_TUNING, PUBLISHED, TUNING, choice_file, tables_of
+from asura.planning.outputs import EFFECTS, OF_AN_ABLATION, OF_TUNING, TUNING, choice_file, tables_of
 from asura.planning.products import is_made_of
 from asura.planning.refusals import refusing
 from asura.planning.run_folder import RunFolder
@@ -35,7 +35,7 @@ class StudyWorkflow(StudyState):
     @property
     def tables(self) -> list[str]:
         """Names of the study's tables."""
-        return [*tables_of(self.plan.models), *([PUBLISHED] if self.config.get("published") else [])]
+        return tables_of(self.plan.models, bool(self.plan.external))
 
     def _as_inputs(self, files: Iterable[str], are_used: bool) -> list[str]:
         """Files as inputs of a rule; their times do not count where its output is known to be made of them."""

@@ -48,6 +48,8 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
     for role in plan.roles:
         rows["roles"] += _on_benchmarks(role, plan.benchmarks_of(role["task"]))
     rows["questions"] = [{**question, "label": question["row"]} for question in plan.questions]
+    for reported in plan.external:
+        rows["external"] += [reported | {"seed": k, "value": score} for k, score in enumerate(reported["score"])]
     floors: dict[str, dict[str, float]] = {}
     effects: dict[tuple[str, str], list[np.ndarray]] = {}
     for row in plan.rows():

@@ -87,6 +87,13 @@ class StudyResults:
         """
         return _only(self._mixed.sweep, "metric", metric, self.metrics)
 
+    def external(self, metric: str) -> pd.DataFrame:
+        """One row for each score that others report, in one metric, with its source. Empty if the study names none.
+
+        Raises UserError for a metric that the study does not have.
+        """
+        return _only(self._mixed.external, "metric", metric, self.metrics)
+
     def resources(self, rule: str) -> pd.DataFrame:
         """What each run took in time and memory to `train` or to `evaluate`. Raises UserError for another rule."""
         return _only(self._mixed.resources, "rule", rule, RULES)

@@ -19,7 +19,6 @@ from tests.conftest import ROOT, TINY
 STUDY = TINY | {
     "models": {"asura": {"n": 1, "i": 2}, "vanilla": {"n": 1, "training": {"learning_rate": 1e38}}},
     "controls": ["iso_param"],
-    "published": None,
     "width": 16,
 }
 

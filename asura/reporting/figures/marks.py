@@ -139,7 +139,7 @@ def level_on(results: Results, task: str, split: str, level: str) -> float:
 
 def score_axis(axes: Axes, results: Results, task: str, intervals: pd.DataFrame | None = None) -> None:
     """Let the axis reach a little beyond the range of the scores, and of intervals where they are drawn."""
-    bounds = [] if intervals is None else [intervals["low"].min(), intervals["high"].max()]
+    bounds = [] if intervals is None else intervals[["value", "low", "high"]].agg(["min", "max"]).to_numpy().ravel()
     ends = [*score_range(results, task), *bounds]
     axes.set_ylim(*padded((np.nanmin(ends), np.nanmax(ends))))
 
