@@ -144,12 +144,14 @@ def read_results(folder: Path) -> Results:
 
 def _read_frame(path: Path, types: dict[str, str]) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(path, dtype=types, keep_default_na=False, na_values="")  # a task may be named NA
+        frame = pd.read_csv(
+            path, dtype=types | {"study": "str"}, keep_default_na=False, na_values=""
+        )  # a task may be named NA
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; collect the study first") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: it cannot be read as a table ({error}); collect the study again") from None
-    if list(frame) != list(types):
+    if list(frame) not in (list(types), ["study", *types]):
         raise UserError(f"{path}: found the columns {list(frame)}; collect the study again")
     return frame
 

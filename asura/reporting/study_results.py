@@ -52,7 +52,7 @@ class StudyResults:
             CELL if place in cells else controls.get(place, STUDY_MODEL)
             for place in zip(runs["task"], runs["label"], strict=True)
         ]
-        return runs[HEADLINE]
+        return runs[["study", *HEADLINE] if "study" in runs else HEADLINE]
 
     @property
     def metrics(self) -> list[str]:

@@ -77,7 +77,8 @@ def runs(results: Results) -> pd.DataFrame:
         *splits,
         *MADE_BY,
     ]
-    return table[[*columns, *COST, "chance"]].rename(columns={"label": "model"})
+    study = ["study"] if "study" in table else []
+    return table[[*study, *columns, *COST, "chance"]].rename(columns={"label": "model"})
 
 
 def metrics(results: Results) -> pd.DataFrame:

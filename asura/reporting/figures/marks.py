@@ -28,14 +28,14 @@ NUMBERED = 9.5  # points, of a marker that holds a number
 Row = dict[str, Any]
 
 
-def run_folder(task: str, label: str, seed: int) -> str:
-    """The folder of a run in the results of its study; a benchmark is of the runs on its text."""
-    return f"runs/{task.split('/')[0]}/{label}/seed{seed}"
+def run_folder(task: str, label: str, seed: int, study: str = "") -> str:
+    """The folder of a run in the results of its study, which one of several is named; a benchmark is of its text."""
+    return f"{study}/runs/{task.split('/')[0]}/{label}/seed{seed}".removeprefix("/")
 
 
 def with_folders(scores: pd.DataFrame) -> pd.DataFrame:
     """Scores with the folder of the run that each is of."""
-    keys = zip(scores["task"], scores["label"], scores["seed"], strict=True)
+    keys = scores[["task", "label", "seed", *(["study"] if "study" in scores else [])]].itertuples(index=False)
     return scores.assign(run=[run_folder(*key) for key in keys])
 
 
@@ -57,7 +57,11 @@ def mean_row(about: Row, scores: pd.DataFrame, comparing: Comparing) -> Row:
 def failure_rows(about: Row, runs: pd.DataFrame) -> Iterator[Row]:
     """A row for each run that failed."""
     for run in runs[runs["status"].isin(FAILURES)].itertuples():
-        yield about | {"shows": run.status, "seed": run.seed, "run": run_folder(run.task, run.label, run.seed)}
+        yield about | {
+            "shows": run.status,
+            "seed": run.seed,
+            "run": run_folder(run.task, run.label, run.seed, getattr(run, "study", "")),
+        }
 
 
 def as_numbers(rows: Iterable[Row], *about: str) -> pd.DataFrame:
