@@ -93,7 +93,7 @@ def test_the_figure_of_the_documentation_shows_the_mean_of_each_model(study: Pat
 def test_frames_that_are_attributes_have_no_column_of_mixed_quantities():
     """Such a frame has a column which names the quantity, and is a method: its argument is a value of that column."""
     mixed = {name for name, columns in COLUMNS.items() if {"value", "standard_error", "rule"} & set(columns)}
-    assert mixed == {"scores", "test_errors", "snapshots", "sweep", "resources"}
+    assert mixed == {"scores", "test_errors", "snapshots", "sweep", "external", "resources"}
     attributes = {name for name in StudyResults.__dataclass_fields__ if not name.startswith("_")}
     assert attributes == COLUMNS.keys() - mixed and all(callable(getattr(StudyResults, name)) for name in mixed)
 
