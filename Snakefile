@@ -7,8 +7,8 @@ from snakemake.utils import min_version
 from asura.corpora.packages import wheel
 from asura.planning.ablations import ablation_files
 from asura.planning.job_options import device_variable, processes_option
-from asura.planning.outputs import ABLATION_FIGURES, ABLATION_TABLES, FRAMES, TUNING, TUNING_FIGURES, TUNING_TABLES
-from asura.planning.outputs import choice_file, planned_figures
+from asura.planning.outputs import ABLATION_FIGURES, ABLATION_TABLES, ANALYSIS, FRAMES, TABLE_FORMATS, TUNING
+from asura.planning.outputs import TUNING_FIGURES, TUNING_TABLES, choice_file, planned_figures
 from asura.planning.products import MADE_OF, REPORT
 from asura.planning.refusals import refuse_include, refusing
 from asura.planning.workflow import StudyWorkflow
@@ -29,6 +29,7 @@ include: "rules/data.smk"
 include: "rules/tune.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
+include: "rules/analyse.smk"
 include: "rules/ablation.smk"
 
 
@@ -61,6 +62,7 @@ rule all:
         rules.figures.output,
         rules.collect.output,
         STUDY.results_of_tuning(),
+        STUDY.results_of_analyses(),
         STUDY.results_of_listed_ablations(),
         STUDY.every_job,
     message:

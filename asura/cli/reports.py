@@ -83,6 +83,19 @@ def tuning(results: StudyResults) -> None:
     note_made_of(folder, Standing(load(folder / "plan.json"), results).digest, TUNING)
 
 
+def analyses(results: StudyResults) -> None:
+    """Write what the analyses of a study found, as rows, tables and figures, to RESULTS/analysis."""
+    from asura.planning.outputs import ANALYSIS
+    from asura.planning.plan import load
+    from asura.planning.products import note_made_of
+    from asura.planning.standing import Standing
+    from asura.reporting.analysis_report import write_analyses
+
+    standing = Standing(load(results / "plan.json"), results)
+    write_analyses(standing.plan, results, results / ANALYSIS)
+    note_made_of(results / ANALYSIS, standing.digest_of_analyses, ANALYSIS)
+
+
 def ablation(
     results: StudyResults,
     name: Annotated[str, typer.Argument(help="An ablation of the study, whose runs have ended.")],

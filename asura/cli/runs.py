@@ -1,4 +1,4 @@
-"""Commands about one run: train, evaluate, export, generate."""
+"""Commands about one run: train, evaluate, analyse, export, generate."""
 
 import atexit
 import signal
@@ -14,6 +14,7 @@ from asura.common.errors import UserError
 from asura.common.world import world
 
 if TYPE_CHECKING:
+    from asura.planning.analysis_settings import Analyses
     from asura.planning.study_settings import Evaluation
 
 
@@ -95,6 +96,54 @@ def evaluate(
         return "".join(["evaluated" if rows else "no scores; its training did not finish", *map(_score, rows)])
 
     one_by_one(runs, log, of_run)
+
+
+def analyse(
+    runs: Annotated[list[Path], typer.Argument(metavar="DIR", help="Folder of a trained run, or of several.")],
+    analyses: Annotated[
+        str | None,
+        typer.Option(help="Names of analyses, with commas between, with usual settings; else all."),
+    ] = None,
+    examples: Annotated[int | None, typer.Option(min=4, help="Examples of the test split; of a text, windows.")] = None,
+    to: Annotated[Path | None, typer.Option(help="The folder to write; analysis in DIR by default.")] = None,
+    log: LogName = None,
+    threads: Threads = 1,
+) -> None:
+    """Analyse what each iteration of trained models computes; docs/inside-the-loop.md says what is found.
+
+    Without options, the analyses are those of the study in whose results a run is. Where one run fails, the others are
+    still analysed.
+    """
+    if len(runs) > 1 and to is not None:
+        raise UserError(f"--to: found {len(runs)} runs; give one, or leave --to away")
+    names = None if analyses is None else list(filter(None, analyses.split(",")))
+
+    def of_run(folder: Path) -> str:
+        from asura.analysis.analyse import analyse as analyse_run
+
+        note = analyse_run(folder, _analyses(folder, names, examples, to), threads, to)
+        left_out = [f"{name} is left out: {why}" for name, why in note["left_out"].items()]
+        return "\n".join([f"analysed: {', '.join(note['tables']) or 'nothing'}", *left_out])
+
+    one_by_one(runs, log, of_run)
+
+
+def _analyses(run: Path, names: Sequence[str] | None, examples: int | None, to: Path | None) -> "Analyses":
+    """The analyses of a run: those of its study or, where options are given, these."""
+    from asura.analysis.analyse import analyses_in_study
+    from asura.common.validation import checked, nearest
+    from asura.planning.analysis_settings import ANALYSES, Analyses
+
+    in_study = analyses_in_study(run)
+    if in_study and names is None and examples is None:
+        return in_study
+    if in_study and to is None:
+        raise UserError(f"{run}: its study says how it is analysed; leave the options out, or add --to FOLDER")
+    for name in names or ():
+        if name not in ANALYSES:
+            raise UserError(f"--analyses: no such analysis{nearest(name, ANALYSES)}")
+    given = {} if examples is None else {"examples": examples}
+    return checked(Analyses, {name: {} for name in names or ANALYSES} | given, "analyses")
 
 
 def _numbers(iterations: str | None) -> Any:

@@ -135,13 +135,7 @@ class _Search:
 
 
 def _search(
-    f: Callable[[Tensor], Tensor],
-    x0: Tensor,
-    max_iter: int,
-    tol: float,
-    solver: str,
-    keeps_all: bool = False,
-    **_: Any,
+    f: Callable[[Tensor], Tensor], x0: Tensor, max_iter: int, tol: float, solver: str, keeps_all: bool = False, **_: Any
 ) -> tuple[Tensor, list[Found], dict[str, Tensor]]:
     """A solver for torchdeq in which every position is a problem of its own; `tol` is relative."""
     search = _Search(f, x0, solver, tol, keeps_all)
@@ -181,6 +175,16 @@ class DEQ(Model):
     @property
     def _drops(self) -> bool:
         return self.training and any(isinstance(module, Dropout) and module.p > 0 for module in self.modules())
+
+    def start(self, tokens: Tensor, noise: Tensor | None = None) -> State:
+        """(0, e), from where plain iterations of f would go; in a pass the solver goes instead."""
+        e = self.embed(tokens)
+        return torch.zeros_like(e), e
+
+    def iterate(self, state: State, t: int) -> State:
+        """(f(z, e), e)."""
+        z, e = state
+        return self.function(z, e), e
 
     def function(self, z: Tensor, e: Tensor) -> Tensor:
         """f(z, e), on (B, T, d)."""

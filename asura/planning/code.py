@@ -34,6 +34,7 @@ EVALUATION = (
 )
 OF_TASKS = ("asura.evaluation.accuracy",)
 OF_TEXTS = ("asura.evaluation.likelihood",)
+ANALYSIS = ("asura.analysis.analyse", "asura.planning.analysis_settings")
 OF_BENCHMARKS = ("asura.corpora.benchmarks", "asura.evaluation.benchmark_scores", "asura.evaluation.lm_eval_model")
 
 
@@ -47,6 +48,11 @@ def evaluation_code(model: Architecture, task: Task, benchmarks: Iterable[str]) 
     scoring = OF_TEXTS if isinstance(task, Text) else OF_TASKS
     of_benchmarks = OF_BENCHMARKS if list(benchmarks) else ()
     return source_digest([*_model_and_task(model, task), *EVALUATION, *scoring, *of_benchmarks])
+
+
+def analysis_code(model: Architecture, task: Task) -> str:
+    """The digest of the code that analyses of given weights follow from: architecture, layers, task, analyses."""
+    return source_digest([*_model_and_task(model, task), *reached(ANALYSIS, ("asura.analysis.",), ())])
 
 
 def _model_and_task(model: Architecture, task: Task) -> set[str]:

@@ -43,8 +43,7 @@ def _counted(settings: Architecture, vocabulary: int, length: int) -> tuple[int,
     try:
         model = build(settings, vocabulary, device="meta")
         training = sum(flops * share for flops, share in _passes(model, tokens))
-        with torch.no_grad():
-            return _parameters(model), training, _flops(partial(model, tokens))
+        return _parameters(model), training, forward_flops(model, tokens)
     except RuntimeError as error:
         size = f"width {settings.width} on {vocabulary} tokens in sequences of {length}"
         raise UserError(f"models.{settings.architecture}: {size} is too large ({error})") from None
@@ -118,6 +117,12 @@ def mean_with_gradient(mean: int, most: int) -> float:
 def _flops_of(model: Model, tokens: Tensor, unrolling: Unrolling) -> int:
     """FLOPs of one pass in training, forwards and backwards."""
     return _flops(lambda: model.loss_of(unrolling, tokens, tokens, recompute=False).loss.backward())
+
+
+def forward_flops(model: Model, tokens: Tensor, iterations: int | None = None) -> int:
+    """FLOPs of inference on tokens; both on `meta`, since the attention of a CPU is not counted."""
+    with torch.no_grad():
+        return _flops(partial(model, tokens, iterations))
 
 
 def _flops(compute: Callable[[], object]) -> int:

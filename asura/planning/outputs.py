@@ -75,6 +75,33 @@ OF_TUNING = [
 """All files of a tuning."""
 
 
+ANALYSIS = "analysis"
+"""The folder of what a study's analyses found: below `tidy` every row, below the name of a task the figures."""
+
+ANALYSIS_FRAMES = {
+    "lens": ("lens",),
+    "steps": ("steps",),
+    "dynamics": ("dynamics", "dynamics_paths", "dynamics_end"),
+    "exits": ("exits", "exits_area"),
+}
+"""The frames of each analysis."""
+
+
+PATHS = "_paths"
+"""End of the name of a frame that is drawn, and too long for a table."""
+
+
+def analysis_files(analyses: Iterable[str], tasks: Iterable[str]) -> dict[str, list[str]]:
+    """Stems of the files of analyses, below their folder: rows in `tidy`, tables, and figures by task."""
+    names = list(analyses)
+    frames = [frame for name in names for frame in ANALYSIS_FRAMES[name]]
+    return {
+        "tidy": [f"tidy/{frame}" for frame in frames],
+        "tables": [f"tables/{frame}" for frame in frames if not frame.endswith(PATHS)],
+        "figures": [figure_path(task, name) for task in tasks for name in names],
+    }
+
+
 def choice_file(task: str, label: str) -> str:
     """Where the choice of a model stands, below the study's results."""
     return f"{TUNING}/choices/{task}/{label}.json"

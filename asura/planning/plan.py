@@ -37,6 +37,7 @@ class Plan(NamedTuple):
     questions: one row for each question of the study: task, row, reference, metric, margin (None without one).
     trials: one row for each trial of each model: task, label, trial (its own label), settings (that it tries).
     factors: of an ablation, settings whose effects get a table, with their values.
+    analyses: those of the study, see `Analyses`; nothing where there are none.
     external: one row for each score that others report, as `External`, with a list of scores.
     """
 
@@ -55,6 +56,7 @@ class Plan(NamedTuple):
     questions: list[dict[str, Any]]
     trials: list[dict[str, Any]]
     factors: dict[str, list[str]]
+    analyses: dict[str, Any]
     external: list[dict[str, Any]]
 
     def resources_of(self, task: str, label: str) -> dict[str, int]:
@@ -92,8 +94,9 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
     `against` is that of an ablation.
     """
     from asura.common.validation import checked
-    from asura.planning.against import compared
-    from asura.planning.code import evaluation_code, training_code
+    from asura.planning.analysed import planned_analyses
+    from asura.planning.code import analysis_code, evaluation_code, training_code
+    from asura.planning.compared import compared_with
     from asura.planning.external import checked_rows, in_full
     from asura.planning.matching import controls
     from asura.planning.places import BESIDE_STUDY
@@ -134,14 +137,14 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
         evaluation = evaluation.of_trials()
     models: list[dict[str, Any]] = []
     code: dict[str, dict[str, str]] = {}
-    others = compared(variants, against) if against else {}
+    compared = compared_with(variants, against) if against else {}
     for order, (place, variant) in enumerate(variants.items()):
         key, model, asked = "/".join(place), variant.model, variant.task.task
         resources[key] = _resources(variant)
         benchmarks = list(evaluation.benchmarks) if variant.task.kind == "text" else []
         trained_by, scored_by = training_code(model, asked), evaluation_code(model, asked, benchmarks)
         code[key] = {"training": trained_by, "evaluation": scored_by}
-        row = {"benchmarks": benchmarks, "order": order, "against": others.get(place)}
+        row = {"benchmarks": benchmarks, "order": order, "against": compared.get(place)}
         models.append(_model(variant, study.evaluation.metric) | row | asked_of_model(variant, evaluation))
     metrics = {task.name: (*task.task.metrics, *_of_curves(task, study)) for task in tasks}
     questions = [] if tuning else asked_of(study.questions, models, roles, metrics)
@@ -159,6 +162,9 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
         runs |= {run.folder: run.stated() | tuned for run in of_variant}
     for place, row in zip(variants, models, strict=True):
         row["seeds"] = list(seeds[place])
+    analyses = {} if tuning else planned_analyses(study.analyses, variants.values())
+    for variant in variants.values() if analyses else ():
+        code[f"{variant.task.name}/{variant.label}"]["analysis"] = analysis_code(variant.model, variant.task.task)
     corpora = {task.name: task.task.reads.stated() for task in tasks if task.task.reads}
     chances = {
         task.name: {name: split.chance for name, split in task.task.splits.items()}
@@ -185,6 +191,7 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
             for (task, label), settings, variant in trials
         ],
         factors={},
+        analyses=analyses,
         external=external,
     )
 

@@ -29,10 +29,11 @@ MODULES = {
     "figures": ["figures"],
     "ablation": ["ablation_report", "effects"],
     "tuning": ["tuning_report"],
+    "analysis": ["analysis_report"],
     "report": ["report"],
 }
 """Modules of `asura.reporting` that write the tidy frames, the tables, the figures, the folder of an ablation or
-of the tuning, or the report."""
+of the tuning, what the analyses found, or the report."""
 
 
 _TEXTS = path_of("asura.reporting").parent

@@ -40,6 +40,7 @@ class RunFolder:
         self.record = path / "training.json"  # only of a run that has ended
         self.evaluation = path / "evaluation.json"
         self.outcomes = path / "outcomes.safetensors"  # of each example, at the trained number of iterations
+        self.analysis = path / "analysis"  # tables of analyses, and what they were made of
         self.tokenizer = path / "tokenizer.json"  # only of a run on text
         self.snapshots = path / "snapshots"  # weights during training, only of a run that keeps them
 

@@ -14,6 +14,7 @@ from asura.common.errors import UserError
 from asura.common.files import SEAL, read_json
 from asura.corpora.folders import corpus_folder, manifest_checksum
 from asura.corpora.sources import is_of_its_sources
+from asura.planning.analysed import ANALYSED, analysed_runs, asked_of_run, is_analysed, read_analysis, stack_label
 from asura.planning.plan import Plan
 from asura.planning.run_folder import RunFolder, is_evaluation_of, is_record_of
 from asura.planning.tuned import as_tuned
@@ -29,6 +30,7 @@ class RunState(NamedTuple):
     other_code: what was made by other code than is here: `training`, `evaluation`.
     made_on: device and precision of its training.
     seals: checksums of its record and of its scores.
+    analysed: its analyses, where the study asks for them.
     """
 
     trained: State
@@ -36,6 +38,7 @@ class RunState(NamedTuple):
     other_code: tuple[str, ...] = ()
     made_on: tuple[str, str] | None = None
     seals: tuple[str, str] = ("", "")
+    analysed: State = "missing"
 
     @property
     def is_done(self) -> bool:
@@ -93,6 +96,12 @@ class Standing:
         seals = {name: state.seals for name, state in self.runs.items()}
         return sha256(json.dumps([self.plan.as_json(), seals], sort_keys=True).encode()).hexdigest()
 
+    @cached_property
+    def digest_of_analyses(self) -> str:
+        """Of all that the figures of the analyses follow from."""
+        notes = [read_analysis(RunFolder(self.study / name)) for name in analysed_runs(self.plan)]
+        return sha256(json.dumps([self.digest, notes], sort_keys=True).encode()).hexdigest()
+
     def _state_of(self, name: str, planned: Mapping[str, Any]) -> RunState:
         folder, run = RunFolder(self.study / name), self._as_tuned(planned)
         if run is None:
@@ -112,7 +121,20 @@ class Standing:
             evaluated = "fresh" if is_evaluation_of(evaluation, record, asked) else "stale"
         if evaluated == "fresh" and evaluation.get("code") != code["evaluation"]:
             other.append("evaluation")
-        return RunState("fresh", evaluated, tuple(other), made_on, (record.get(SEAL, ""), evaluation.get(SEAL, "")))
+        seals = (record.get(SEAL, ""), evaluation.get(SEAL, ""))
+        return RunState("fresh", evaluated, tuple(other), made_on, seals, self._analysed(folder, run, record, code))
+
+    def _analysed(
+        self, folder: RunFolder, run: Mapping[str, Any], record: Mapping[str, Any], code: Mapping[str, str]
+    ) -> State:
+        """What stands of the analyses of a run."""
+        task, label = run["task_name"], run["label"]
+        if not (folder.analysis / ANALYSED).is_file() or not is_analysed(self.plan, task, label):
+            return "missing"
+        stack = stack_label(self.plan, task, label)
+        beside = self._record(f"runs/{task}/{stack}/seed{run['seed']}").get("weights") if stack else None
+        made_of = {**asked_of_run(record, self.plan.analyses, beside), "code": code["analysis"]}
+        return "fresh" if read_analysis(folder).get("made_of") == made_of else "stale"
 
     def _as_tuned(self, run: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """A run with the settings that tuning chose; None where it has not, or its choice is damaged."""

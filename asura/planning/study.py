@@ -14,6 +14,7 @@ from asura.common.validation import LARGEST, Name, Settings, checked, mapping_at
 from asura.models import ARCHITECTURES
 from asura.models.model import LONGEST
 from asura.models.settings import Architecture
+from asura.planning.analysis_settings import Analyses
 from asura.planning.control_settings import Controls
 from asura.planning.external import External, RowsFile
 from asura.planning.grid import differences, grid, plain
@@ -77,6 +78,8 @@ class Study(Settings):
     """How all models are evaluated."""
     resources: Resources = Resources()
     """Resources of the jobs of all models on a cluster."""
+    analyses: Analyses | None = None
+    """Analyses of trained models, which show what each iteration computes; null for none."""
     ablations: list[str | dict[Name, dict[str, Any]]] = Field([], json_schema_extra=EACH_ONCE)
     """Ablations that run as part of the study. Each is the name of a file in `rules/ablations`, the path of a rule file
     (ending in `.smk`), or a mapping of a name to the models of the ablation."""

@@ -11,17 +11,18 @@ from asura.common.errors import UserError
 from asura.common.validation import in_file, nearest
 from asura.corpora.folders import data_folder
 from asura.planning.ablations import inline_ablations, listed_ablations, planned_ablation
+from asura.planning.analysed import is_analysed
 from asura.planning.cache import is_written, planned, read_plan
 from asura.planning.external import in_full, read_study
 from asura.planning.jobs import Job, jobs_of
-from asura.planning.outputs import TUNING
+from asura.planning.outputs import ANALYSIS, TUNING
 from asura.planning.plan import Plan, load, make
-from asura.planning.products import Products, is_made_of
+from asura.planning.products import MADE_OF, Products, is_made_of
 from asura.planning.refusals import refuse_files, refuse_folders, refusing
 from asura.planning.shared_data import SharedData
 from asura.planning.standing import Standing, remarks
 
-Made = Literal["trained", "evaluated"]
+Made = Literal["trained", "evaluated", "analysed"]
 """What a job does to its runs; its file of this name says that it has ended."""
 
 
@@ -194,7 +195,21 @@ class StudyState:
         if ablation:
             folder, product = Path(self._place(ablation)), TUNING if ablation == TUNING else "ablation"
             return (folder / "table.csv").is_file() and not is_made_of(folder, standing.digest, product)
-        return self.products.is_stale()
+        return self.products.is_stale() or self._are_analyses_stale()
+
+    @property
+    def analysed_jobs(self) -> list[Job]:
+        """The jobs of the study whose runs it analyses."""
+        return [job for job in self.jobs(None) if is_analysed(self.plan, job.task, job.label)]
+
+    def _are_analyses_stale(self) -> bool:
+        """Whether an analysis is there that is to be made again, or what shows them."""
+        place = Path(self.folder, ANALYSIS)
+        jobs = [job for job in self.analysed_jobs if Path(self._ended(job, "analysed")).is_file()]
+        is_shown = (place / MADE_OF).is_file()
+        return any(not self._is_fresh(job, "analysed") for job in jobs) or (
+            is_shown and not is_made_of(place, self.standing().digest_of_analyses, ANALYSIS)
+        )
 
     def _is_to_be_done_again(self, job: Job) -> bool:
         made: tuple[Made, Made] = ("trained", "evaluated")

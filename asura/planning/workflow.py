@@ -7,11 +7,24 @@ from typing import Any, Literal
 
 from snakemake.io import ancient
 
+from asura.planning.analysed import stack_label
+from asura.planning.analysis_settings import ANALYSES
 from asura.planning.cache import renew
 from asura.planning.choices import is_chosen, trial_rows, tuned_models
-from asura.planning.jobs import job_of
-from asura.planning.outputs import EFFECTS, OF_AN_ABLATION, OF_TUNING, TUNING, choice_file, tables_of
-from asura.planning.products import is_made_of
+from asura.planning.jobs import Job, job_of
+from asura.planning.outputs import (
+    ANALYSIS,
+    EFFECTS,
+    FIGURE_FORMATS,
+    OF_AN_ABLATION,
+    OF_TUNING,
+    TABLE_FORMATS,
+    TUNING,
+    analysis_files,
+    choice_file,
+    tables_of,
+)
+from asura.planning.products import MADE_OF, is_made_of
 from asura.planning.refusals import refusing
 from asura.planning.run_folder import RunFolder
 from asura.planning.study_state import Made, StudyState
@@ -179,6 +192,38 @@ class StudyWorkflow(StudyState):
     def results_of_tuning(self) -> list[str]:
         """The table and figures of the tuning, where the study has one."""
         return [f"{self._place(part)}/{file}" for part in self.tuned for file in OF_TUNING]
+
+    # Analyses
+
+    def trainings_of_analysis(self, wildcards: Any) -> list[str]:
+        """What says that the runs of a job, and of the stack that they are compared with, are trained."""
+        job = job_of(wildcards)
+        labels = {job.label, stack_label(self.plan, job.task, job.label)}
+        jobs = [each for each in self.jobs(None) if each.task == job.task and each.label in labels]
+        return self._as_inputs([self._ended(each, "trained") for each in jobs], self._is_fresh(job, "analysed"))
+
+    def analyses(self, wildcards: Any) -> list[str]:
+        """The tidy frames, which know the models, and what says that runs are analysed."""
+        ended = [self._ended(job, "analysed") for job in self.analysed_jobs]
+        folder, digest = Path(self.folder, ANALYSIS), self.standing().digest_of_analyses
+        is_fresh = is_made_of(folder, digest, ANALYSIS) and all(map(self._is_analysed, self.analysed_jobs))
+        return self._as_inputs([f"{self.folder}/tidy/{MADE_OF}", *ended], is_fresh)
+
+    def _is_analysed(self, job: Job) -> bool:
+        return self._is_fresh(job, "analysed")
+
+    @property
+    def analysis_files(self) -> dict[str, list[str]]:
+        """Stems of the rows, tables and figures of the analyses; none of a study without analyses."""
+        tasks = dict.fromkeys(job.task for job in self.analysed_jobs)
+        found = analysis_files([name for name in ANALYSES if name in self.plan.analyses], tasks)
+        return {kind: [f"{self.folder}/{ANALYSIS}/{stem}" for stem in stems] for kind, stems in found.items()}
+
+    def results_of_analyses(self) -> list[str]:
+        """The tables and figures of the analyses, where the study has any."""
+        forms = {"tidy": ("csv",), "tables": TABLE_FORMATS, "figures": FIGURE_FORMATS}
+        files = self.analysis_files
+        return [f"{stem}.{form}" for kind in forms for stem in files[kind] for form in forms[kind]]
 
     # Ablations
 

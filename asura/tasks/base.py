@@ -167,6 +167,18 @@ class Task(Settings):
         chosen = (low <= place) & (place < high)
         return chosen | trained if self.part == "training" else chosen & ~trained
 
+    @property
+    def steps(self) -> int:
+        """Number of steps to the answer whose results `answers` gives; 0 for a task that does not say."""
+        return 0
+
+    def answers(self, tokens: Tensor, steps: int | None = None) -> Tensor:
+        """What is right after the first `steps` steps, by default after all, at each position of inputs.
+
+        Both are (count, length), IGNORE where nothing is asked.
+        """
+        raise NotImplementedError
+
     def clusters(self, tokens: Tensor) -> Tensor:
         """Numbers of the examples with these inputs, (count, length): those that are right or wrong together share one.
 

@@ -143,15 +143,20 @@ class PHop(Task):
         filled[:, -2:-1] = torch.where(fixed, tokens[:, -1:], filled[:, -2:-1])
         return filled, torch.where(fixed, tokens[:, -1:], chain)
 
-    def answers(self, tokens: Tensor) -> Tensor:
-        """The targets of given tokens, both (count, sequence_length)."""
+    @property
+    def steps(self) -> int:
+        """The hops."""
+        return self.hops
+
+    def answers(self, tokens: Tensor, steps: int | None = None) -> Tensor:
+        """The targets of given tokens, or the tokens that the first hops lead to, both (count, sequence_length)."""
         said = tokens[:, self.announced :]
         first = 0 if self.supervision == "dense" else self.length - 1
         hop = self._hop(said)
         position = hop[:, first:-1]
         announcement = tokens[:, : self.announced] - self.alphabet
         told = (announcement * PLACES).sum(1, keepdim=True) if self.announced else torch.tensor(self.hops)
-        for taken in range(1, self.hops):
+        for taken in range(1, self.hops if steps is None else steps):
             position = hop.gather(1, position).where(taken < told, position)
         targets = torch.full_like(tokens, IGNORE)
         targets[:, self.announced + first :] = F.pad(said, (0, 1), value=IGNORE).gather(1, position)

@@ -59,11 +59,22 @@ class PrefixSums(Task):
     def generate(self, count: int, generator: Generator) -> Batch:
         """Draw bits and their parities, both (count, length)."""
         tokens = torch.randint(2, (count, self.length), generator=generator)
-        return Batch(tokens, tokens.cumsum(1) % 2)
+        return Batch(tokens, self.answers(tokens))
+
+    @property
+    def steps(self) -> int:
+        """Doublings until the sum is over the whole string."""
+        return (self.length - 1).bit_length()
+
+    def answers(self, tokens: Tensor, steps: int | None = None) -> Tensor:
+        """Parities of the last 2^steps bits up to each position, or of all."""
+        sums = tokens.cumsum(1)
+        before = F.pad(sums, (1 << steps, 0))[:, : tokens.shape[1]] if steps is not None else 0
+        return (sums - before) % 2
 
     def shortcuts(self, tokens: Tensor) -> dict[str, Tensor]:
         """Rules of every task, and the parity of the last two bits."""
-        return super().shortcuts(tokens) | {"last two bits": (tokens + F.pad(tokens, (1, 0))[:, :-1]) % 2}
+        return super().shortcuts(tokens) | {"last two bits": self.answers(tokens, 1)}
 
     def show(self, tokens: Tensor, targets: Tensor) -> str:
         """Bits, then parities: `1011 -> 1101`."""

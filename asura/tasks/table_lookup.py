@@ -182,17 +182,42 @@ class TableLookup(Task):
 
     def shortcuts(self, tokens: Tensor) -> dict[str, Tensor]:
         """Rules of every task; one table, the last that is applied; and all tables but that one."""
+        sequence = self._padding_first(tokens)
+        tables = _tables(self.symbols, self.tables, self.table_seed)
+        symbol, *values = self._values(sequence)
+        last = (sequence[:, -1:] - self.symbols).clamp(0, self.tables - 1)
+        depth = (sequence < self.vocabulary - 1).sum(1, keepdim=True) - 1
+        before = torch.cat([symbol, *values], 1).gather(1, (depth - 1).clamp(min=0))
+        answers = {"last table alone": tables[last, symbol], "without the last table": before}
+        return super().shortcuts(tokens) | {name: answer.expand_as(tokens) for name, answer in answers.items()}
+
+    @property
+    def steps(self) -> int:
+        """The most tables."""
+        return self.depth
+
+    def answers(self, tokens: Tensor, steps: int | None = None) -> Tensor:
+        """The symbol after the first tables, or after all, at the last position."""
+        found = torch.full_like(tokens, IGNORE)
+        found[:, -1:] = self._values(self._padding_first(tokens))[-1 if steps is None else steps]
+        return found
+
+    def _padding_first(self, tokens: Tensor) -> Tensor:
+        """Inputs, (count, length), as padding, the symbol, and the tables in the order of their application."""
         sequence = tokens if self.order == "forward" else tokens.flip(1)
-        sequence = sequence.gather(1, (sequence != self.vocabulary - 1).long().argsort(stable=True, dim=1))
+        return sequence.gather(1, (sequence != self.vocabulary - 1).long().argsort(stable=True, dim=1))
+
+    def _values(self, sequence: Tensor) -> list[Tensor]:
+        """The symbol, and what it is after 1, 2, … tables, each (count, 1); where no table is left, it stays."""
         tables = _tables(self.symbols, self.tables, self.table_seed)
         first = (sequence < self.symbols).long().argmax(1, keepdim=True)
-        value = before = symbol = sequence.gather(1, first)
-        for at in range(1, sequence.shape[1]):
-            table = (sequence[:, at : at + 1] - self.symbols).clamp(0, self.tables - 1)
-            before = torch.where(at > first, value, before)
-            value = torch.where(at > first, tables[table, value], value)
-        answers = {"last table alone": tables[table, symbol], "without the last table": before}
-        return super().shortcuts(tokens) | {name: answer.expand_as(tokens) for name, answer in answers.items()}
+        values = [sequence.gather(1, first)]
+        for step in range(1, sequence.shape[1]):
+            at = first + step
+            table = sequence.gather(1, at.clamp(max=sequence.shape[1] - 1)) - self.symbols
+            looked_up = tables[table.clamp(0, self.tables - 1), values[-1]]
+            values.append(torch.where(at < sequence.shape[1], looked_up, values[-1]))
+        return values
 
     def show(self, tokens: Tensor, targets: Tensor) -> str:
         """The symbol, the tables, and the answer: `101 t3 t0 -> 010`, or backward, `t0 t3 101 -> 010`."""

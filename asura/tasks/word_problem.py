@@ -67,7 +67,16 @@ class WordProblem(Task):
     def generate(self, count: int, generator: Generator) -> Batch:
         """Draw words and their products, both (count, length)."""
         tokens = torch.randint(self.vocabulary, (count, self.length), generator=generator)
-        return Batch(tokens, self._products(tokens)[-1])
+        return Batch(tokens, self.answers(tokens))
+
+    @property
+    def steps(self) -> int:
+        """Doublings until the product is that of the whole word."""
+        return (self.length - 1).bit_length()
+
+    def answers(self, tokens: Tensor, steps: int | None = None) -> Tensor:
+        """Products of the last 2^steps elements up to each position, or of all."""
+        return self._products(tokens)[-1 if steps is None else steps]
 
     def _products(self, tokens: Tensor) -> list[Tensor]:
         """The products, at each position, of the last 1, 2, 4, … elements up to it, and at last of all of them."""

@@ -19,8 +19,8 @@ from asura.reporting.studies_together import together
 from asura.reporting.tables import comparison, runs
 from tests.reporting.written_runs import MODELS, folder_of, plan_of, write_run, write_study
 
-EXTERNAL = {"label": "theirs", "task": "NA", "split": "test", "metric": "accuracy", "score": [0.7], "source": "Doe"}
-EXTERNAL |= {"parameters": None, "training_flops": None}
+EXTERNAL: dict[str, Any] = {"label": "theirs", "task": "NA", "split": "test", "metric": "accuracy", "score": [0.7]}
+EXTERNAL |= {"source": "Doe", "parameters": None, "training_flops": None}
 
 
 def write(folder: Path, models: list[dict[str, Any]], seeds: list[int], value: float, **plan: Any) -> Path:

@@ -55,6 +55,7 @@ def plan_of(models: list[dict], seeds: list[int]) -> Plan:
         against=None,
         trials=[],
         factors={},
+        analyses={},
         external=[],
         questions=[QUESTION],
     )

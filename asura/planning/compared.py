@@ -1,4 +1,4 @@
-"""What the models of an ablation are compared with."""
+"""What each model of an ablation is compared with."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ BY_PLACE = ("first", "previous")
 """What the models of an ablation may be compared with, other than by a setting."""
 
 
-def compared(variants: Mapping[tuple[str, str], Variant], against: str) -> dict[tuple[str, str], str]:
+def compared_with(variants: Mapping[tuple[str, str], Variant], against: str) -> dict[tuple[str, str], str]:
     """The label of the model that each model of an ablation is compared with, by task and label. Raises UserError."""
     settings = {
         key: {**variant.model.model_dump(mode="json"), **variant.training.model_dump(mode="json")}

@@ -1,0 +1,86 @@
+"""Which analyses of trained models a study asks for, and their settings."""
+
+from collections.abc import Collection, Iterator
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from asura.common.errors import UserError
+from asura.common.validation import LARGEST, Settings, nearest
+from asura.planning.study_settings import EACH_ONCE, each_once
+
+Count = Annotated[int, Field(ge=1, le=LARGEST)]
+
+
+class Lens(Settings):
+    """What the head reads after every iteration and every block."""
+
+    iterations: Count | None = None
+    """Number of iterations; null for the trained number."""
+
+
+class Steps(Settings):
+    """Which step of a task an iteration has taken: how often its answers are those after k steps."""
+
+    iterations: Count | None = None
+    """Number of iterations; null for the trained number."""
+
+
+class Dynamics(Settings):
+    """Where the sequence of states goes: norms, steps, angles, cycles, and paths in the plane of two components."""
+
+    iterations: int = Field(64, ge=4, le=LARGEST)
+    """Number of iterations. It must be more than the trained number."""
+    paths: Count = 6
+    """Number of positions whose paths are shown."""
+
+
+class Exits(Settings):
+    """Positions that stop early, and what that saves."""
+
+    thresholds: int = Field(6, ge=1, le=100)
+    """Number of thresholds of each criterion: quantiles of its values on the validation split."""
+    tolerance: float = Field(0.01, ge=0, le=1)
+    """Accuracy on the validation split that the chosen threshold may lose."""
+
+
+class Analyses(Settings):
+    """Analyses of trained models. They train nothing. Each is left out where it is not named; `{}` asks for one with
+    its usual settings."""
+
+    models: Annotated[list[str], Field(min_length=1, json_schema_extra=EACH_ONCE), AfterValidator(each_once)] | None = (
+        None
+    )
+    """Labels of the models that are analysed; null for all."""
+    examples: int = Field(128, ge=4, le=LARGEST)
+    """Examples of the test split; of a text, windows. All models see the same."""
+    lens: Lens | None = None
+    """What the head reads after every iteration and every block (logit lens, nostalgebraist, 2020)."""
+    steps: Steps | None = None
+    """Which step of a task each iteration has taken. Only tasks that know the answers after fewer steps."""
+    dynamics: Dynamics | None = None
+    """Where the sequence of states goes, far beyond the trained number of iterations."""
+    exits: Exits | None = None
+    """Positions that stop early by what they predict, or by chance, and what that saves."""
+
+    def asked(self) -> Iterator[tuple[str, Settings]]:
+        """The analyses that are asked for, with their settings."""
+        for name in ANALYSES:
+            if (settings := getattr(self, name)) is not None:
+                yield name, settings
+
+    def of(self, label: str) -> bool:
+        """Whether a model is analysed."""
+        return self.models is None or label in self.models
+
+    def check(self, labels: Collection[str]) -> None:
+        """Raises UserError where a model is named that the study does not have, or no analysis is."""
+        for label in self.models or ():
+            if label not in labels:
+                raise UserError(f"analyses.models: no such model{nearest(label, labels)}")
+        if not list(self.asked()):
+            raise UserError(f"analyses: none is named; add one of {', '.join(ANALYSES)}")
+
+
+ANALYSES = [name for name in Analyses.model_fields if name not in ("models", "examples")]
+"""Names of the analyses, in the order in which their figures are read."""

@@ -1,0 +1,50 @@
+"""The figure of the steps that iterations have taken."""
+
+import numpy as np
+import pandas as pd
+
+from asura.reporting.analyses.shared import Found, looks_of
+from asura.reporting.figures import marks
+from asura.reporting.figures.heatmaps import short
+from asura.reporting.figures.palette import HEAT
+from asura.reporting.figures.style import Drawn, beside, panels, say_what_is_left_out, some, styled
+from asura.reporting.frames import Results
+from asura.reporting.names import model_name
+
+LAYERS = {"agreement": "trained: step", "untrained": "untrained: step"}
+
+
+@styled
+def steps(found: Found, results: Results, task: str) -> Drawn:
+    """Agreement of each iteration with the answer after each step, a panel for each model; below, before training."""
+    frame = found["steps"]
+    frame = frame.assign(reading=np.maximum(frame["iteration"], frame["block"].where(frame["iteration"] == 1, 0)))
+    every = list(looks_of(results, task, frame["label"]))
+    shown = some(every)
+    frame = marks.with_folders(frame[frame["label"].isin(shown)])
+    means = (
+        frame.melt(
+            id_vars=["label", "reading", "step", "run"], value_vars=list(LAYERS), var_name="weights", value_name="value"
+        )
+        .groupby(["label", "weights", "reading", "step"], sort=False)
+        .agg(value=("value", "mean"), run=("run", " ".join))
+        .reset_index()
+    )
+    most = means["reading"].max()
+    size = 0.27 * most + 0.35, max(0.5, 0.22 * means["step"].max() + 0.15)
+    drawn = panels([model_name(label) for label in shown], *size, layers=2, sharey=True)
+    for weights, layer in zip(LAYERS, drawn.axes, strict=True):
+        for axes, label in zip(layer, shown, strict=True):
+            here = means[(means["label"] == label) & (means["weights"] == weights)]
+            values = here.pivot(index="step", columns="reading", values="value")
+            texts = values.map(lambda value: short(value) if value == value else "")
+            mesh = marks.heat_map(axes, values, texts, (0.0, 1.0), HEAT)
+    drawn.name("iteration or block", *LAYERS.values())
+    bar = drawn.figure.colorbar(mesh, ax=[axes for layer in drawn.axes for axes in layer], aspect=25, pad=0.01)
+    bar.set_label(beside(bar.ax, "agreement with the answer after so many steps"))
+    bar.outline.set_visible(False)
+    assert bar.solids is not None
+    bar.solids.set(rasterized=False, edgecolor="face")
+    say_what_is_left_out(drawn.figure, len(shown), len(every), "models")
+    numbers: pd.DataFrame = means.assign(shows="mean").rename(columns={"label": "model"})
+    return Drawn(drawn.figure, numbers)

@@ -1,0 +1,68 @@
+"""What the analyses of a study found: the rows of all runs, tables over seeds, and figures."""
+
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from asura.common.errors import UserError
+from asura.common.files import write_whole
+from asura.planning.analysed import analysed_runs, read_analysis
+from asura.planning.analysis_settings import ANALYSES
+from asura.planning.outputs import ANALYSIS_FRAMES, analysis_files, figure_path
+from asura.planning.plan import Plan
+from asura.planning.run_folder import RunFolder
+from asura.reporting.analyses import FIGURES, Found
+from asura.reporting.collect import read_results
+from asura.reporting.figures.files import source_of, write_figure
+from asura.reporting.figures.style import nothing
+from asura.reporting.tables import write_table
+
+RUN = ["task", "label", "seed"]
+
+
+def found_in(study: Path, plan: Plan) -> Found:
+    """The frames of all analyses, with `task`, `label` and `seed` of each run; empty where no run has rows.
+
+    Raises UserError where a run has not been analysed as the plan asks, or its tables are damaged.
+    """
+    parts: dict[str, list[pd.DataFrame]] = {}
+    for name in analysed_runs(plan):
+        folder, run = RunFolder(study / name), plan.runs[name]
+        note = read_analysis(folder)
+        if not note:
+            raise UserError(f"{folder.analysis}: missing or damaged; analyse the run first")
+        for table in note["tables"]:
+            rows = pd.read_csv(folder.analysis / f"{table}.csv", keep_default_na=False, na_values="")
+            about = {"task": run["task_name"], "label": run["label"], "seed": run["seed"]}
+            parts.setdefault(table, []).append(pd.concat([pd.DataFrame(about, index=rows.index), rows], axis=1))
+    asked = [name for name in ANALYSES if name in plan.analyses]
+    frames = [frame for name in asked for frame in ANALYSIS_FRAMES[name]]
+    return {frame: pd.concat(parts[frame]) if frame in parts else pd.DataFrame(columns=RUN) for frame in frames}
+
+
+def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """Means over seeds of the columns that measure something, which hold no whole numbers, and the number of seeds."""
+    measured = [name for name in frame if pd.api.types.is_float_dtype(frame[name])]
+    about = [name for name in frame if name not in measured and name != "seed"]
+    seeds = frame.groupby(about, sort=False, dropna=False)["seed"].nunique().rename("seeds")
+    means = frame.groupby(about, sort=False, dropna=False)[measured].mean()
+    return pd.concat([seeds, means], axis=1).reset_index()
+
+
+def write_analyses(plan: Plan, study: Path, folder: Path) -> None:
+    """Write rows, tables and figures of the analyses of a study. Raises UserError, OSError."""
+    found, results = found_in(study, plan), read_results(study / "tidy")
+    tasks = list(dict.fromkeys(plan.runs[name]["task_name"] for name in analysed_runs(plan)))
+    asked = [name for name in ANALYSES if name in plan.analyses]
+    for stem in analysis_files(asked, tasks)["tidy"]:
+        write_whole(folder / f"{stem}.csv", partial(found[Path(stem).name].to_csv, index=False))
+    for stem in analysis_files(asked, tasks)["tables"]:
+        write_table(over_seeds(found[Path(stem).name]), folder / stem, None)
+    source = source_of(results, plan.study)
+    for task in tasks:
+        of_task = {name: frame[frame["task"] == task] for name, frame in found.items()}
+        for name in asked:
+            is_empty = of_task[name].empty
+            drawn = nothing("No model of this task has it.") if is_empty else FIGURES[name](of_task, results, task)
+            write_figure(drawn, folder / figure_path(task, name), source)
