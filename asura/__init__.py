@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Any
 from asura.common.version import __version__
 
 if TYPE_CHECKING:
-    from asura.models import build
+    from asura.models import architecture, build
     from asura.pretrained import from_pretrained
     from asura.reporting.study_results import results
+    from asura.tasks import task
 
-__all__ = ["__version__", "build", "from_pretrained", "results"]
+__all__ = ["__version__", "architecture", "build", "from_pretrained", "results", "task"]
 
 _PLACES = {
+    "architecture": "asura.models",
     "build": "asura.models",
     "from_pretrained": "asura.pretrained",
     "results": "asura.reporting.study_results",
+    "task": "asura.tasks",
 }
 
 

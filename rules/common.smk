@@ -12,7 +12,7 @@ with refusing():
         is_forced=lambda: bool(workflow.dag_settings.forceall or workflow.dag_settings.forcerun),
     )
     ABLATION_FILES = ablation_files(
-        config, [HERE / "rules" / "ablations", Path(workflow.basedir, "rules", "ablations")]
+        STUDY.config, [HERE / "rules" / "ablations", Path(workflow.basedir, "rules", "ablations")]
     )
 
 # The names that files in rules/ablations use.

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from asura.common.files import read_json, write_sealed
+from asura.common.files import write_sealed
 from asura.evaluation.evaluate import evaluate
 from asura.planning.plan import Plan, load, make, planned_folders
+from asura.planning.plugins import of_study
 from asura.planning.run_folder import RunFolder
 from asura.planning.runs import read_run
 from asura.planning.standing import Standing
@@ -36,11 +37,11 @@ def made_by_other_code(study: Path, plans: Iterable[Plan]) -> dict[str, tuple[st
 
 def plans(study: Path) -> list[Plan]:
     """The plans of a study and of its ablations, with the digests of the code that is here. Raises UserError."""
-    return [_with_code_of_here(load(folder / "plan.json"), folder) for folder in planned_folders(study)]
+    return [_with_code_of_here(load(folder / "plan.json"), study, folder) for folder in planned_folders(study)]
 
 
-def _with_code_of_here(plan: Plan, folder: Path) -> Plan:
-    return plan._replace(code=make(read_json(folder / "study.json"), plan.against).code)
+def _with_code_of_here(plan: Plan, study: Path, folder: Path) -> Plan:
+    return plan._replace(code=make(of_study(study, folder), plan.against).code)
 
 
 def discard(study: Path, runs: Mapping[str, tuple[str, ...]]) -> None:

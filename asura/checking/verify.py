@@ -11,6 +11,7 @@ from asura.common.files import read_json, write_text
 from asura.planning.ablations import listed_ablations, reported
 from asura.planning.outputs import TUNING
 from asura.planning.plan import Plan, load, make
+from asura.planning.plugins import of_study
 from asura.planning.products import REPORT
 from asura.planning.run_folder import RunFolder
 from asura.planning.runs import read_run
@@ -32,12 +33,12 @@ def verify(study: Path) -> Iterator[str]:
     Of trainings it is checked that settings, weights, metrics and records belong together: whether training would lead
     to these weights again, and whether the seconds and the memory of a run are right, only running it again can say.
     """
-    plan, named = _plan(study), listed_ablations(read_json(study / "study.json"))
+    plan, named = _plan(study, study), listed_ablations(read_json(study / "study.json"))
     drawn = {path.parent.name for path in study.glob("ablations/*/table.csv")}
     ablations = [study / "ablations" / name for name in sorted(drawn.union(named))]
     yield f"plan.json is the plan of study.json: {len(plan.models)} models, {len(plan.runs)} runs"
     tuning = [study / TUNING] if plan.trials else []
-    plans = [*map(_plan, [*tuning, *ablations]), plan]
+    plans = [*(_plan(study, folder) for folder in (*tuning, *ablations)), plan]
     runs = {folder: (run, each) for each in plans for folder, run in each.runs.items()}
     scores = sum(_run(study, folder, *of_plan) for folder, of_plan in runs.items())
     yield f"{len(runs)} runs: settings, weights, metrics and records belong together, and {scores} scores to them"
@@ -63,14 +64,14 @@ def verify(study: Path) -> Iterator[str]:
         yield f"{REPORT} follows from the tables and figures"
 
 
-def _plan(folder: Path) -> Plan:
+def _plan(study: Path, folder: Path) -> Plan:
     """The plan of a study or an ablation, which must be what this code plans of the settings beside it.
 
     It has the digests of the code that is here.
     """
     path = folder / "plan.json"
     plan = load(path)
-    made = make(read_json(folder / "study.json"), plan.against, folder.name == TUNING)
+    made = make(of_study(study, folder), plan.against, folder.name == TUNING)
     expected = reported(made, {model["task"] for model in plan.models})
     if expected._replace(code=plan.code, factors=plan.factors).as_json() != plan.as_json():
         raise UserError(f"{path}: it is not the plan of study.json; run the workflow, which writes it anew")

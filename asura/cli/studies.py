@@ -19,11 +19,13 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     from asura.planning.choices import at_edges
     from asura.planning.external import read_study
     from asura.planning.plan import make
+    from asura.planning.plugins import at_their_places
     from asura.planning.refusals import refuse_folders
     from asura.planning.tune_settings import Tune
 
     config = read_study(study)
     with in_file(str(study)):
+        config = at_their_places(config, study.parent)
         planned = make(config)
         refuse_folders(planned.corpora)
     if as_json:
@@ -108,10 +110,13 @@ def sample(
     from asura.common.validation import checked, in_file, nearest
     from asura.common.yaml_file import read_yaml
     from asura.planning.places import BESIDE_STUDY
+    from asura.planning.plugins import at_their_places, load_plugins
     from asura.planning.study import Study
 
     config = read_yaml(study)
     with in_file(str(study)):
+        config = at_their_places(config, study.parent)
+        load_plugins(config)
         tasks = {named.name: named.task for named in checked(Study, config, "", BESIDE_STUDY).named_tasks()}
         if task not in tasks:
             raise UserError(f"tasks: no such task{nearest(task, tasks)}")
@@ -152,12 +157,12 @@ def prune(
     results: StudyResults,
     yes: Annotated[bool, typer.Option("--yes", help="Delete them; without this they are only listed.")] = False,
 ) -> None:
-    """List the runs that no plan of a study contains any more, or delete them."""
+    """List the runs and copies of plugins that no plan of a study contains any more, or delete them."""
     import shutil
 
-    from asura.planning.prune import unplanned_runs
+    from asura.planning.prune import unplanned_runs, unused_plugins
 
-    for folder in unplanned_runs(results):
+    for folder in (*unplanned_runs(results), *unused_plugins(results)):
         if yes:
             shutil.rmtree(folder)
         typer.echo(f"{folder}: {'deleted' if yes else 'in no plan'}")

@@ -35,11 +35,18 @@ def reached(roots: Iterable[str], within: tuple[str, ...], without: tuple[str, .
 @cache
 def imports(module: str) -> frozenset[str]:
     """The modules of this package that a module imports."""
-    return frozenset(_imports(ast.parse(path_of(module).read_text(encoding="utf-8"))))
+    return imports_of(path_of(module).read_text(encoding="utf-8"))
+
+
+def imports_of(text: str) -> frozenset[str]:
+    """The modules of this package that a source text imports."""
+    return frozenset(_imports(ast.parse(text)))
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith(f"{PACKAGE.name}."))
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(PACKAGE.name):
             modules = [f"{node.module}.{alias.name}" for alias in node.names]
             yield from (module if path_of(module).is_file() else node.module for module in modules)

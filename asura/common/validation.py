@@ -19,6 +19,10 @@ LARGEST = 2**20
 """The largest value of a size in a study; beyond it, someone has slipped on the keyboard."""
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+FACTORY = r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$"
+Factory = Annotated[str, Field(pattern=FACTORY)]
+"""A class or a function of one's own, by its module and its name there: `mypackage.optimisers:Lion`."""
+
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]
 """A name that is also a folder's: no shell and no file system reads anything else in it."""
 
@@ -207,6 +211,8 @@ def _asked(error: Any, types: list[Any]) -> str:
             return f"give at most {context['max_length']} characters"
         case "invalid_key":
             return "give a string as key"
+        case "string_pattern_mismatch" if context["pattern"] == FACTORY:
+            return "give MODULE:NAME of your own"
         case "string_pattern_mismatch" if context["pattern"] == NAME:
             return "give letters, digits, '_', '.' and '-', the first a letter or a digit"
     return _small(error["msg"].replace("Input should be", "it must be"))

@@ -1,10 +1,10 @@
 """Architectures by name, and the one way to build them."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
 from asura.models.asura import Asura, AsuraFullSettings, AsuraSettings
 from asura.models.bare import Bare, BareSettings
@@ -17,44 +17,29 @@ from asura.models.ndr import NDR, NDRSettings
 from asura.models.ouro import Ouro, OuroSettings
 from asura.models.parcae import Parcae, ParcaeSettings
 from asura.models.recurrent_depth import RecurrentDepth, RecurrentDepthSettings
+from asura.models.registry import ARCHITECTURES, AnyArchitecture, architecture, model_of
 from asura.models.settings import Architecture
 from asura.models.trm import TRM, TRMSettings
 from asura.models.universal import Universal, UniversalSettings
 from asura.models.vanilla import Vanilla, VanillaSettings
 
-ARCHITECTURES: dict[str, tuple[type[Architecture], type[Model]]] = {
-    "asura": (AsuraSettings, Asura),
-    "asura_full": (AsuraFullSettings, Asura),
-    "bare": (BareSettings, Bare),
-    "deep_thinking": (DeepThinkingSettings, DeepThinking),
-    "deq": (DEQSettings, DEQ),
-    "hrm": (HRMSettings, HRM),
-    "ndr": (NDRSettings, NDR),
-    "ouro": (OuroSettings, Ouro),
-    "parcae": (ParcaeSettings, Parcae),
-    "recurrent_depth": (RecurrentDepthSettings, RecurrentDepth),
-    "trm": (TRMSettings, TRM),
-    "universal": (UniversalSettings, Universal),
-    "vanilla": (VanillaSettings, Vanilla),
-}
+architecture(AsuraSettings)(Asura)
+architecture(AsuraFullSettings)(Asura)
+architecture(BareSettings)(Bare)
+architecture(DeepThinkingSettings)(DeepThinking)
+architecture(DEQSettings)(DEQ)
+architecture(HRMSettings)(HRM)
+architecture(NDRSettings)(NDR)
+architecture(OuroSettings)(Ouro)
+architecture(ParcaeSettings)(Parcae)
+architecture(RecurrentDepthSettings)(RecurrentDepth)
+architecture(TRMSettings)(TRM)
+architecture(UniversalSettings)(Universal)
+architecture(VanillaSettings)(Vanilla)
 
-AnyArchitecture = Annotated[
-    AsuraSettings
-    | AsuraFullSettings
-    | BareSettings
-    | DeepThinkingSettings
-    | DEQSettings
-    | HRMSettings
-    | NDRSettings
-    | OuroSettings
-    | ParcaeSettings
-    | RecurrentDepthSettings
-    | TRMSettings
-    | UniversalSettings
-    | VanillaSettings,
-    Field(discriminator="architecture"),
-]
-_settings: TypeAdapter[AnyArchitecture] = TypeAdapter(AnyArchitecture)
+_settings: TypeAdapter[Architecture] = TypeAdapter(AnyArchitecture)
+
+__all__ = ["ARCHITECTURES", "AnyArchitecture", "architecture", "build", "model_of"]
 
 
 def build(
@@ -73,7 +58,7 @@ def build(
     Raises pydantic.ValidationError for settings that name no architecture or do not fit it.
     """
     checked = settings if isinstance(settings, Architecture) else _settings.validate_python(settings)
-    kind = ARCHITECTURES[checked.architecture][1]
+    kind = model_of(checked)
     if torch.device(device).type == "meta":
         with torch.device("meta"):
             return kind(checked, vocabulary)

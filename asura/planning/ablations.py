@@ -80,7 +80,7 @@ def ablation_files(config: Mapping[str, Any], folders: Iterable[Path]) -> list[P
     listed = [Path(entry) for entry in config.get("ablations", []) if is_ablation_file(entry)]
     for path in listed:
         if not path.is_file():
-            raise UserError(f"ablations: {path}: no such file; paths start where snakemake is started")
+            raise UserError(f"ablations: {path}: no such file; paths start from the folder of the study file")
     found = [path for folder in folders for path in sorted(folder.glob("*.smk"))]
     return list({path.stem: path.resolve() for path in [*found, *listed]}.values())
 

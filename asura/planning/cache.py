@@ -9,8 +9,11 @@ from typing import Any
 
 from asura.common.errors import UserError
 from asura.common.files import read_json, read_sealed, write_sealed
+from asura.common.outside import module_digest
+from asura.common.plugins import is_file_name
 from asura.common.version import PACKAGE, __version__
 from asura.planning.plan import Plan, from_json, write
+from asura.planning.plugins import are_copied, copies, write_copies
 
 FOLDER = Path(".snakemake", "asura")
 KEPT = 8
@@ -27,12 +30,12 @@ def planned(name: str, settings: Mapping[str, Any], config: Mapping[str, Any], m
     """
     path, code = FOLDER / name / f"{_digest_of(settings)[:16]}.json", _code()
     try:
-        is_of_this_code = read_sealed(path).get("code") == code
-        read_plan(path)
+        is_of_this_code = read_sealed(path).get("code") == code and _is_of_installed(read_plan(path))
     except UserError:
         is_of_this_code = False
     if not is_of_this_code:
-        write_sealed(path, {"config": json.loads(_as_json(config)), "plan": make().as_json(), "code": code})
+        entry = {"config": json.loads(_as_json(config)), "plan": make().as_json(), "code": code}
+        write_sealed(path, {**entry, "plugins": copies(config)} if config.get("plugins") else entry)
         for old in sorted(path.parent.glob("*.json"), key=lambda file: file.stat().st_mtime)[:-KEPT]:
             old.unlink(missing_ok=True)
     return path
@@ -47,8 +50,13 @@ def read_plan(path: Path) -> Plan:
 
 
 def write_plan(path: Path, folder: Path, study: Path) -> None:
-    """Write the plan in a file of the cache to the results, see `plan.write`. Raises UserError, OSError."""
-    write(read_plan(path), read_sealed(path)["config"], folder, study)
+    """Write the plan in a file of the cache to the results, see `plan.write`. Raises UserError, OSError.
+
+    Copies of the files of one's own that it is of stand there before it does.
+    """
+    entry = read_sealed(path)
+    write_copies(entry.get("plugins", {}), study)
+    write(read_plan(path), entry["config"], folder, study)
 
 
 def is_written(path: Path, folder: Path, study: Path) -> bool:
@@ -59,7 +67,8 @@ def is_written(path: Path, folder: Path, study: Path) -> bool:
     except UserError:
         return False
     runs = (study / name / "run.json" for name in entry["plan"]["runs"])
-    return found == [entry["plan"], entry["config"]] and all(map(Path.is_file, runs))
+    are_there = are_copied(entry.get("plugins", {}), study) and all(map(Path.is_file, runs))
+    return found == [entry["plan"], entry["config"]] and are_there
 
 
 def renew(path: Path) -> None:
@@ -80,6 +89,12 @@ def _code() -> str:
     for file in sorted(PACKAGE.rglob("*.py")):
         state.update(file.read_bytes())
     return state.hexdigest()
+
+
+def _is_of_installed(plan: Plan) -> bool:
+    """Whether the runs of a plan are of the packages of one's own that are installed now."""
+    used = {item for run in plan.runs.values() for item in run.get("plugins", {}).items()}
+    return all(module_digest(name) == digest for name, digest in used if not is_file_name(name))
 
 
 def _as_json(content: Any) -> str:

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable
 
-from asura.common.source import reached, source_digest
-from asura.models import ARCHITECTURES
+from asura.common.plugins import modules_of, source_of, sources_of
+from asura.common.registry import is_shipped
+from asura.common.source import imports_of, reached, source_digest
+from asura.models import model_of
 from asura.models.settings import Architecture
+from asura.planning.training_settings import Training
 from asura.tasks import Task
 from asura.tasks.in_words import Written
 from asura.tasks.text import Text
@@ -12,11 +15,12 @@ from asura.tasks.text import Text
 FOLLOWED = ("asura.models.", "asura.tasks.", "asura.corpora.tokens")
 """Imports that are followed: what a model computes and what a task asks, and the reader of token files."""
 
-REGISTRIES = ("asura.models", "asura.tasks", "asura.tasks.registry")
+REGISTRIES = ("asura.models", "asura.models.registry", "asura.tasks", "asura.tasks.registry")
 """They import every architecture and every task, whichever a run is of."""
 
 TRAINING = (
     "asura.common.randomness",
+    "asura.planning.factories",
     "asura.planning.training_settings",
     "asura.training.batches",
     "asura.training.devices",
@@ -55,8 +59,24 @@ def analysis_code(model: Architecture, task: Task) -> str:
     return source_digest([*_model_and_task(model, task), *reached(ANALYSIS, ("asura.analysis.",), ())])
 
 
+def plugins_of(model: Architecture, task: Task, training: Training) -> dict[str, str]:
+    """The digests of the code of one's own that a run uses, by the names of its files and modules; see `Run`.
+
+    Raises UserError where some of it is in no file.
+    """
+    named = [name for name in (training.optimiser, training.schedule) if ":" in name]
+    return sources_of({kind.__module__ for kind in _kinds(model, task)}.union(*map(modules_of, named)))
+
+
+def _kinds(model: Architecture, task: Task) -> list[type]:
+    written = [type(task.task), type(task.text)] if isinstance(task, Written) else []
+    return [type(model), model_of(model), type(task), *written]
+
+
 def _model_and_task(model: Architecture, task: Task) -> set[str]:
-    kinds = [type(model), ARCHITECTURES[model.architecture][1], type(task)]
-    if isinstance(task, Written):
-        kinds += [type(task.task), type(task.text)]
-    return reached({kind.__module__ for kind in kinds}, FOLLOWED, REGISTRIES)
+    """Modules of this package that a model and a task are made of. The rest is part of the identity of their runs."""
+    roots: set[str] = set()
+    for module in {kind.__module__ for kind in _kinds(model, task)}:
+        of_own = () if is_shipped(module) else imports_of(source_of(module))
+        roots.update([module] if is_shipped(module) else (name for name in of_own if name.startswith(FOLLOWED)))
+    return reached(roots, FOLLOWED, REGISTRIES)

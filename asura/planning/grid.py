@@ -1,5 +1,6 @@
 """Settings given as lists, multiplied out, and how the models that they make are told apart."""
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
@@ -34,4 +35,6 @@ def differences(one: BaseModel, other: BaseModel) -> dict[str, Any]:
 
 def plain(value: Any) -> str:
     """A setting's value as part of a folder's name."""
+    if isinstance(value, dict):
+        return plain([re.sub(r"[^\w.+-]", "-", f"{key}-{plain(inner)}") for key, inner in value.items()])
     return ",".join(map(plain, value)) if isinstance(value, tuple | list) else str(value).lower()

@@ -11,6 +11,7 @@ from asura.models.settings import Architecture, Recursive
 from asura.models.vanilla import VanillaSettings
 from asura.planning.control_settings import TOLERANCE, Control, training_changes
 from asura.planning.costs import Cost, cost, parameters_alone
+from asura.planning.factories import training_of
 from asura.planning.grid import differences
 from asura.planning.study import Study
 from asura.planning.training_settings import Training
@@ -78,7 +79,7 @@ def _model(control: Control, study: Study, cell: Variant) -> Architecture:
 
 def _training(control: Control, cell: Variant, model: Architecture, changes: Mapping[str, Any]) -> Training:
     """The cell's training with the control's changes; of `iso_both`, for as many steps as the cell's FLOPs allow."""
-    training = checked(Training, {**cell.training.model_dump(), **changes}, f"controls.{control}.training")
+    training = training_of({**cell.training.model_dump(), **changes}, f"controls.{control}.training")
     if control != "iso_both":
         return training
     flops = cell.training.steps * cell.training.batch * cost_of(cell).flops

@@ -100,11 +100,13 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
     from asura.planning.external import checked_rows, in_full
     from asura.planning.matching import controls
     from asura.planning.places import BESIDE_STUDY
+    from asura.planning.plugins import load_plugins
     from asura.planning.questions import asked_of
     from asura.planning.study import Study
     from asura.planning.tuning import trials_of
     from asura.planning.whole_curve import asked_of_model, refuse_what_cannot_be, with_snapshots
 
+    load_plugins(config)
     study = checked(Study, in_full(config), "", BESIDE_STUDY)
     variants: dict[tuple[str, str], Variant] = {}
     seeds: dict[tuple[str, str], tuple[int, ...]] = {}

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from asura.common.randomness import generator
-from asura.common.validation import LARGEST, NAME, Settings
+from asura.common.validation import FACTORY, LARGEST, NAME, Settings
 from asura.corpora.settings import Corpus, Embedded, Files, Hub
 from asura.models.settings import Architecture, Recursive
 from asura.planning.ablations import About
@@ -273,6 +273,8 @@ def type_in_words(schema: Schema) -> str:
             return "true or false"
         case {"type": "object"}:
             return "mapping"
+        case {"type": "string", "pattern": pattern} if pattern == FACTORY:
+            return "`MODULE:NAME`"
         case {"type": "string", **others}:
             return "name" if others.get("pattern") == NAME else "string"
         case {"type": "null"}:

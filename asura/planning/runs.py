@@ -9,6 +9,7 @@ from asura.common.errors import UserError
 from asura.common.files import read_json
 from asura.common.validation import Name, Settings, checked, in_file
 from asura.models import AnyArchitecture
+from asura.planning.plugins import load_for_run
 from asura.planning.run_folder import RunFolder, digest
 from asura.planning.study_settings import Seed
 from asura.planning.training_settings import Training
@@ -44,6 +45,9 @@ class Run(Settings):
     """Folder of the run whose weights training starts from, relative to the study's results; null for random ones."""
     tuned: str | None = None
     """File with settings of training that tuning has chosen, relative to the study's results; null for none."""
+    plugins: dict[str, str] = Field({})
+    """Code of one's own that the run uses, with the digest of its source: files by their names, whose copies stand in
+    the study's results, and modules of packages by theirs."""
 
     @field_validator("task", mode="before")
     @classmethod
@@ -74,6 +78,7 @@ def read_run(path: Path) -> Run:
         if tuned is None:
             raise UserError(f"{path}: its settings have not been chosen; {study / content['tuned']} is missing")
         content = dict(tuned)
+    load_for_run(content, path)
     with in_file(str(path)):
         return checked(Run, content, "")
 

@@ -10,15 +10,16 @@ from pydantic import Field, field_validator
 
 from asura.common.errors import UserError
 from asura.common.names import refuse_one_folder
-from asura.common.validation import LARGEST, Name, Settings, checked, mapping_at, nearest
+from asura.common.validation import LARGEST, Name, Settings, checked, in_file, mapping_at, nearest
 from asura.models import ARCHITECTURES
 from asura.models.model import LONGEST
 from asura.models.settings import Architecture
 from asura.planning.analysis_settings import Analyses
 from asura.planning.control_settings import Controls
 from asura.planning.external import External, RowsFile
+from asura.planning.factories import training_of
 from asura.planning.grid import differences, grid, plain
-from asura.planning.places import BESIDE_MODEL, BESIDE_TASK, MODEL_SETTINGS
+from asura.planning.places import BESIDE_MODEL, BESIDE_TASK, model_settings
 from asura.planning.study_settings import (
     EACH_ONCE,
     Ablated,
@@ -88,6 +89,10 @@ class Study(Settings):
     questions: list[Question] = Field([])
     """Questions that get a verdict; the first is the primary one. All other comparisons have a difference and an
     interval, and no verdict."""
+    plugins: list[str] = Field([], json_schema_extra=EACH_ONCE)
+    """Python files with architectures, tasks, optimisers or schedules of one's own, by their paths from the folder of
+    the study file. They are code, which every command that reads the study or its runs executes (docs/extending.md).
+    A copy is kept in the results."""
     external: list[External] | RowsFile = Field([])
     """Scores that others report, to be shown next to those of the study; or the path of a YAML or CSV file of such
     rows, relative to the study file."""
@@ -111,7 +116,7 @@ class Study(Settings):
         refuse_one_folder(tasks)
         return tasks
 
-    @field_validator("controls")
+    @field_validator("controls", "plugins")
     @classmethod
     def _each_once(cls, values: Any) -> Any:
         return each_once(values)
@@ -125,15 +130,15 @@ class Study(Settings):
         added, settings = _apart(TaskEntry, entry, where)
         kind: Any = added.task if "task" in added.model_fields_set else name
         written_as = added.written_as
-        if not isinstance(kind, str) or kind not in TASKS:
-            raise UserError(f"{where}: no such task{nearest(kind, TASKS)}")
+        with in_file(where):
+            of_kind = TASKS.named(kind)
         for key in added.model:
-            if key not in MODEL_SETTINGS:
-                raise UserError(f"{where}.model.{key}: no such key{nearest(key, MODEL_SETTINGS)}")
+            if key not in (known := model_settings()):
+                raise UserError(f"{where}.model.{key}: no such key{nearest(key, known)}")
         for key in Task.model_fields:
             if key in settings:
                 raise UserError(f"{where}.{key}: the splits of a task set it; leave it out")
-        task = checked(TASKS[kind], settings, where, BESIDE_TASK)
+        task = checked(of_kind, settings, where, BESIDE_TASK)
         if written_as is not None:
             kind, task = "written", Written(kind=kind, task=task, text=self._text(written_as, f"{where}.written_as"))
         return NamedTask(name, kind, task, added.model, added.training, added.models, written_as)
@@ -151,8 +156,8 @@ class Study(Settings):
         variants: dict[str, Variant] = {}
         models, key = (self.models, "models") if task.models is None else (task.models, f"tasks.{task.name}.models")
         for preset, entries in models.items():
-            if preset not in ARCHITECTURES:
-                raise UserError(f"{key}.{preset}: no such architecture{nearest(preset, ARCHITECTURES)}")
+            with in_file(f"{key}.{preset}"):
+                ARCHITECTURES.named(preset)
             for k, entry in enumerate(entries if isinstance(entries, list) else [entries]):
                 where = f"{key}.{preset}.{k}" if isinstance(entries, list) else f"{key}.{preset}"
                 for variant in self._grid(task, preset, mapping_at(entry, where), where):
@@ -250,7 +255,7 @@ class Study(Settings):
         merged, last = dict(self.training), "training"
         for where, change in (("", {}), *changes):
             merged, last = {**merged, **change}, f"{where}.training".lstrip(".")
-            found = [checked(Training, point, last) for point in grid(merged, last)]
+            found = [training_of(point, last) for point in grid(merged, last)]
         yield from found
 
 

@@ -17,6 +17,7 @@ from asura.planning.external import in_full, read_study
 from asura.planning.jobs import Job, jobs_of
 from asura.planning.outputs import ANALYSIS, TUNING
 from asura.planning.plan import Plan, load, make
+from asura.planning.plugins import PATHS, at_their_places
 from asura.planning.products import MADE_OF, Products, is_made_of
 from asura.planning.refusals import refuse_files, refuse_folders, refusing
 from asura.planning.shared_data import SharedData
@@ -50,13 +51,15 @@ class StudyState:
         overrides: Mapping[str, Any] = MappingProxyType({}),
         is_forced: Callable[[], bool] = bool,
     ) -> None:
-        self.config = in_full(config, [Path(file) for file in study_files])
         self.data = data_folder()
         self._results, self._is_job, self._is_forced = results, is_job, is_forced
         self._source = ", ".join(study_files) or "the study"
         self._overrides = overrides
         # Our reader refuses what Snakemake's own accepts, such as a key given twice.
         self._in_files = [read_study(Path(file)) for file in study_files]
+        self._study_files = study_files
+        with in_file(self._source):
+            self.config = self._at_their_places(in_full(config, [Path(file) for file in study_files]))
         self._cached: dict[str | None, Path] = {}  # the file of the plan of an ablation; None: of the study
         self._standing: dict[str | None, Standing] = {}
         self._jobs: dict[str | None, list[Job]] = {}
@@ -74,6 +77,14 @@ class StudyState:
     def folder(self) -> str:
         """The study's folder: results/NAME."""
         return (self._results / self.plan.study).as_posix()
+
+    def _at_their_places(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The study with what it names by paths at its places; these start from the file that says them."""
+        found = zip(self._study_files, self._in_files, strict=True)
+        folders = {key: Path(file).parent for file, said in found for key in said if key not in self._overrides}
+        for key in PATHS:
+            config = at_their_places(config, folders.get(key, Path()), [key])
+        return dict(config)
 
     # Plans
 
@@ -94,7 +105,7 @@ class StudyState:
         if not self._overrides or len(self._in_files) != 1:
             return self._source
         try:
-            make(self._in_files[0])
+            make(self._at_their_places(self._in_files[0]))
         except UserError as other:
             return self._source if str(other) == str(error) else "--config"
         return "--config"

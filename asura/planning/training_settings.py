@@ -1,10 +1,10 @@
 """How a model is trained: the settings under `training` in a study, and of each run."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from asura.common.validation import LARGEST, Name, Settings
+from asura.common.validation import LARGEST, Factory, Name, Settings
 
 KEPT_BITS = {"activation_checkpointing", "checkpoint_minutes", "checkpoint_steps"}
 """Settings that may be changed during training: they cost time and memory, and do not change the result."""
@@ -24,23 +24,33 @@ class Training(Settings):
     accumulate: int = Field(1, ge=1)
     """Number of parts into which a batch is split. The parts are processed one after the other, which saves memory and
     keeps the batch size. It must divide `batch`."""
-    optimiser: Literal["adamw", "nadamw", "adafactor", "muon"] = "adamw"
+    optimiser: Literal["adamw", "nadamw", "adafactor", "muon"] | Factory = "adamw"
     """The optimiser. `nadamw` is AdamW with Nesterov's momentum (Dozat, 2016), as optax has it. `muon` (Jordan et al.,
     2024) updates the hidden matrices and leaves all other parameters to AdamW, with updates scaled to one learning rate
-    (Liu et al., 2025, arXiv 2502.16982). `adafactor` cannot be used with `parallel: fsdp`."""
+    (Liu et al., 2025, arXiv 2502.16982). `adafactor` cannot be used with `parallel: fsdp`. An optimiser of one's own is
+    given as `MODULE:NAME` (docs/extending.md)."""
+    optimiser_settings: dict[str, Any] = Field({})
+    """Settings of an optimiser of one's own, as its arguments."""
     learning_rate: float = Field(3e-3, gt=0, allow_inf_nan=False)
     """Learning rate after warm-up."""
     betas: tuple[float, float] = (0.9, 0.98)
     """AdamW's decay rates of the first and second moments, each at least 0 and below 1."""
+    eps: float = Field(1e-8, gt=0, allow_inf_nan=False)
+    """What AdamW and NAdamW add to the root of the second moment."""
     weight_decay: float = Field(0.01, ge=0, allow_inf_nan=False)
     """Decoupled weight decay."""
     weight_decay_of: Literal["matrices", "all"] = "matrices"
     """What decays: `matrices`, or `all` parameters, biases and norms included."""
-    schedule: Literal["cosine", "constant", "warmup_stable_decay"] = "cosine"
-    """Learning rate after warm-up: `cosine` decays to `final_fraction`, `constant` stays, and `warmup_stable_decay`
-    stays and then falls linearly to `final_fraction` (Hu et al., 2024, arXiv 2404.06395)."""
+    schedule: Literal["cosine", "linear", "constant", "warmup_stable_decay"] | Factory = "cosine"
+    """Learning rate after warm-up: `cosine` decays to `final_fraction`, `linear` falls to it in equal steps, `constant`
+    stays, and `warmup_stable_decay` stays and then falls linearly to `final_fraction` (Hu et al., 2024, arXiv
+    2404.06395). A schedule of one's own is given as `MODULE:NAME` (docs/extending.md)."""
+    schedule_settings: dict[str, Any] = Field({})
+    """Settings of a schedule of one's own, as its arguments."""
     final_fraction: float = Field(0.0, ge=0, le=1)
-    """Fraction of `learning_rate` at which `cosine` and `warmup_stable_decay` end."""
+    """Fraction of `learning_rate` at which `cosine`, `linear` and `warmup_stable_decay` end."""
+    least_fraction: float = Field(0.0, ge=0, le=1)
+    """Fraction of `learning_rate` below which no schedule falls after warm-up."""
     warmup_steps: int = Field(0, ge=0)
     """Steps over which the learning rate rises linearly from 0. At most `steps`."""
     decay_fraction: float = Field(0.2, gt=0, le=1)
@@ -89,6 +99,9 @@ class Training(Settings):
             raise ValueError(f"warmup_steps {self.warmup_steps}: it must be at most steps {self.steps}")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas {list(self.betas)}: each must be at least 0 and below 1")
+        for key in ("optimiser", "schedule"):
+            if getattr(self, f"{key}_settings") and ":" not in getattr(self, key):
+                raise ValueError(f"{key}_settings are of one's own {key}, MODULE:NAME; found {getattr(self, key)}")
         if self.parallel == "fsdp" and self.optimiser == "adafactor":
             raise ValueError("optimiser adafactor: torch's cannot be sharded; use adamw or muon, or parallel: ddp")
         return self

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from asura.common.errors import UserError
-from asura.common.validation import checked
+from asura.planning.factories import training_of
 from asura.planning.study import Study
-from asura.planning.training_settings import Training
 from asura.planning.tune_settings import Tune, trial_training
 from asura.planning.variants import Variant
 
@@ -36,7 +35,7 @@ def _trials_of_model(study: Study, tune: Tune, place: Place, variant: Variant) -
     if variant.start:
         raise UserError(f"tune: {variant.label} on {variant.task.name} starts from other weights, and cannot be tuned")
     for settings in tune.points():
-        training = checked(Training, trial_training(variant.training, settings, tune.steps), "tune.over")
+        training = training_of(trial_training(variant.training, settings, tune.steps), "tune.over")
         own = study.variant(variant.task, variant.model, training, variant.resources)
         yield Trial(place, settings, own)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from asura.models.settings import Architecture
+from asura.planning.code import plugins_of
 from asura.planning.runs import Run
 from asura.planning.study_settings import Resources
 from asura.planning.training_settings import Training
@@ -57,4 +58,5 @@ class Variant(NamedTuple):
             training=self.training,
             seed=seed,
             start_from=self.start.run(seed).folder if self.start else None,
+            plugins=plugins_of(self.model, self.task.task, self.training),
         )

@@ -7,12 +7,12 @@ from huggingface_hub import snapshot_download
 
 from asura.common.caches import check_hub_cache
 from asura.common.errors import UserError
-from asura.pretrained.folder import CARD, CONFIG, TOKENIZER, WEIGHTS
+from asura.pretrained.folder import CARD, CODE, CONFIG, TOKENIZER, WEIGHTS
 
 
 def download(name: str, **options: Any) -> Path:
     """The folder that huggingface_hub's `snapshot_download` puts a model into. Raises UserError."""
-    files = [WEIGHTS, CONFIG, CARD, TOKENIZER]
+    files = [WEIGHTS, CONFIG, CARD, TOKENIZER, CODE]
     try:
         return Path(snapshot_download(name, allow_patterns=files, **options))
     except (OSError, ValueError) as error:

@@ -1,6 +1,7 @@
 """From the folder of a trained run to one that anyone can load, with a model card that says what the model is."""
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from tabulate import tabulate
 
 from asura.common.errors import UserError
+from asura.common.plugins import is_file_name, sources_of, text_of
 from asura.evaluation.evaluate import load_trained
 from asura.models.model import Model
 from asura.planning.costs import cost
@@ -42,12 +44,16 @@ training, forwards and backwards.
 {evaluation}
 
 ## Use
-```python
+{carried}```python
 from asura import from_pretrained
 
-model = from_pretrained("this folder, or its name on the hub")
+model = from_pretrained("this folder, or its name on the hub"{consent})
 logits = model(tokens)  # (B, T) int64 -> (B, T, {vocabulary})
 ```
+"""
+CARRIED = """\
+The architecture is not part of the package `asura`. Its code is {files}, which `trust_code=True` agrees to run.
+
 """
 
 
@@ -61,13 +67,20 @@ def export(path: Path, to: Path) -> None:
     if to.is_dir() and any(to.iterdir()) and not is_pretrained(to):
         raise UserError(f"{to}: it holds other files; give a new folder, an empty one, or one of an earlier export")
     run, model = load_trained(path, torch.device("cpu"))
-    config = Config(model=run.model, vocabulary=run.task.vocabulary, sequence_length=run.task.sequence_length)
+    plugins = sources_of(kind.__module__ for kind in (type(run.model), type(model)))
+    code = {name: text_of(name, digest) for name, digest in plugins.items() if is_file_name(name)}
+    config = Config(
+        model=run.model,
+        vocabulary=run.task.vocabulary,
+        sequence_length=run.task.sequence_length,
+        plugins=plugins,
+    )
     tokenizer = folder.tokenizer.read_text(encoding="utf-8") if folder.tokenizer.is_file() else None
-    write(Pretrained(model, config, model_card(folder, run, model), tokenizer), to)
+    write(Pretrained(model, config, model_card(folder, run, model, list(code)), tokenizer, code), to)
 
 
-def model_card(folder: RunFolder, run: Run, model: Model) -> str:
-    """What the model is, how it was trained, and how it was scored."""
+def model_card(folder: RunFolder, run: Run, model: Model, code: Sequence[str] = ()) -> str:
+    """What the model is, how it was trained, and how it was scored; `code` are the files that it is built by."""
     record = folder.read_record()
     head: dict[str, Any] = {"library_name": "asura", "license": "mit"}
     if folder.tokenizer.is_file():
@@ -90,6 +103,8 @@ def model_card(folder: RunFolder, run: Run, model: Model) -> str:
         training=_as_yaml(run.model_dump(mode="json", include=TRAINED_BY)),
         evaluation=_evaluation(folder, run, record["weights"]),
         vocabulary=run.task.vocabulary,
+        carried=CARRIED.format(files=", ".join(f"`{name}`" for name in code)) if code else "",
+        consent=", trust_code=True" if code else "",
     )
 
 

@@ -1,9 +1,10 @@
 """The tasks that a study may name, each in a file of its own."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from asura.common.validation import nearest
+from asura.common.errors import UserError
+from asura.common.registry import Registry
 from asura.tasks.addition import Addition
 from asura.tasks.arithmetic import Arithmetic
 from asura.tasks.assignments import Assignments
@@ -21,27 +22,48 @@ from asura.tasks.table_lookup import TableLookup
 from asura.tasks.text import Text
 from asura.tasks.word_problem import WordProblem
 
-TASKS: dict[str, type[Task]] = {
-    "addition": Addition,
-    "arithmetic": Arithmetic,
-    "assignments": Assignments,
-    "composition": Composition,
-    "digits": Digits,
-    "igsm": IGSM,
-    "listops": ListOps,
-    "maze": Maze,
-    "phop": PHop,
-    "prefix_sums": PrefixSums,
-    "reasoning_gym": ReasoningGym,
-    "sudoku": Sudoku,
-    "table_lookup": TableLookup,
-    "text": Text,
-    "word_problem": WordProblem,
-}
+AnyTask = TypeVar("AnyTask", bound=Task)
+
+TASKS: Registry[type[Task]] = Registry("task", "asura.tasks")
 
 
-def task_among(kinds: Mapping[str, type[Task]], kind: Any, settings: Any, key: str) -> Task:
+def task(name: str) -> Callable[[type[AnyTask]], type[AnyTask]]:
+    """Register a task under a name.
+
+        @task("modadd")
+        class ModAdd(Task): ...
+
+    Raises UserError where the name is taken.
+    """
+
+    def register(kind: type[AnyTask]) -> type[AnyTask]:
+        TASKS.add(name, kind, kind.__module__)
+        return kind
+
+    return register
+
+
+task("addition")(Addition)
+task("arithmetic")(Arithmetic)
+task("assignments")(Assignments)
+task("composition")(Composition)
+task("digits")(Digits)
+task("igsm")(IGSM)
+task("listops")(ListOps)
+task("maze")(Maze)
+task("phop")(PHop)
+task("prefix_sums")(PrefixSums)
+task("reasoning_gym")(ReasoningGym)
+task("sudoku")(Sudoku)
+task("table_lookup")(TableLookup)
+task("text")(Text)
+task("word_problem")(WordProblem)
+
+
+def task_among(kinds: Registry[type[Task]], kind: Any, settings: Any, key: str) -> Task:
     """The task of a kind that the setting `key` names, made of its settings where it is none yet. Raises ValueError."""
-    if kind not in kinds:
-        raise ValueError(f"{key} is no task{nearest(kind, kinds)}")
-    return settings if isinstance(settings, Task) else kinds[kind].model_validate(settings)
+    try:
+        found = kinds.named(kind)
+    except UserError as error:
+        raise ValueError(f"{key}: {error}") from None
+    return settings if isinstance(settings, Task) else found.model_validate(settings)

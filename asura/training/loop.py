@@ -20,6 +20,7 @@ from asura.common.errors import UserError
 from asura.common.files import checksum, naming, remove_leftovers, write_sealed, write_text, write_whole
 from asura.corpora.settings import Corpus
 from asura.planning.code import training_code
+from asura.planning.plugins import keep_for_run, origins
 from asura.planning.run_folder import OUT_OF_MEMORY, RunFolder
 from asura.planning.runs import Run, is_folder_of
 from asura.training import checkpoints
@@ -49,6 +50,7 @@ def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None
     folder = RunFolder(path)
     if not folder.run.is_file():
         write_text(folder.run, json.dumps(run.stated(), indent=1) + "\n")
+        keep_for_run(run.plugins, folder.run)
     elif not is_folder_of(folder, run):
         raise UserError(f"{path}: it is the folder of a run with other settings; give another folder")
     origin = origin_of(run, path, start_from)
@@ -161,7 +163,8 @@ class _Session:
             "threads": self.threads,
             "processes": self.processes.count,
         }
-        self.record["sessions"].append({"step": self.step, "time": _now(), **about, **provenance()})
+        own = {"plugins": origins(self.run.plugins, self.folder.run)} if self.run.plugins else {}
+        self.record["sessions"].append({"step": self.step, "time": _now(), **about, **provenance(), **own})
 
     def _note_usage(self, processes: Alone) -> None:
         """What this session has used so far, in its entry of the record."""

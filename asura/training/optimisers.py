@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.optim import Adafactor, AdamW, NAdam, Optimizer
 
+from asura.planning.factories import own_factor, own_optimiser
 from asura.planning.training_settings import Training
 from asura.training.muon import Muon
 
@@ -39,6 +40,8 @@ def optimisers(model: nn.Module, training: Training) -> list[Optimizer]:
     embeddings = [p for p in model.parameters() if p.ndim == 2 and id(p) in outer]
     vectors = [p for p in model.parameters() if p.ndim != 2]
     decay, rate = training.weight_decay, training.learning_rate
+    if ":" in training.optimiser:
+        return [own_optimiser(_groups([*matrices, *embeddings], vectors, training), training)]
     if training.optimiser == "muon":
         muon = undecorated(Muon)(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
         return [muon, _adamw(embeddings, vectors, training)]
@@ -52,15 +55,21 @@ def optimisers(model: nn.Module, training: Training) -> list[Optimizer]:
 def _adamw(matrices: list[nn.Parameter], vectors: list[nn.Parameter], training: Training) -> AdamW:
     groups = _groups(matrices, vectors, training)
     kind: type[AdamW] = undecorated(AdamW)
-    return kind(groups, lr=training.learning_rate, betas=training.betas, fused=True)
+    return kind(groups, lr=training.learning_rate, betas=training.betas, eps=training.eps, fused=True)
 
 
 def _nadamw(matrices: list[nn.Parameter], vectors: list[nn.Parameter], training: Training) -> NAdam:
     """AdamW with Nesterov's momentum, which is constant, as in optax: torch's warm-up of it ends at once."""
     groups = _groups(matrices, vectors, training)
-    rate, betas = training.learning_rate, training.betas
     kind: type[NAdam] = undecorated(NAdam)
-    return kind(groups, lr=rate, betas=betas, momentum_decay=math.inf, decoupled_weight_decay=True)
+    return kind(
+        groups,
+        lr=training.learning_rate,
+        betas=training.betas,
+        eps=training.eps,
+        momentum_decay=math.inf,
+        decoupled_weight_decay=True,
+    )
 
 
 def _groups(matrices: list[nn.Parameter], vectors: list[nn.Parameter], training: Training) -> list[dict[str, Any]]:
@@ -72,14 +81,19 @@ def _groups(matrices: list[nn.Parameter], vectors: list[nn.Parameter], training:
 def rate_factor(training: Training, step: int) -> float:
     """What the learning rate is multiplied by at a step counted from 0; the last step's is above 0.
 
-    A linear warm-up, then: `constant`; `cosine`; or `warmup_stable_decay`, which falls linearly over the last
-    `decay_fraction` of the steps (Hu et al., 2024, arXiv 2404.06395). The last two fall to `final_fraction`.
+    A linear warm-up, then: `constant`; `cosine`; `linear`; or `warmup_stable_decay`, which falls linearly over the last
+    `decay_fraction` of the steps (Hu et al., 2024, arXiv 2404.06395). The last three fall to `final_fraction`. One of
+    one's own gives the factor itself. None falls below `least_fraction`.
     """
     if step < training.warmup_steps:
         return (step + 1) / training.warmup_steps
+    if ":" in training.schedule:
+        return max(training.least_fraction, own_factor(training, step - training.warmup_steps))
     left, factor = training.steps - step, 1.0
     if training.schedule == "cosine":
         factor = 0.5 - 0.5 * math.cos(math.pi * left / (training.steps - training.warmup_steps))
+    elif training.schedule == "linear":
+        factor = left / (training.steps - training.warmup_steps)
     elif training.schedule == "warmup_stable_decay":
         factor = min(1.0, left / (training.decay_fraction * training.steps))
-    return training.final_fraction + (1 - training.final_fraction) * factor
+    return max(training.least_fraction, training.final_fraction + (1 - training.final_fraction) * factor)

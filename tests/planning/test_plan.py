@@ -175,8 +175,11 @@ def test_what_a_study_asks_for_all_models_a_model_and_the_ablations_change():
     ("change", "message"),
     [
         ({"version": 2}, "version: found 2; give 1"),
-        ({"task_kind": "fhop"}, "task_kind is no task: found 'fhop'; did you mean 'phop'"),
-        ({"model": {"architecture": "asurra"}}, "model.architecture: found"),
+        ({"task_kind": "fhop"}, "task_kind: no such task: found 'fhop'; did you mean 'phop'"),
+        (
+            {"model": {"architecture": "asurra"}},
+            "model.architecture: no such architecture: found 'asurra'; did you mean 'asura'",
+        ),
         ({"extra": 1}, "extra: no such key"),
     ],
 )

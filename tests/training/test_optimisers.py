@@ -42,6 +42,22 @@ def test_schedules_that_end_above_zero_worked_out_by_hand():
     assert factors(schedule="constant", final_fraction=0.1) == [1] * 8
 
 
+def test_linear_decay_and_a_least_rate_worked_out_by_hand():
+    assert factors(schedule="linear", warmup_steps=3) == pytest.approx([1 / 3, 2 / 3, 1, 1, 0.8, 0.6, 0.4, 0.2])
+    assert factors(schedule="linear", steps=4, final_fraction=0.2) == pytest.approx([1, 0.8, 0.6, 0.4])
+    least = factors(schedule="linear", warmup_steps=4, least_fraction=0.6)
+    assert least == pytest.approx([0.25, 0.5, 0.75, 1, 1, 0.75, 0.6, 0.6])
+
+
+@pytest.mark.parametrize("name", ["adamw", "nadamw"])
+def test_eps_is_what_the_optimiser_adds(name: Any):
+    model = build(SMALL, 5)
+    (own,) = optimisers(model, Training(steps=1, optimiser=name, eps=0.5))
+    (usual,) = optimisers(model, Training(steps=1, optimiser=name))
+    assert [group["eps"] for group in own.param_groups] == [0.5, 0.5]
+    assert [group["eps"] for group in usual.param_groups] == [1e-8, 1e-8]
+
+
 def test_warm_up_stable_decay_worked_out_by_hand():
     expected = [0.5, 1, 1, 1, 1, 0.75, 0.5, 0.25]
     assert factors(schedule="warmup_stable_decay", warmup_steps=2, decay_fraction=0.5) == pytest.approx(expected)
