@@ -39,6 +39,9 @@ FIGURES = (
 )
 """Figures of a task, in the order in which they are read."""
 
+NOT_RECURSIVE = ("vanilla", "evaluated")
+"""Architectures without iterations: our stacks, and what other code computes."""
+
 TUNING = "tuning"
 """The part of a study that tries settings: the folder of its plan and its results, and a name that no ablation has."""
 
@@ -118,7 +121,7 @@ def figures_of(models: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]
     for model in models:
         asked.setdefault(model["task"], set()).update(key for key in ("every", "swept") if _is_said(model.get(key)))
         of_task = sizes.setdefault(model["task"], set())
-        if model["architecture"] != "vanilla":
+        if model["architecture"] not in NOT_RECURSIVE:
             of_task.add((model["n"], model["i"]))
     for task, recursive in sizes.items():
         without = {

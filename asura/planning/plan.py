@@ -97,6 +97,7 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
     from asura.planning.analysed import planned_analyses
     from asura.planning.code import analysis_code, evaluation_code, training_code
     from asura.planning.compared import compared_with
+    from asura.planning.evaluated import evaluated_variants
     from asura.planning.external import checked_rows, in_full
     from asura.planning.matching import controls
     from asura.planning.places import BESIDE_STUDY
@@ -132,7 +133,12 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
     trials = trials_of(study, variants)
     evaluation = study.evaluation
     resources = {f"{trial.place[0]}/{trial.variant.label}": _resources(trial.variant) for trial in trials}
-    if tuning and study.tune:
+    if not tuning:
+        for variant in evaluated_variants(study, tasks):
+            if variants.setdefault((variant.task.name, variant.label), variant) is not variant:
+                raise UserError(f"evaluated.{variant.label}: a model of the study has this label; give it another")
+            _add_seeds(seeds, variant, variant.seeds)
+    elif study.tune:
         variants = {(trial.place[0], trial.variant.label): trial.variant for trial in trials}
         seeds = dict.fromkeys(variants, tuple(study.tune.seeds))
         roles = []
@@ -159,7 +165,8 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
             _add_seeds(seeds, start, seeds[place])
     runs: dict[str, dict[str, Any]] = {}
     for place, variant in variants.items():
-        tuned = {"tuned": choice_file(*place)} if trials and not tuning else {}
+        is_tuned = place in {trial.place for trial in trials} and not tuning
+        tuned = {"tuned": choice_file(*place)} if is_tuned else {}
         of_variant = [with_snapshots(variant.run(seed), evaluation) for seed in seeds[place]]
         runs |= {run.folder: run.stated() | tuned for run in of_variant}
     for place, row in zip(variants, models, strict=True):
@@ -221,11 +228,11 @@ def ranked_by(task: "Task", metric: str | None) -> str:
 
 def _model(variant: "Variant", metric: str | None) -> dict[str, Any]:
     """What a model is and what it costs, and how it is scored."""
-    from asura.planning.costs import embedding_parameters
-    from asura.planning.matching import cost_of
+    from asura.models.evaluated import EvaluatedSettings
+    from asura.planning.evaluated import counted
+    from asura.planning.matching import costs_of
 
-    task, model, tokens = variant.task.task, variant.model, variant.run(0).tokens
-    parameters, flops, inference_flops = cost_of(variant)
+    task, model = variant.task.task, variant.model
     return {
         "label": variant.label,
         "task": variant.task.name,
@@ -233,12 +240,7 @@ def _model(variant: "Variant", metric: str | None) -> dict[str, Any]:
         "n": model.n,
         "i": model.i,
         "width": model.width,
-        "parameters": parameters,
-        "total_parameters": parameters + embedding_parameters(model, task.vocabulary),
-        "flops_per_token": flops / task.sequence_length,
-        "inference_flops_per_token": inference_flops / task.sequence_length,
-        "training_flops": flops / task.sequence_length * tokens,
-        "tokens": tokens,
+        **(counted(variant) if isinstance(model, EvaluatedSettings) else costs_of(variant)),
         "effective_depth": model.effective_depth,
         "metric": (ranked := ranked_by(task, metric)),
         "chance": task.splits["test"].chance if ranked == task.metric else None,

@@ -15,6 +15,7 @@ from asura.corpora.settings import Corpus, Embedded, Files, Hub
 from asura.models.settings import Architecture, Recursive
 from asura.planning.ablations import About
 from asura.planning.control_settings import ControlEntry
+from asura.planning.evaluated import EvaluatedEntry
 from asura.planning.external import External
 from asura.planning.schema import MODELS, Schema, definition, definitions, descriptions, study_schema
 from asura.planning.study import Study
@@ -140,6 +141,9 @@ def study_page() -> str:
             "## `questions`",
             _paragraphs(Question),
             _table(_rows(Question)),
+            "## `evaluated`",
+            _paragraphs(EvaluatedEntry),
+            _table(_rows(EvaluatedEntry)),
             "## `external`",
             _paragraphs(External),
             _table(_rows(External)),

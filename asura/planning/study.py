@@ -16,6 +16,7 @@ from asura.models.model import LONGEST
 from asura.models.settings import Architecture
 from asura.planning.analysis_settings import Analyses
 from asura.planning.control_settings import Controls
+from asura.planning.evaluated import EvaluatedEntry
 from asura.planning.external import External, RowsFile
 from asura.planning.factories import training_of
 from asura.planning.grid import differences, grid, plain
@@ -89,6 +90,8 @@ class Study(Settings):
     questions: list[Question] = Field([])
     """Questions that get a verdict; the first is the primary one. All other comparisons have a difference and an
     interval, and no verdict."""
+    evaluated: dict[Name, EvaluatedEntry] = Field({})
+    """Models of other code by their labels, which are evaluated like those of the study and not trained."""
     plugins: list[str] = Field([], json_schema_extra=EACH_ONCE)
     """Python files with architectures, tasks, optimisers or schedules of one's own, by their paths from the folder of
     the study file. They are code, which every command that reads the study or its runs executes (docs/extending.md).
@@ -228,13 +231,17 @@ class Study(Settings):
         """A variant under its label: what differs from the preset and the study's training follows the size."""
         kind = type(model)
         preset = self.preset(task, kind, model)
-        usual = self._training((f"tasks.{task.name}", task.training))
+        usual = self.usual_training(task)
         size = f"-n{model.n}" + (f"-i{model.i}" if kind.iterates() else "")
         differing = {**differences(model, preset), **differences(training, usual)}
         label = model.architecture + size + "".join(f"+{key}={plain(value)}" for key, value in differing.items())
         if len(label) > LONGEST_LABEL:
             raise UserError(f"models.{model.architecture}: the label {label[:60]}… is longer than {LONGEST_LABEL}")
         return Variant(task, label, model, training, resources, start)
+
+    def usual_training(self, task: NamedTask) -> Training:
+        """How models on a task are trained where nothing else is said of them."""
+        return self._training((f"tasks.{task.name}", task.training))
 
     def preset(self, task: NamedTask, kind: type[Architecture], size: Architecture) -> Architecture:
         """An architecture of a size as the study has it where nothing else is said of the model."""

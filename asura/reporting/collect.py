@@ -27,6 +27,10 @@ from asura.reporting.frames import (
 )
 from asura.reporting.outcomes import errors_over_examples, read_effects
 
+FLOPS = ("flops_per_token", "inference_flops_per_token", "training_flops")
+EVALUATED = "evaluated"
+"""The architecture of a model of other code, of which FLOPs may not be known."""
+
 USED: dict[str, Callable[[Iterable[float]], float]] = {
     "cpu_seconds": sum,
     "job_rss_mb": max,
@@ -70,7 +74,8 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
             rows["snapshots"] += [key | score for score in evaluation.get("snapshots", [])]
             rows["sweep"] += [key | score for score in evaluation.get("sweep", [])]
             rows["scores"] += [_score(key, row, score, evaluation, plan, floors) for score in evaluation["rows"]]
-        rows["runs"] += _on_benchmarks(row | outcome, row["benchmarks"])
+        unknown = {name: None for name in FLOPS if not row[name]} if row["architecture"] == EVALUATED else {}
+        rows["runs"] += _on_benchmarks(row | unknown | outcome, row["benchmarks"])
         if not partial or folder.metrics.is_file():
             curve = folder.read_metrics()
             rows["curves"] += [key | metrics for metrics in curve]

@@ -20,7 +20,6 @@ CONTROLS = [
     "iso_param_depth",
     "iso_recursion",
 ]  # in the order of the documentation
-NOT_RECURSIVE = "vanilla"
 HEADLINE_SPLIT = "test"
 TRAINING = "training"  # examples of the fixed set that a run is trained on
 HERE, OTHER_CODE = "here", "other"  # what made a run: the code that is here now, or not

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from asura.planning.outputs import NOT_RECURSIVE
 from asura.reporting.comparing import Comparing
 from asura.reporting.figures import marks
 from asura.reporting.figures.palette import INK, LINES, styles
@@ -25,7 +26,7 @@ from asura.reporting.figures.style import (
     panels,
     styled,
 )
-from asura.reporting.frames import NOT_RECURSIVE, Results, headline, members
+from asura.reporting.frames import Results, headline, members
 from asura.reporting.names import metric_name, series_name
 
 ABOUT = ["panel", "cell", "series", "model"]
@@ -72,6 +73,7 @@ def score_against_flops(results: Results, task: str) -> Drawn:
 
 def _against_cost(results: Results, task: str, cost: str, name: str) -> Drawn:
     table = _members(results, task)
+    table = table[table[cost] > 0]  # of a model of other code it may not be known
     columns = max(1, table.loc[~table["reference"], "cell_n"].nunique())
 
     values = pd.concat([table[cost], reported_numbers(results, task, cost)[cost].dropna().astype(float)])
@@ -88,7 +90,7 @@ def _members(results: Results, task: str) -> pd.DataFrame:
     """The models of a task; `reference` is one that is neither recursive nor a control."""
     table = members(results)
     table = table[table["task"] == task]
-    return table.assign(reference=(table["label"] == table["cell"]) & (table["architecture"] == NOT_RECURSIVE))
+    return table.assign(reference=(table["label"] == table["cell"]) & (table["architecture"].isin(NOT_RECURSIVE)))
 
 
 def _numbers(results: Results, table: pd.DataFrame, x: str) -> pd.DataFrame:
