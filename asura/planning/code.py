@@ -52,7 +52,7 @@ def evaluation_code(model: Architecture, task: Task, benchmarks: Iterable[str]) 
 
 def analysis_code(model: Architecture, task: Task) -> str:
     """The digest of the code that analyses of given weights follow from: architecture, layers, task, analyses."""
-    return source_digest([*_model_and_task(model, task), *reached(ANALYSIS, ("asura.analysis.",), ())])
+    return source_digest([*_model_and_task(model, task), *reached(ANALYSIS, ("asura.analysis",), ())])
 
 
 def _model_and_task(model: Architecture, task: Task) -> set[str]:
