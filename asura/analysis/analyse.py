@@ -6,15 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from asura.analysis import ANALYSES
-from asura.analysis.subject import NotApplicable, Subject, Tables
-from asura.common.errors import UserError
+from asura.analysis.subject import NotApplicable, Tables, subject_of
 from asura.common.files import checksum, read_json, write_sealed, write_whole
-from asura.common.randomness import generator
-from asura.evaluation.evaluate import load_trained
-from asura.models.model import Model
 from asura.planning.analysed import ANALYSED, asked_of_run, read_analysis, stack_label
 from asura.planning.analysis_settings import Analyses
 from asura.planning.code import analysis_code
@@ -61,7 +56,7 @@ def analyse(path: Path, analyses: Analyses, threads: int = 1, to: Path | None = 
     left_out: dict[str, str] = {}
     if record["status"] == "finished":
         device = prepare(threads)
-        subject = _subject(path, analyses, stack, device)
+        subject = subject_of(path, analyses.examples, stack, device)
         for name, settings in analyses.asked():
             print(f"asura: {run.label} on {run.task_name}, seed {run.seed}: {name}", file=sys.stderr, flush=True)
             try:
@@ -85,19 +80,3 @@ def _stack_of(study: Path, run: Run) -> Path | None:
 
 def _table(folder: RunFolder, name: str) -> Path:
     return folder.analysis / f"{name}.csv"
-
-
-def _subject(path: Path, analyses: Analyses, stack: Path | None, device: torch.device) -> Subject:
-    run, model = load_trained(path, device)
-    batch = run.task.splits["test"].draw(analyses.examples, generator("examples", "test"))
-    return Subject(run, model, batch, _stack(stack, device))
-
-
-def _stack(path: Path | None, device: torch.device) -> Model | None:
-    """The trained stack in a folder; None where it is not there, or its training did not finish."""
-    if path is None or not RunFolder(path).record.is_file():
-        return None
-    try:
-        return load_trained(path, device)[1]
-    except UserError:
-        return None

@@ -1,13 +1,17 @@
 """What an analysis is given: a trained model, the examples that it looks at, and a stack to compare it with."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
+from asura.common.errors import UserError
 from asura.common.randomness import generator
+from asura.evaluation.evaluate import load_trained
 from asura.models.model import Model
+from asura.planning.run_folder import RunFolder
 from asura.planning.runs import Run
 from asura.tasks import IGNORE, Batch, Task
 
@@ -76,3 +80,30 @@ def needs_iterations(subject: Subject) -> None:
     """Raises NotApplicable for a model that does not iterate."""
     if not subject.model.settings.iterates():
         raise NotApplicable("it does not iterate")
+
+
+def subject_of(
+    run: str | Path, examples: int = 128, stack: Path | None = None, device: torch.device | str = "cpu"
+) -> Subject:
+    """A trained run as the subject of analyses.
+
+    run: the folder of the run, results/NAME/runs/TASK/MODEL/seedN.
+    examples: how many of the test split; all models see the same.
+    stack: the folder of the run of its control of equal FLOPs, which only similarity looks at.
+
+    Raises UserError where training has not ended well, or weights are damaged.
+    """
+    device = torch.device(device)
+    settings, model = load_trained(Path(run), device)
+    batch = settings.task.splits["test"].draw(examples, generator("examples", "test"))
+    return Subject(settings, model, batch, _stack(stack, device))
+
+
+def _stack(path: Path | None, device: torch.device) -> Model | None:
+    """The trained stack in a folder; None where it is not there, or its training did not finish."""
+    if path is None or not RunFolder(path).record.is_file():
+        return None
+    try:
+        return load_trained(path, device)[1]
+    except UserError:
+        return None

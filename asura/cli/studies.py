@@ -17,10 +17,10 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     from asura.common.validation import in_file
     from asura.planning.ablations import listed_ablations
     from asura.planning.choices import at_edges
-    from asura.planning.external import read_study
     from asura.planning.plan import make
     from asura.planning.plugins import at_their_places
     from asura.planning.refusals import refuse_folders
+    from asura.planning.study_file import read_study
     from asura.planning.tune_settings import Tune
 
     config = read_study(study)

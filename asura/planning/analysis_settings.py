@@ -35,6 +35,44 @@ class Dynamics(Settings):
     """Number of positions whose paths are shown."""
 
 
+class FixedPoints(Settings):
+    """Whether an iteration contracts, whether states converge, and whether the end depends on the start."""
+
+    iterations: int = Field(64, ge=4, le=LARGEST)
+    """Number of iterations. It must be more than the trained number."""
+    examples: Count = 8
+    """Examples whose Jacobians are taken, the first ones."""
+    tolerance: float = Field(1e-3, gt=0, lt=1)
+    """Relative step below which a position has converged."""
+
+
+class Similarity(Settings):
+    """How alike the states of iterations are, and those of iterations and blocks of the stack of equal FLOPs."""
+
+    iterations: Count | None = None
+    """Number of iterations; null for the trained number."""
+    positions: int = Field(4096, ge=4, le=LARGEST)
+    """Asked positions whose states are compared, at most."""
+
+
+class Probes(Settings):
+    """What a linear map reads of the state: the answer after each number of steps."""
+
+    iterations: Count | None = None
+    """Number of iterations; null for the trained number."""
+    positions: int = Field(4096, ge=4, le=LARGEST)
+    """Asked positions that probes are trained and scored on, at most; half of the examples are for scoring."""
+
+
+class Interventions(Settings):
+    """What becomes of the answer when the state of an iteration is replaced, or the returning input is cut off."""
+
+    iterations: Count | None = None
+    """Number of iterations; null for the trained number."""
+    places: Count = 16
+    """Iterations that are changed, each by itself; of more, so many at equal distances."""
+
+
 class Exits(Settings):
     """Positions that stop early, and what that saves."""
 
@@ -60,6 +98,15 @@ class Analyses(Settings):
     """Which step of a task each iteration has taken. Only tasks that know the answers after fewer steps."""
     dynamics: Dynamics | None = None
     """Where the sequence of states goes, far beyond the trained number of iterations."""
+    fixed_points: FixedPoints | None = None
+    """Whether an iteration contracts, whether states converge, and whether the end depends on the start (Anil et al.,
+    2022, arXiv 2211.09961)."""
+    similarity: Similarity | None = None
+    """How alike the states of iterations are (CKA, Kornblith et al., 2019, arXiv 1905.00414)."""
+    probes: Probes | None = None
+    """What linear probes read of the state. Only tasks that know the answers after fewer steps."""
+    interventions: Interventions | None = None
+    """What the answer depends on: states are replaced, and the returning input is cut off."""
     exits: Exits | None = None
     """Positions that stop early by what they predict, or by chance, and what that saves."""
 

@@ -57,7 +57,7 @@ def evaluation_code(model: Architecture, task: Task, benchmarks: Iterable[str]) 
 
 def analysis_code(model: Architecture, task: Task) -> str:
     """The digest of the code that analyses of given weights follow from: architecture, layers, task, analyses."""
-    return source_digest([*_model_and_task(model, task), *reached(ANALYSIS, ("asura.analysis.",), ())])
+    return source_digest([*_model_and_task(model, task), *reached(ANALYSIS, ("asura.analysis",), ())])
 
 
 def plugins_of(model: Architecture, task: Task, training: Training) -> dict[str, str]:

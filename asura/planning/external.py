@@ -1,17 +1,13 @@
 """Scores that others report: rows of a study that stand in its tables and figures, and that nothing is run for."""
 
-import csv
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import yaml
 from pydantic import Field, field_validator
 
 from asura.common.errors import UserError
 from asura.common.metrics import LESS_IS_BETTER
-from asura.common.validation import Settings, checked, in_file, nearest
-from asura.common.yaml_file import read_yaml
+from asura.common.validation import Settings, nearest
 from asura.corpora.benchmarks import BENCHMARKS
 
 if TYPE_CHECKING:  # which imports torch
@@ -56,41 +52,6 @@ class External(Settings):
     @classmethod
     def _of_seeds(cls, score: Any) -> Any:
         return score.split() if isinstance(score, str) and " " in score else score
-
-
-def read_study(path: Path) -> dict[str, Any]:
-    """A study file, with the rows of the file that it names. Raises UserError."""
-    return in_full(read_yaml(path), [path])
-
-
-def in_full(study: Mapping[str, Any], files: Sequence[Path] = ()) -> dict[str, Any]:
-    """A study with the rows of the file that it names, whose path is relative to the one of `files` that says it.
-
-    Raises UserError.
-    """
-    named = study.get("external")
-    if not isinstance(named, str):
-        return dict(study)
-    folder = next((file.parent for file in reversed(files) if read_yaml(file).get("external") == named), Path())
-    return {**study, "external": _rows_in(folder / named)}
-
-
-def _rows_in(path: Path) -> list[dict[str, Any]]:
-    if path.suffix not in (".csv", ".yaml", ".yml"):
-        raise UserError(f"external: found {path.name!r}; give a list of rows, or a file of them in .csv or .yaml")
-    try:
-        text = path.read_text(encoding="utf-8")
-        rows = [*csv.DictReader(text.splitlines())] if path.suffix == ".csv" else yaml.safe_load(text)
-    except (OSError, ValueError, csv.Error, yaml.YAMLError) as error:
-        raise UserError(f"external: {path}: it cannot be read ({' '.join(str(error).split())})") from None
-    if not isinstance(rows, list):
-        raise UserError(f"external: {path}: found {type(rows).__name__}; give a list of rows, or a CSV file")
-    with in_file(f"external: {path}"):
-        return [checked(External, _without_empty(row), f"row {k}").stated() for k, row in enumerate(rows, 1)]
-
-
-def _without_empty(row: Any) -> Any:
-    return {key: value for key, value in row.items() if value != ""} if isinstance(row, dict) else row
 
 
 def checked_rows(

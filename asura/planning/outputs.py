@@ -85,6 +85,10 @@ ANALYSIS_FRAMES = {
     "lens": ("lens",),
     "steps": ("steps",),
     "dynamics": ("dynamics", "dynamics_paths", "dynamics_end"),
+    "fixed_points": ("fixed_points", "fixed_points_map", "fixed_points_start"),
+    "similarity": ("similarity", "similarity_stack"),
+    "probes": ("probes",),
+    "interventions": ("interventions", "interventions_skips"),
     "exits": ("exits", "exits_area"),
 }
 """The frames of each analysis."""

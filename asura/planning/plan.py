@@ -98,12 +98,13 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
     from asura.planning.code import analysis_code, evaluation_code, training_code
     from asura.planning.compared import compared_with
     from asura.planning.evaluated import evaluated_variants
-    from asura.planning.external import checked_rows, in_full
+    from asura.planning.external import checked_rows
     from asura.planning.matching import controls
     from asura.planning.places import BESIDE_STUDY
     from asura.planning.plugins import load_plugins
     from asura.planning.questions import asked_of
     from asura.planning.study import Study
+    from asura.planning.study_file import in_full
     from asura.planning.tuning import trials_of
     from asura.planning.whole_curve import asked_of_model, refuse_what_cannot_be, with_snapshots
 

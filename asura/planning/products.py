@@ -11,7 +11,7 @@ from typing import Any
 from asura.common.errors import UserError
 from asura.common.files import read_json, write_text
 from asura.common.source import path_of, reached, source_digest
-from asura.planning.outputs import FRAMES
+from asura.planning.outputs import ANALYSIS, FRAMES
 from asura.planning.standing import Standing
 
 MADE_OF = "made_of.json"
@@ -57,20 +57,20 @@ def runs_of(folder: Path) -> str:
     return str(read_json(folder / MADE_OF).get("runs"))
 
 
-def report_made_of(study: Path, ablations: Iterable[str]) -> dict[str, Any]:
-    """What the report follows from: its own code and texts, and what its tables, figures and ablations were made of.
+def report_made_of(study: Path, ablations: Iterable[str], is_analysed: bool) -> dict[str, Any]:
+    """What the report follows from: its own code and texts, and what all that it shows was made of.
 
     Raises UserError.
     """
     texts = [*_TEXTS.glob("captions/*.rst"), *_TEXTS.glob("templates/*")]
     content = sha256(b"".join(path.read_bytes() for path in sorted(texts))).hexdigest()[:16]
-    made_of = {folder: read_json(study / folder / MADE_OF) for folder in _shown_with(ablations)}
+    made_of = {folder: read_json(study / folder / MADE_OF) for folder in _shown_with(ablations, is_analysed)}
     return {"code": _code("report"), "texts": content, **made_of}
 
 
-def _shown_with(ablations: Iterable[str]) -> list[str]:
+def _shown_with(ablations: Iterable[str], is_analysed: bool) -> list[str]:
     """The folders of what the report shows, below the study's."""
-    return ["tables", "figures", *(f"ablations/{name}" for name in ablations)]
+    return ["tables", "figures", *([ANALYSIS] if is_analysed else []), *(f"ablations/{name}" for name in ablations)]
 
 
 def _made_of(digest: str, product: str) -> dict[str, str]:
@@ -102,7 +102,10 @@ class Products:
     @property
     def notes(self) -> list[str]:
         """What the products that the report holds were made of."""
-        return [f"{self.study}/{folder}/{MADE_OF}" for folder in _shown_with(self.ablations)]
+        return [
+            f"{self.study}/{folder}/{MADE_OF}"
+            for folder in _shown_with(self.ablations, bool(self.standing.plan.analyses))
+        ]
 
     def is_fresh(self, product: str) -> bool:
         """Whether a product, and all that it is made from, was made by this code from the runs that are there."""
@@ -119,10 +122,13 @@ class Products:
 
     def _is_report_fresh(self) -> bool:
         """The report says in its head what it was made of."""
+        is_analysed = bool(self.standing.plan.analyses)
+        if is_analysed and not is_made_of(self.study / ANALYSIS, self.standing.digest_of_analyses, ANALYSIS):
+            return False
         for name, standing in self.ablations.items():
             if not is_made_of(self.study / "ablations" / name, standing.digest, "ablation"):
                 return False
         with (self.study / REPORT).open(encoding="utf-8", errors="replace") as report:
             found = MADE_OF_IN_PAGE.search(report.read(HEAD))
-        made_of = report_made_of(self.study, self.ablations)
+        made_of = report_made_of(self.study, self.ablations, is_analysed)
         return found is not None and unescape(found[1]) == json.dumps(made_of, sort_keys=True)

@@ -13,7 +13,6 @@ from asura.corpora.folders import data_folder
 from asura.planning.ablations import inline_ablations, listed_ablations, planned_ablation
 from asura.planning.analysed import is_analysed
 from asura.planning.cache import is_written, planned, read_plan
-from asura.planning.external import in_full, read_study
 from asura.planning.jobs import Job, jobs_of
 from asura.planning.outputs import ANALYSIS, TUNING
 from asura.planning.plan import Plan, load, make
@@ -22,6 +21,7 @@ from asura.planning.products import MADE_OF, Products, is_made_of
 from asura.planning.refusals import refuse_files, refuse_folders, refusing
 from asura.planning.shared_data import SharedData
 from asura.planning.standing import Standing, remarks
+from asura.planning.study_file import in_full, read_study
 
 Made = Literal["trained", "evaluated", "analysed"]
 """What a job does to its runs; its file of this name says that it has ended."""

@@ -203,11 +203,11 @@ class StudyWorkflow(StudyState):
         return self._as_inputs([self._ended(each, "trained") for each in jobs], self._is_fresh(job, "analysed"))
 
     def analyses(self, wildcards: Any) -> list[str]:
-        """The tidy frames, which know the models, and what says that runs are analysed."""
+        """The plan, the tidy frames, which know the models, and what says that runs are analysed."""
         ended = [self._ended(job, "analysed") for job in self.analysed_jobs]
         folder, digest = Path(self.folder, ANALYSIS), self.standing().digest_of_analyses
         is_fresh = is_made_of(folder, digest, ANALYSIS) and all(map(self._is_analysed, self.analysed_jobs))
-        return self._as_inputs([f"{self.folder}/tidy/{MADE_OF}", *ended], is_fresh)
+        return self._as_inputs([f"{self.folder}/plan.json", f"{self.folder}/tidy/{MADE_OF}", *ended], is_fresh)
 
     def _is_analysed(self, job: Job) -> bool:
         return self._is_fresh(job, "analysed")

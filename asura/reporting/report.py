@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from markupsafe import Markup
 
 from asura.common.files import read_json, write_text
 from asura.planning.ablations import listed_ablations
-from asura.planning.outputs import figure_path, figures_of
+from asura.planning.analysis_settings import ANALYSES
+from asura.planning.outputs import ANALYSIS, figure_path, figures_of
 from asura.planning.products import REPORT, report_made_of
 from asura.planning.run_folder import FAILURES, RunFolder
 from asura.reporting.findings import finding, read_table, short_ablation, short_comparison
@@ -41,11 +42,12 @@ def report_page(results: Results, study: Path, products: Path) -> str:
     )
     return environment.get_template("report.html").render(
         study=settings["name"],
-        made_of=json.dumps(report_made_of(study, ablations), sort_keys=True),
+        made_of=json.dumps(report_made_of(study, ablations, "analyses" in settings), sort_keys=True),
         about=_about(results),
         interval=INTERVAL,
         findings=[finding(row) for row in read_table(products / "tables" / "questions.csv").to_dict("records")],
         tasks=list(_tasks(results, products)),
+        analyses=list(_analyses(settings.get("analyses") or {}, products / ANALYSIS)),
         ablations=[_ablation(name, products / "ablations" / name) for name in ablations],
         settings=yaml.safe_dump({k: v for k, v in settings.items() if k not in SHOWN_SEPARATELY}, sort_keys=False),
         provenance=_provenance(results, study),
@@ -75,6 +77,14 @@ def _tasks(results: Results, products: Path) -> Iterator[dict[str, Any]]:
     for task, names in figures.items():
         shown = [_figure(products / "figures" / figure_path(task, name), name) for name in names]
         yield {"name": task_name(task), "table": _table(short_comparison(results, task)), "figures": shown}
+
+
+def _analyses(asked: Mapping[str, Any], folder: Path) -> Iterator[dict[str, Any]]:
+    """The figures of the analyses on each task."""
+    names = [name for name in ANALYSES if name in asked]
+    for task in sorted(path.name for path in folder.glob("*") if (path / f"{names[0]}.svg").is_file()):
+        figures = [_figure(folder / task / name, f"analysis_{name}") for name in names]
+        yield {"name": task_name(task), "figures": figures}
 
 
 def _ablation(name: str, folder: Path) -> dict[str, Any]:

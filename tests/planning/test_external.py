@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from asura.common.errors import UserError
-from asura.planning.external import read_study
 from asura.planning.plan import make
+from asura.planning.study_file import read_study
 from asura.planning.study_state import StudyState
 from tests.conftest import ROOT, TINY
 

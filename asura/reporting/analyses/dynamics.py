@@ -2,9 +2,9 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
+from matplotlib.ticker import NullFormatter
 
-from asura.reporting.analyses.shared import Found, Looks, draw, lines, looks_of, model_handles
+from asura.reporting.analyses.shared import Found, Looks, draw, iterations_axis, lines, looks_of, model_handles
 from asura.reporting.figures.marks import with_folders
 from asura.reporting.figures.palette import LINES
 from asura.reporting.figures.style import (
@@ -40,7 +40,7 @@ def dynamics(found: Found, results: Results, task: str) -> Drawn:
     trained = results.runs.drop_duplicates("label").set_index("label")["i"]
     for axes, (name, title) in zip(drawn.axes[0], QUANTITIES.items(), strict=False):
         draw(axes, numbers[numbers["panel"] == title], look)
-        _iterations(axes, {trained[label] for label in look})
+        iterations_axis(axes, {trained[label] for label in look})
         if name in ("norm", "step"):
             axes.set_yscale("log")
             axes.yaxis.set_minor_formatter(NullFormatter())
@@ -48,17 +48,6 @@ def dynamics(found: Found, results: Results, task: str) -> Drawn:
     say_what_is_left_out(drawn.figure, len(look), len(every), "models")
     legend(drawn.figure, [*model_handles(look), SEED_LINE])
     return Drawn(drawn.figure, pd.concat([numbers, paths]).rename(columns={"label": "model", "x": "iteration"}))
-
-
-def _iterations(axes: Axes, trained: set[int]) -> None:
-    """Powers of two at equal distances, and a line at each trained number."""
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_locator(LogLocator(base=2, numticks=7))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
-    axes.set_xlabel("iterations")
-    for i in trained - {1}:
-        axes.axvline(i, color="0.8", linewidth=0.8, zorder=0)
 
 
 def _draw_paths(every: list[Axes], frame: pd.DataFrame, look: Looks) -> pd.DataFrame:

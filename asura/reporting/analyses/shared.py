@@ -1,14 +1,17 @@
 """What figures of analyses share: the looks of models, lines over seeds, and panels of heat maps."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from asura.reporting.figures.curves import draw_lines, lines_of, looks
-from asura.reporting.figures.marks import with_folders
-from asura.reporting.figures.palette import Line, Style
+from asura.reporting.figures.heatmaps import MOST_NUMBERS, short
+from asura.reporting.figures.marks import heat_map, with_folders
+from asura.reporting.figures.palette import HEAT, Line, Style
 from asura.reporting.figures.style import series_handle
 from asura.reporting.frames import Results, members
 from asura.reporting.names import model_name
@@ -35,10 +38,34 @@ def lines(frame: pd.DataFrame, panel: str, x: str, y: str) -> pd.DataFrame:
     return lines_of(rows, ["panel", "label", "x"])
 
 
+def means_of(frame: pd.DataFrame, about: list[str], quantity: str) -> pd.DataFrame:
+    """Means over seeds of a quantity, by the columns that say what it is of, with the folders of the runs."""
+    means = with_folders(frame).groupby(about, sort=False).agg(value=(quantity, "mean"), run=("run", " ".join))
+    return means.reset_index().assign(shows="mean")[[*about, "shows", "value", "run"]]
+
+
+def draw_heat_map(axes: Axes, values: pd.DataFrame) -> Any:
+    """A square for each value between 0 and 1, with its number, where there are not too many."""
+    numbered = values.size <= MOST_NUMBERS
+    texts = values.map(lambda value: short(round(value, 2) + 0.0) if numbered and value == value else "")
+    return heat_map(axes, values, texts, (0.0, 1.0), HEAT)
+
+
 def draw(axes: Axes, numbers: pd.DataFrame, look: Looks) -> None:
     """The lines of all models in a panel; the first model lies on top."""
     for label, model in reversed(list(numbers.groupby("label", sort=False))):
         draw_lines(axes, model, "x", *look[str(label)])
+
+
+def iterations_axis(axes: Axes, trained: set[int]) -> None:
+    """Powers of two at equal distances, and a line at each trained number."""
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_locator(LogLocator(base=2, numticks=7))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
+    axes.set_xlabel("iterations")
+    for i in trained - {1}:
+        axes.axvline(i, color="0.8", linewidth=0.8, zorder=0)
 
 
 def model_handles(look: Looks) -> list[Artist]:

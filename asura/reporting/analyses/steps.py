@@ -3,11 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from asura.reporting.analyses.shared import Found, looks_of
+from asura.reporting.analyses.shared import Found, draw_heat_map, looks_of
 from asura.reporting.figures import marks
-from asura.reporting.figures.heatmaps import short
-from asura.reporting.figures.palette import HEAT
-from asura.reporting.figures.style import Drawn, beside, panels, say_what_is_left_out, some, styled
+from asura.reporting.figures.heatmaps import colour_bar
+from asura.reporting.figures.style import Drawn, panels, say_what_is_left_out, some, styled
 from asura.reporting.frames import Results
 from asura.reporting.names import model_name
 
@@ -37,14 +36,9 @@ def steps(found: Found, results: Results, task: str) -> Drawn:
         for axes, label in zip(layer, shown, strict=True):
             here = means[(means["label"] == label) & (means["weights"] == weights)]
             values = here.pivot(index="step", columns="reading", values="value")
-            texts = values.map(lambda value: short(value) if value == value else "")
-            mesh = marks.heat_map(axes, values, texts, (0.0, 1.0), HEAT)
+            mesh = draw_heat_map(axes, values)
     drawn.name("iteration or block", *LAYERS.values())
-    bar = drawn.figure.colorbar(mesh, ax=[axes for layer in drawn.axes for axes in layer], aspect=25, pad=0.01)
-    bar.set_label(beside(bar.ax, "agreement with the answer after so many steps"))
-    bar.outline.set_visible(False)
-    assert bar.solids is not None
-    bar.solids.set(rasterized=False, edgecolor="face")
+    colour_bar(drawn, mesh, "agreement with the answer after so many steps")
     say_what_is_left_out(drawn.figure, len(shown), len(every), "models")
     numbers: pd.DataFrame = means.assign(shows="mean").rename(columns={"label": "model"})
     return Drawn(drawn.figure, numbers)

@@ -160,8 +160,13 @@ def finish(drawn: Panels, results: Results, task: str, mesh: Any, x: str, y: str
     """Names, and one colour bar."""
     drawn.name(x, y)
     metric = results.runs.loc[results.runs["task"] == task, "metric"].iloc[0]
-    bar = drawn.figure.colorbar(mesh, ax=drawn.axes[0], aspect=25, pad=0.01)
-    bar.set_label(beside(bar.ax, f"mean {metric_name(metric)}"))
+    colour_bar(drawn, mesh, f"mean {metric_name(metric)}")
+
+
+def colour_bar(drawn: Panels, mesh: Any, name: str) -> None:
+    """One colour bar for all panels."""
+    bar = drawn.figure.colorbar(mesh, ax=[axes for layer in drawn.axes for axes in layer], aspect=25, pad=0.01)
+    bar.set_label(beside(bar.ax, name))
     bar.outline.set_visible(False)
     assert bar.solids is not None
     bar.solids.set(rasterized=False, edgecolor="face")  # else an image stands in the drawing

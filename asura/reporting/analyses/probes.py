@@ -1,0 +1,29 @@
+"""The figure of the probes."""
+
+from asura.reporting.analyses.shared import Found, draw_heat_map, looks_of, means_of
+from asura.reporting.figures.heatmaps import colour_bar, columns_of
+from asura.reporting.figures.style import WIDTH, Drawn, panels, say_what_is_left_out, some, styled
+from asura.reporting.frames import Results
+from asura.reporting.names import model_name
+
+
+@styled
+def probes(found: Found, results: Results, task: str) -> Drawn:
+    """Selectivity of the probes for the answer after each step at each iteration, a panel for each model."""
+    frame = found["probes"]
+    every = list(looks_of(results, task, frame["label"]))
+    shown, places = some(every), columns_of(frame["t"], {0})
+    frame = frame[frame["label"].isin(shown) & frame["t"].isin(places)]
+    numbers = means_of(frame, ["label", "t", "step"], "selectivity")
+
+    size = min(WIDTH, 0.27 * len(places) + 0.35), max(0.6, 0.22 * numbers["step"].nunique() + 0.15)
+    drawn = panels([model_name(label) for label in shown], *size, sharey=True)
+    for axes, label in zip(drawn.axes[0], shown, strict=True):
+        here = numbers[numbers["label"] == label]
+        mesh = draw_heat_map(axes, here.pivot(index="step", columns="t", values="value"))
+    drawn.name("iteration or block", "step of the task")
+    for axes in drawn.axes[0]:
+        axes.tick_params(labelbottom=True)
+    colour_bar(drawn, mesh, "mean selectivity")
+    say_what_is_left_out(drawn.figure, len(shown), len(every), "models")
+    return Drawn(drawn.figure, numbers.rename(columns={"label": "model", "t": "iteration"}))

@@ -1,0 +1,60 @@
+"""A study that looks inside the loop of its trained models."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from asura.analysis.analyse import analyse
+from asura.planning.analysis_settings import Analyses
+from tests.workflow.conftest import STUDY, call, changed_by, runs_trained, succeed, write
+
+ANALYSED = STUDY | {"analyses": {"models": ["asura-n1-i2"], "examples": 20, "lens": {}, "dynamics": {"iterations": 6}}}
+HERE = Path("results", "tiny", "analysis")
+
+
+@pytest.fixture(scope="module")
+def analysed(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished study in which its analyses have run: do not change it."""
+    import shutil
+
+    folder = Path(shutil.copytree(finished, tmp_path_factory.mktemp("analysed") / "copy", symlinks=True))
+    write(folder, ANALYSED)
+    changed = changed_by(folder, lambda: succeed(folder))
+    assert not runs_trained(changed)
+    assert {path for path in changed if path.startswith("runs/")} == {
+        f"runs/phop/asura-n1-i2/seed0/{name}"
+        for name in [
+            *(f"analysis/{table}.csv" for table in ("lens", "dynamics", "dynamics_paths", "dynamics_end")),
+            "analysis/analysis.json",
+            "analyse.log",
+        ]
+    }
+    return folder
+
+
+def test_rows_tables_and_figures_are_there_and_the_report_shows_them(analysed: Path):
+    rows = pd.read_csv(analysed / HERE / "tidy" / "lens.csv")
+    assert list(rows.columns[:5]) == ["task", "label", "seed", "iteration", "block"] and len(rows) == 2
+    for name in ("phop/lens.svg", "phop/dynamics.png", "tables/dynamics_end.md"):
+        assert (analysed / HERE / name).is_file()
+    page = (analysed / "results" / "tiny" / "report.html").read_text()
+    assert "Inside the loop" in page and page.count("What the head reads") == 1
+
+
+def test_nothing_is_analysed_twice_and_other_settings_train_nothing(analysed: Path):
+    assert "Nothing to be done" in call(analysed, "--dry-run").stderr
+    write(analysed, ANALYSED | {"analyses": ANALYSED["analyses"] | {"dynamics": {"iterations": 7}}})
+    asked = call(analysed, "--dry-run").stdout
+    write(analysed, ANALYSED)
+    assert "analyse asura-n1-i2 on phop" in asked and "train " not in asked and "evaluate " not in asked
+
+
+def test_what_is_damaged_is_analysed_again(analysed: Path):
+    run = analysed / "results" / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0"
+    table, asked = run / "analysis" / "lens.csv", Analyses.model_validate(ANALYSED["analyses"])
+    right = table.read_bytes()
+    assert analyse(run, asked)["left_out"] == {} and table.read_bytes() == right
+    table.write_text("iteration,block\n")
+    analyse(run, asked)
+    assert table.read_bytes() == right
