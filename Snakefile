@@ -7,7 +7,7 @@ from snakemake.utils import min_version
 from asura.common.version import PACKAGE
 from asura.corpora.packages import wheel
 from asura.planning.ablations import ablation_files
-from asura.planning.job_options import device_variable, processes_option, published_option
+from asura.planning.job_options import device_variable, processes_option
 from asura.planning.outputs import ABLATION_FIGURES, ABLATION_TABLES, ANALYSIS, FRAMES, TABLE_FORMATS, TUNING
 from asura.planning.outputs import TUNING_FIGURES, TUNING_TABLES, choice_file, planned_figures
 from asura.planning.products import MADE_OF, REPORT

@@ -52,11 +52,10 @@ rule tables:
         "../environment.yml"
     params:
         study=subpath(output[0], ancestor=2),
-        published=published_option(STUDY.config),
     message:
         f"write the tables of {STUDY.folder}"
     shell:
-        "python -m asura tables {params.study:q} {params.published:q} > {log:q} 2>&1"
+        "python -m asura tables {params.study:q} > {log:q} 2>&1"
 
 
 rule figures:

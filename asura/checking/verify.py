@@ -19,12 +19,11 @@ from asura.planning.runs import read_run
 from asura.planning.standing import by_model
 from asura.reporting.ablation_report import write_ablation
 from asura.reporting.analysis_report import write_analyses
-from asura.reporting.beside_published import beside_published
 from asura.reporting.collect import collect, read_evaluation_of, read_results, write_results
 from asura.reporting.effects import write_effects
 from asura.reporting.figures import write_figures
 from asura.reporting.report import report_page
-from asura.reporting.tables import write_table, write_tables
+from asura.reporting.tables import write_tables
 from asura.reporting.tuning_report import write_tuning
 from asura.training.tensors import load_tensors
 
@@ -58,8 +57,6 @@ def verify(study: Path) -> Iterator[str]:
         yield f"{_same(again / 'tidy', study / 'tidy')} tidy frames follow from the runs"
         found = read_results(again / "tidy")
         write_tables(found, again / "tables")
-        if paper := read_json(study / "study.json").get("published"):
-            write_table(beside_published(found, paper), again / "tables" / "published", None)
         yield f"{_same(again / 'tables', study / 'tables')} files of tables follow from the frames"
         write_figures(found, again / "figures", plan.study)
         yield f"{_same(again / 'figures', study / 'figures')} files of figures follow from the frames"

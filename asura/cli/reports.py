@@ -10,8 +10,20 @@ from asura.common.errors import UserError
 from asura.common.files import read_json
 
 
-def collect(results: StudyResults) -> None:
-    """Gather all runs of a study into tidy tables."""
+def collect(
+    studies: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="The results of a study, or of several.")],
+    to: Annotated[
+        Path | None,
+        typer.Option(help="A folder for the frames, tables and figures of several studies, which stay as they are."),
+    ] = None,
+) -> None:
+    """Gather all runs of a study into tidy tables; or those of several, with their tables and figures, in a folder."""
+    if to is not None:
+        _collect_together(studies, to)
+        return
+    if len(studies) > 1:
+        raise UserError(f"found {len(studies)} studies without --to; give a folder for what is made of them")
+    (results,) = studies
     from asura.planning.plan import load
     from asura.planning.products import note_made_of
     from asura.planning.standing import Standing
@@ -23,25 +35,28 @@ def collect(results: StudyResults) -> None:
     note_made_of(results / "tidy", digest, "tidy")
 
 
-def tables(
-    results: StudyResults,
-    published: Annotated[str | None, typer.Option(help="A paper whose numbers are laid beside the study's.")] = None,
-) -> None:
+def _collect_together(studies: list[Path], to: Path) -> None:
+    from asura.reporting.collect import write_results
+    from asura.reporting.figures import write_figures
+    from asura.reporting.studies_together import together
+    from asura.reporting.tables import write_tables
+
+    if (to / "plan.json").exists():
+        raise UserError(f"--to: {to} has the results of a study; give another folder")
+    found = together(studies)
+    write_results(found, to / "tidy")
+    write_tables(found, to / "tables")
+    write_figures(found, to / "figures", " and ".join(map(name_of, studies)))
+    typer.echo(to)
+
+
+def tables(results: StudyResults) -> None:
     """Write the tables of a collected study."""
     from asura.planning.products import note_made_of, runs_of
     from asura.reporting.collect import read_results
-    from asura.reporting.tables import write_table, write_tables
+    from asura.reporting.tables import write_tables
 
-    found = read_results(results / "tidy")
-    write_tables(found, results / "tables")
-    if published:
-        from asura.common.validation import nearest
-        from asura.planning.published import PAPERS
-        from asura.reporting.beside_published import beside_published
-
-        if published not in PAPERS:
-            raise UserError(f"published: no such paper{nearest(published, PAPERS)}")
-        write_table(beside_published(found, published), results / "tables" / "published", None)
+    write_tables(read_results(results / "tidy"), results / "tables")
     note_made_of(results / "tables", runs_of(results / "tidy"), "tables")
 
 

@@ -68,7 +68,14 @@ def train(
 
 
 def evaluate(
-    runs: Annotated[list[Path], typer.Argument(metavar="DIR", help="Folder of a trained run, or of several.")],
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="DIR", help="Folder of a trained run, or of several.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODULE:NAME", help="In place of DIR: what makes a model of other code.")
+    ] = None,
+    settings: Annotated[str, typer.Option(help="Arguments for that, in YAML: '{checkpoint: a.pt}'.")] = "{}",
+    task: Annotated[str, typer.Option(help="Its task, as in a study: '{phop: {hops: 3, length: 32}}'.")] = "{}",
     iterations: Annotated[
         str | None,
         typer.Option(help="Up to which number: trained, up_to_twice, up_to_four_times, or a number; or 1,4,16."),
@@ -86,8 +93,11 @@ def evaluate(
     """Evaluate trained runs on every split and benchmark, at some numbers of iterations.
 
     Options that are not given are those of the study in whose results a run is. Where one run fails, the others are
-    still evaluated.
+    still evaluated. A model of other code is evaluated on the same examples of a task.
     """
+    if (model is None) == (not runs):
+        raise UserError("give the folder of a run, or --model MODULE:NAME with --task")
+    runs = runs or []
     _refuse_for_several(runs, out, processes)
     names = None if benchmarks is None else tuple(filter(None, benchmarks.split(",")))
     options = {
@@ -97,6 +107,13 @@ def evaluate(
         "benchmarks_from": benchmarks_from,
     }
     given = {key: value for key, value in options.items() if value is not None}
+
+    if model is not None:
+        from asura.cli.other_model import evaluate_other
+
+        rows = evaluate_other(model, settings, task, given, out, threads)["rows"]
+        typer.echo("".join(["evaluated", *map(_score, rows)]))
+        return
 
     def take(folder: Path) -> None:
         from asura.training.shared_runs import take_evaluation

@@ -1,6 +1,7 @@
 """Settings as other libraries call them, and as they are called here."""
 
 USUAL_NAMES = {
+    "published": "external",
     "lr": "learning_rate",
     "batch_size": "batch",
     "optimizer": "optimiser",

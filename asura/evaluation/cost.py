@@ -18,7 +18,7 @@ def evaluation_flops(plan: Plan) -> dict[tuple[str, str], float]:
         run = Run.model_validate(runs[key := (model["task"], model["label"])])
         numbers = evaluation.numbers(run.model.i, run.model.iterates())
         head = 2 * run.model.width * run.task.vocabulary
-        blocks = model["inference_flops_per_token"] - head
+        blocks = max(0.0, model["inference_flops_per_token"] - head)  # of a model of other code they may be unknown
         tokens = evaluation.examples * sum(split.sequence_length for split in run.task.splits.values())
         tokens += min(evaluation.examples, run.training.examples or 0) * run.task.sequence_length
         snapshots = (run.training.steps - 1) // evaluation.every if evaluation.every else 0

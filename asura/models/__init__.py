@@ -10,6 +10,7 @@ from asura.models.asura import Asura, AsuraFullSettings, AsuraSettings
 from asura.models.bare import Bare, BareSettings
 from asura.models.deep_thinking import DeepThinking, DeepThinkingSettings
 from asura.models.deq import DEQ, DEQSettings
+from asura.models.evaluated import Evaluated, EvaluatedSettings
 from asura.models.hrm import HRM, HRMSettings
 from asura.models.initial import initialise
 from asura.models.model import Model
@@ -37,7 +38,7 @@ architecture(TRMSettings)(TRM)
 architecture(UniversalSettings)(Universal)
 architecture(VanillaSettings)(Vanilla)
 
-__all__ = ["ARCHITECTURES", "AnyArchitecture", "architecture", "build", "model_of"]
+__all__ = ["ARCHITECTURES", "AnyArchitecture", "Evaluated", "EvaluatedSettings", "architecture", "build", "model_of"]
 
 
 def build(

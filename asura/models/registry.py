@@ -15,6 +15,7 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 
 ARCHITECTURES: Registry[tuple[type[Architecture], type[Model]]] = Registry("architecture", "asura.architectures")
 _models: dict[type[Architecture], type[Model]] = {}
+_apart: dict[str, type[Architecture]] = {}
 
 
 def architecture(settings: type[Architecture]) -> Callable[[type[AnyModel]], type[AnyModel]]:
@@ -28,6 +29,17 @@ def architecture(settings: type[Architecture]) -> Callable[[type[AnyModel]], typ
 
     def register(model: type[AnyModel]) -> type[AnyModel]:
         ARCHITECTURES.add(settings.model_fields["architecture"].default, (settings, model), model.__module__)
+        _models[settings] = model
+        return model
+
+    return register
+
+
+def apart(settings: type[Architecture]) -> Callable[[type[AnyModel]], type[AnyModel]]:
+    """Register a model that no study names as an architecture, though runs have it."""
+
+    def register(model: type[AnyModel]) -> type[AnyModel]:
+        _apart[settings.model_fields["architecture"].default] = settings
         _models[settings] = model
         return model
 
@@ -49,7 +61,7 @@ def _as_settings(value: Any) -> Any:
     if "architecture" not in value:
         raise _wrong("missing", value)
     try:
-        kind, _ = ARCHITECTURES.named(value["architecture"])
+        kind = _apart.get(value["architecture"]) or ARCHITECTURES.named(value["architecture"])[0]
     except UserError as error:
         raise _wrong(PydanticCustomError("value_error", "{said}", {"said": str(error)}), value) from None
     return kind.model_validate(value)

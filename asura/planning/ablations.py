@@ -39,7 +39,8 @@ def planned_ablation(config: Mapping[str, Any], ablation: str, models: Mapping[s
     """
     if config.get("tune"):
         raise UserError(f"ablation {ablation}: a study that is tuned has none; name its models under `models`")
-    shared = {key: value for key, value in config.items() if key not in ("ablations", "questions", "analyses")}
+    left_out = ("ablations", "questions", "analyses", "external", "evaluated")
+    shared = {key: value for key, value in config.items() if key not in left_out}
     tasks = {name: {k: v for k, v in entry.items() if k != "models"} for name, entry in config["tasks"].items()}
     with in_file(f"ablation {ablation}"):
         given = mapping_at(models, "models")

@@ -6,6 +6,7 @@ from asura.common.plugins import modules_of, source_of, sources_of
 from asura.common.registry import is_shipped
 from asura.common.source import imports_of, reached, source_digest
 from asura.models import model_of
+from asura.models.evaluated import EvaluatedSettings
 from asura.models.settings import Architecture
 from asura.planning.training_settings import Training
 from asura.tasks import Task
@@ -65,6 +66,7 @@ def plugins_of(model: Architecture, task: Task, training: Training) -> dict[str,
     Raises UserError where some of it is in no file.
     """
     named = [name for name in (training.optimiser, training.schedule) if ":" in name]
+    named += [model.factory] if isinstance(model, EvaluatedSettings) else []
     return sources_of({kind.__module__ for kind in _kinds(model, task)}.union(*map(modules_of, named)))
 
 

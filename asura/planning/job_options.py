@@ -1,6 +1,5 @@
 """Options of the commands of jobs that follow from what a job is given, whatever the study."""
 
-from collections.abc import Mapping
 from typing import Any
 
 
@@ -14,8 +13,3 @@ def processes_option(wildcards: Any, resources: Any, threads: int) -> list[str]:
 def device_variable(wildcards: Any, resources: Any) -> list[str]:
     """Sets the variable that keeps a job off the GPUs of others where it is given none."""
     return [] if resources.gpu else ["ASURA_DEVICE=cpu"]
-
-
-def published_option(study: Mapping[str, Any]) -> list[str]:
-    """Names the paper whose numbers a study is compared with."""
-    return ["--published", str(study["published"])] if study.get("published") else []

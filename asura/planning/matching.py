@@ -10,7 +10,7 @@ from asura.models.bare import BareSettings
 from asura.models.settings import Architecture, Recursive
 from asura.models.vanilla import VanillaSettings
 from asura.planning.control_settings import TOLERANCE, Control, training_changes
-from asura.planning.costs import Cost, cost, parameters_alone
+from asura.planning.costs import Cost, cost, embedding_parameters, parameters_alone
 from asura.planning.factories import training_of
 from asura.planning.grid import differences
 from asura.planning.study import Study
@@ -36,6 +36,20 @@ class Match(NamedTuple):
 def cost_of(variant: Variant) -> Cost:
     """Cost of a variant on its task."""
     return _on(variant.task.task, variant.model)
+
+
+def costs_of(variant: Variant) -> dict[str, Any]:
+    """What a variant costs, for its row in the plan."""
+    task, tokens = variant.task.task, variant.run(0).tokens
+    parameters, flops, inference_flops = cost_of(variant)
+    return {
+        "parameters": parameters,
+        "total_parameters": parameters + embedding_parameters(variant.model, task.vocabulary),
+        "flops_per_token": flops / task.sequence_length,
+        "inference_flops_per_token": inference_flops / task.sequence_length,
+        "training_flops": flops / task.sequence_length * tokens,
+        "tokens": tokens,
+    }
 
 
 def _on(task: Task, model: Architecture) -> Cost:

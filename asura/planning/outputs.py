@@ -11,7 +11,18 @@ def results_folder() -> Path:
     return Path(os.environ.get("ASURA_RESULTS", "results"))
 
 
-FRAMES = ("runs", "roles", "scores", "questions", "test_errors", "curves", "snapshots", "sweep", "resources")
+FRAMES = (
+    "runs",
+    "roles",
+    "scores",
+    "questions",
+    "test_errors",
+    "curves",
+    "snapshots",
+    "sweep",
+    "external",
+    "resources",
+)
 """Tidy frames, in `tidy/NAME.csv`."""
 
 TABLES = ("questions", "paper", "comparison", "runs", "metrics", "matching", "resources")
@@ -20,8 +31,8 @@ TABLES = ("questions", "paper", "comparison", "runs", "metrics", "matching", "re
 EXTRA_TABLES = {"steps": "every", "difficulty": "swept", "gap": "examples"}
 """Tables of a study that asks for what they show, by the key of its models that says so."""
 
-PUBLISHED = "published"
-"""The table of a study that names a paper to compare with."""
+EXTERNAL = "external"
+"""The table of a study with scores that others report."""
 
 FIGURES = (
     "score_against_iterations",
@@ -36,6 +47,9 @@ FIGURES = (
     "score_against_flops",
 )
 """Figures of a task, in the order in which they are read."""
+
+NOT_RECURSIVE = ("vanilla", "evaluated")
+"""Architectures without iterations: our stacks, and what other code computes."""
 
 TUNING = "tuning"
 """The part of a study that tries settings: the folder of its plan and its results, and a name that no ablation has."""
@@ -123,7 +137,7 @@ def figures_of(models: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]
         given = model.get("examples")
         examples.setdefault(model["task"], set()).add(given if _is_said(given) else None)
         of_task = sizes.setdefault(model["task"], set())
-        if model["architecture"] != "vanilla":
+        if model["architecture"] not in NOT_RECURSIVE:
             of_task.add((model["n"], model["i"]))
     for task, recursive in sizes.items():
         without = {
@@ -139,10 +153,11 @@ def figures_of(models: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]
         yield from ((task, figure) for figure in FIGURES if not without.get(figure))
 
 
-def tables_of(models: Iterable[Mapping[str, Any]]) -> list[str]:
+def tables_of(models: Iterable[Mapping[str, Any]], has_external: bool) -> list[str]:
     """The tables of a study, less those that have nothing to show; the models are as for `figures_of`."""
     rows = list(models)
-    return [*TABLES, *(name for name, key in EXTRA_TABLES.items() if any(_is_said(row.get(key)) for row in rows))]
+    extra = [name for name, key in EXTRA_TABLES.items() if any(_is_said(row.get(key)) for row in rows)]
+    return [*TABLES, *extra, *([EXTERNAL] if has_external else [])]
 
 
 def _is_said(value: Any) -> bool:

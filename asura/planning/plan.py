@@ -38,6 +38,7 @@ class Plan(NamedTuple):
     trials: one row for each trial of each model: task, label, trial (its own label), settings (that it tries).
     factors: of an ablation, settings whose effects get a table, with their values.
     analyses: those of the study, see `Analyses`; nothing where there are none.
+    external: one row for each score that others report, as `External`, with a list of scores.
     """
 
     study: str
@@ -56,6 +57,7 @@ class Plan(NamedTuple):
     trials: list[dict[str, Any]]
     factors: dict[str, list[str]]
     analyses: dict[str, Any]
+    external: list[dict[str, Any]]
 
     def resources_of(self, task: str, label: str) -> dict[str, int]:
         """What the jobs of a model ask of a cluster where the study says so; one that is not its own is ablated."""
@@ -95,6 +97,9 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
     from asura.planning.analysed import planned_analyses
     from asura.planning.code import analysis_code, evaluation_code, training_code
     from asura.planning.compared import compared_with
+    from asura.planning.evaluated import evaluated_variants
+    from asura.planning.external import checked_rows
+    from asura.planning.external_file import with_external_rows
     from asura.planning.matching import controls
     from asura.planning.places import BESIDE_STUDY
     from asura.planning.plugins import load_plugins
@@ -104,7 +109,7 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
     from asura.planning.whole_curve import asked_of_model, refuse_what_cannot_be, with_snapshots
 
     load_plugins(config, is_part=against is not None)
-    study = checked(Study, dict(config), "", BESIDE_STUDY)
+    study = checked(Study, with_external_rows(config), "", BESIDE_STUDY)
     variants: dict[tuple[str, str], Variant] = {}
     seeds: dict[tuple[str, str], tuple[int, ...]] = {}
     roles = []
@@ -129,7 +134,12 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
     trials = trials_of(study, variants)
     evaluation = study.evaluation
     resources = {f"{trial.place[0]}/{trial.variant.label}": _resources(trial.variant) for trial in trials}
-    if tuning and study.tune:
+    if not tuning:
+        for variant in evaluated_variants(study, tasks):
+            if variants.setdefault((variant.task.name, variant.label), variant) is not variant:
+                raise UserError(f"evaluated.{variant.label}: a model of the study has this label; give it another")
+            _add_seeds(seeds, variant, variant.seeds)
+    elif study.tune:
         variants = {(trial.place[0], trial.variant.label): trial.variant for trial in trials}
         seeds = dict.fromkeys(variants, tuple(study.tune.seeds))
         roles = []
@@ -147,6 +157,7 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
         models.append(_model(variant, study.evaluation.metric) | row | asked_of_model(variant, evaluation))
     metrics = {task.name: (*task.task.metrics, *_of_curves(task, study)) for task in tasks}
     questions = [] if tuning else asked_of(study.questions, models, roles, metrics)
+    external = [] if tuning else checked_rows(study.external, tasks, metrics, models)
     for question in questions:
         for label in (question.row, question.reference):
             _add_seeds(seeds, variants[str(question.task).split("/")[0], label], tuple(question.seeds or ()))
@@ -155,7 +166,8 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
             _add_seeds(seeds, start, seeds[place])
     runs: dict[str, dict[str, Any]] = {}
     for place, variant in variants.items():
-        tuned = {"tuned": choice_file(*place)} if trials and not tuning else {}
+        is_tuned = place in {trial.place for trial in trials} and not tuning
+        tuned = {"tuned": choice_file(*place)} if is_tuned else {}
         of_variant = [with_snapshots(variant.run(seed), evaluation) for seed in seeds[place]]
         runs |= {run.folder: run.stated() | tuned for run in of_variant}
     for place, row in zip(variants, models, strict=True):
@@ -190,6 +202,7 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
         ],
         factors={},
         analyses=analyses,
+        external=external,
     )
 
 
@@ -216,11 +229,11 @@ def ranked_by(task: "Task", metric: str | None) -> str:
 
 def _model(variant: "Variant", metric: str | None) -> dict[str, Any]:
     """What a model is and what it costs, and how it is scored."""
-    from asura.planning.costs import embedding_parameters
-    from asura.planning.matching import cost_of
+    from asura.models.evaluated import EvaluatedSettings
+    from asura.planning.evaluated import counted
+    from asura.planning.matching import costs_of
 
-    task, model, tokens = variant.task.task, variant.model, variant.run(0).tokens
-    parameters, flops, inference_flops = cost_of(variant)
+    task, model = variant.task.task, variant.model
     return {
         "label": variant.label,
         "task": variant.task.name,
@@ -228,12 +241,7 @@ def _model(variant: "Variant", metric: str | None) -> dict[str, Any]:
         "n": model.n,
         "i": model.i,
         "width": model.width,
-        "parameters": parameters,
-        "total_parameters": parameters + embedding_parameters(model, task.vocabulary),
-        "flops_per_token": flops / task.sequence_length,
-        "inference_flops_per_token": inference_flops / task.sequence_length,
-        "training_flops": flops / task.sequence_length * tokens,
-        "tokens": tokens,
+        **(counted(variant) if isinstance(model, EvaluatedSettings) else costs_of(variant)),
         "effective_depth": model.effective_depth,
         "metric": (ranked := ranked_by(task, metric)),
         "chance": task.splits["test"].chance if ranked == task.metric else None,

@@ -25,7 +25,7 @@ HEAD = 100_000  # characters of the report that hold what it was made of
 
 MODULES = {
     "tidy": ["collect"],
-    "tables": ["tables", "beside_published"],
+    "tables": ["tables"],
     "figures": ["figures"],
     "ablation": ["ablation_report", "effects"],
     "tuning": ["tuning_report"],
@@ -79,7 +79,7 @@ def _made_of(digest: str, product: str) -> dict[str, str]:
 
 def _code(product: str) -> str:
     roots = [f"asura.reporting.{module}" for module in MODULES[product]]
-    return source_digest(reached(roots, ("asura.reporting.", "asura.planning.published"), ()))
+    return source_digest(reached(roots, ("asura.reporting.",), ()))
 
 
 class Products:

@@ -10,11 +10,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from asura.common.randomness import generator
-from asura.common.validation import FACTORY, LARGEST, Settings
+from asura.common.validation import FACTORY, LARGEST, NAME, Settings
 from asura.corpora.settings import Corpus, Embedded, Files, Hub
 from asura.models.settings import Architecture, Recursive
 from asura.planning.ablations import About
 from asura.planning.control_settings import ControlEntry
+from asura.planning.evaluated import EvaluatedEntry
+from asura.planning.external import External
 from asura.planning.schema import MODELS, Schema, definition, definitions, descriptions, study_schema
 from asura.planning.study import Study
 from asura.planning.study_settings import Ablated, Evaluation, ModelEntry, Question, Resources, TaskEntry
@@ -139,6 +141,12 @@ def study_page() -> str:
             "## `questions`",
             _paragraphs(Question),
             _table(_rows(Question)),
+            "## `evaluated`",
+            _paragraphs(EvaluatedEntry),
+            _table(_rows(EvaluatedEntry)),
+            "## `external`",
+            _paragraphs(External),
+            _table(_rows(External)),
             "## `ablated`",
             _table(_rows(Ablated)),
             "## `resources`",
@@ -272,7 +280,7 @@ def type_in_words(schema: Schema) -> str:
         case {"type": "string", "pattern": pattern} if pattern == FACTORY:
             return "`MODULE:NAME`"
         case {"type": "string", **others}:
-            return "name" if "pattern" in others else "string"
+            return "name" if others.get("pattern") == NAME else "string"
         case {"type": "null"}:
             return "null"
     return "name"

@@ -4,7 +4,7 @@ configs/*.yaml ─ Study ─> Variant (task, model, training) ─ × seed ─> R
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import Field, field_validator
 
@@ -16,10 +16,11 @@ from asura.models.model import LONGEST
 from asura.models.settings import Architecture
 from asura.planning.analysis_settings import Analyses
 from asura.planning.control_settings import Controls
+from asura.planning.evaluated import EvaluatedEntry
+from asura.planning.external import External, RowsFile
 from asura.planning.factories import training_of
 from asura.planning.grid import differences, grid, plain
 from asura.planning.places import BESIDE_MODEL, BESIDE_TASK, model_settings
-from asura.planning.published import PAPERS
 from asura.planning.study_settings import (
     EACH_ONCE,
     Ablated,
@@ -42,7 +43,6 @@ from asura.tasks.text import Text
 LONGEST_LABEL = 200
 """Characters: a label is the name of a folder, and file systems allow 255 bytes."""
 
-Paper = Annotated[str, Field(json_schema_extra={"enum": list(PAPERS)})]
 Added = TypeVar("Added", TaskEntry, ModelEntry)
 
 
@@ -90,19 +90,15 @@ class Study(Settings):
     questions: list[Question] = Field([])
     """Questions that get a verdict; the first is the primary one. All other comparisons have a difference and an
     interval, and no verdict."""
+    evaluated: dict[Name, EvaluatedEntry] = Field({})
+    """Models of other code by their labels, which are evaluated like those of the study and not trained."""
     plugins: list[str] = Field([], json_schema_extra=EACH_ONCE)
     """Python files with architectures, tasks, optimisers or schedules of one's own, by their paths from the folder of
     the study file. They are code, which every command that reads the study or its runs executes (docs/extending.md).
     A copy is kept in the results."""
-    published: Paper | None = None
-    """A paper whose published numbers are shown next to those of the study; null for none."""
-
-    @field_validator("published")
-    @classmethod
-    def _is_kept(cls, name: str | None) -> str | None:
-        if name is not None and name not in PAPERS:
-            raise ValueError(f"no such paper{nearest(name, PAPERS)}")
-        return name
+    external: list[External] | RowsFile = Field([])
+    """Scores that others report, to be shown next to those of the study; or the path of a YAML or CSV file of such
+    rows, relative to the study file."""
 
     @field_validator("ablations", mode="before")
     @classmethod
@@ -235,13 +231,17 @@ class Study(Settings):
         """A variant under its label: what differs from the preset and the study's training follows the size."""
         kind = type(model)
         preset = self.preset(task, kind, model)
-        usual = self._training((f"tasks.{task.name}", task.training))
+        usual = self.usual_training(task)
         size = f"-n{model.n}" + (f"-i{model.i}" if kind.iterates() else "")
         differing = {**differences(model, preset), **differences(training, usual)}
         label = model.architecture + size + "".join(f"+{key}={plain(value)}" for key, value in differing.items())
         if len(label) > LONGEST_LABEL:
             raise UserError(f"models.{model.architecture}: the label {label[:60]}… is longer than {LONGEST_LABEL}")
         return Variant(task, label, model, training, resources, start)
+
+    def usual_training(self, task: NamedTask) -> Training:
+        """How models on a task are trained where nothing else is said of them."""
+        return self._training((f"tasks.{task.name}", task.training))
 
     def preset(self, task: NamedTask, kind: type[Architecture], size: Architecture) -> Architecture:
         """An architecture of a size as the study has it where nothing else is said of the model."""

@@ -1,7 +1,7 @@
 """A study as it stands in its file: paths in it count from its folder, whatever folder a command runs in."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from asura.common.errors import UserError
 from asura.common.yaml_file import read_yaml
 from asura.corpora.tokenizer_paths import own_tokenizer
+from asura.planning.external_file import with_external_rows
 
 FEWEST = 257
 """Tokens that a vocabulary has at least."""
@@ -19,19 +20,19 @@ def read_study(path: Path) -> dict[str, Any]:
     return as_placed(read_yaml(path), [path])
 
 
-def as_placed(config: Mapping[str, Any], files: Iterable[Path]) -> dict[str, Any]:
+def as_placed(config: Mapping[str, Any], files: Sequence[Path]) -> dict[str, Any]:
     """A study whose paths count from the folder that commands run in; it is read from files, the first of which counts.
 
-    A path outside of that folder is absolute. A corpus with a tokenizer of its own has the vocabulary of that. The
-    study.json that a plan has written is left as it is.
+    A path outside of that folder is absolute. Where a file of external scores is named, its rows stand. A corpus with a
+    tokenizer of its own has the vocabulary of that. The study.json that a plan has written is left as it is.
     """
     first = next(iter(files), None)
     if first is None or (first.name == "study.json" and first.with_name("plan.json").is_file()):
         return dict(config)
-    tasks = config.get("tasks")
+    in_full, tasks = with_external_rows(config, files), config.get("tasks")
     if not isinstance(tasks, Mapping):
-        return dict(config)
-    return {**config, "tasks": {name: _task(entry, first.parent) for name, entry in tasks.items()}}
+        return in_full
+    return {**in_full, "tasks": {name: _task(entry, first.parent) for name, entry in tasks.items()}}
 
 
 def _task(entry: Any, folder: Path) -> Any:

@@ -100,7 +100,7 @@ class _Pace:
         self._seconds: dict[str, dict[tuple[str, str], float]] = {}
         for rule, of_rule in found.items():
             means = {key: fmean(values) for key, values in of_rule.items()}
-            speeds = [seconds / flops[rule][key] for key, seconds in means.items()]
+            speeds = [seconds / flops[rule][key] for key, seconds in means.items() if flops[rule][key]]
             scaled = {key: median(speeds) * value for key, value in flops[rule].items()} if speeds else {}
             self._seconds[rule] = scaled | means
 

@@ -18,7 +18,6 @@ from asura.planning.outputs import (
     FIGURE_FORMATS,
     OF_AN_ABLATION,
     OF_TUNING,
-    PUBLISHED,
     TABLE_FORMATS,
     TUNING,
     analysis_files,
@@ -49,7 +48,7 @@ class StudyWorkflow(StudyState):
     @property
     def tables(self) -> list[str]:
         """Names of the study's tables."""
-        return [*tables_of(self.plan.models), *([PUBLISHED] if self.config.get("published") else [])]
+        return tables_of(self.plan.models, bool(self.plan.external))
 
     def _as_inputs(self, files: Iterable[str], are_used: bool) -> list[str]:
         """Files as inputs of a rule; their times do not count where its output is known to be made of them."""

@@ -27,6 +27,10 @@ from asura.reporting.frames import (
 )
 from asura.reporting.outcomes import errors_over_examples, read_effects
 
+FLOPS = ("flops_per_token", "inference_flops_per_token", "training_flops")
+EVALUATED = "evaluated"
+"""The architecture of a model of other code, of which FLOPs may not be known."""
+
 USED: dict[str, Callable[[Iterable[float]], float]] = {
     "cpu_seconds": sum,
     "job_rss_mb": max,
@@ -48,6 +52,8 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
     for role in plan.roles:
         rows["roles"] += _on_benchmarks(role, plan.benchmarks_of(role["task"]))
     rows["questions"] = [{**question, "label": question["row"]} for question in plan.questions]
+    for reported in plan.external:
+        rows["external"] += [reported | {"seed": k, "value": score} for k, score in enumerate(reported["score"])]
     floors: dict[str, dict[str, float]] = {}
     effects: dict[tuple[str, str], list[np.ndarray]] = {}
     for row in plan.rows():
@@ -68,7 +74,8 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
             rows["snapshots"] += [key | score for score in evaluation.get("snapshots", [])]
             rows["sweep"] += [key | score for score in evaluation.get("sweep", [])]
             rows["scores"] += [_score(key, row, score, evaluation, plan, floors) for score in evaluation["rows"]]
-        rows["runs"] += _on_benchmarks(row | outcome, row["benchmarks"])
+        unknown = {name: None for name in FLOPS if not row[name]} if row["architecture"] == EVALUATED else {}
+        rows["runs"] += _on_benchmarks(row | unknown | outcome, row["benchmarks"])
         if not partial or folder.metrics.is_file():
             curve = folder.read_metrics()
             rows["curves"] += [key | metrics for metrics in curve]
@@ -142,12 +149,14 @@ def read_results(folder: Path) -> Results:
 
 def _read_frame(path: Path, types: dict[str, str]) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(path, dtype=types, keep_default_na=False, na_values="")  # a task may be named NA
+        frame = pd.read_csv(
+            path, dtype=types | {"study": "str"}, keep_default_na=False, na_values=""
+        )  # a task may be named NA
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; collect the study first") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: it cannot be read as a table ({error}); collect the study again") from None
-    if list(frame) != list(types):
+    if list(frame) not in (list(types), ["study", *types]):
         raise UserError(f"{path}: found the columns {list(frame)}; collect the study again")
     return frame
 

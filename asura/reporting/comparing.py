@@ -116,7 +116,7 @@ class Comparing:
         """The primary metric of a model: mean with and without failed runs, every seed, and the share that solves."""
         own, every = self.scores(task, label), self.scores(task, label, failures=True)
         failed = {*self._failed.get((task, label), [])}
-        shown = [FAILED if seed in failed else _short(every[seed]) for seed in sorted({*every.index, *failed})]
+        shown = [FAILED if seed in failed else short(every[seed]) for seed in sorted({*every.index, *failed})]
         row: dict[str, Any] = {"metric": self.metric(task), **self.mean(task, label)}
         row |= self._above_shortcut(task, row["score"])
         row |= {"with_failures": float(every.mean()), "seeds": own.size, "by_seed": " ".join(shown) or None}
@@ -145,5 +145,6 @@ NO_DIFFERENCE = {**with_interval("difference", (math.nan,) * 3), "pairs": 0}
 """What stands at a model that is compared with none."""
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """A score in three digits: `.984`."""
     return f"{value:.3f}".removeprefix("0")

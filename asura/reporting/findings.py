@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from asura.common.errors import UserError
+from asura.reporting.external import NOT_RUN
 from asura.reporting.frames import CELL, STUDY_MODEL, Results, family
 from asura.reporting.names import metric_name, model_name, role_name, task_name
 from asura.reporting.tables import comparison
@@ -47,8 +48,8 @@ def short_comparison(results: Results, task: str) -> pd.DataFrame:
     depths = results.runs.set_index("label")["effective_depth"].to_dict()
     rows = []
     for row in table.to_dict("records"):
-        is_control = row["role"] not in (CELL, STUDY_MODEL)
-        name = model_name(row["model"])
+        is_control = row["role"] not in (CELL, STUDY_MODEL, NOT_RUN)
+        name = f"{row['model']} ({NOT_RUN}: {row['source']})" if row["role"] == NOT_RUN else model_name(row["model"])
         if is_control:
             name = f"{role_name(row['role'], depths[row['cell']])}: {name}"
         rows.append(
@@ -56,8 +57,8 @@ def short_comparison(results: Results, task: str) -> pd.DataFrame:
                 "model": f"— {name}" if is_control else name,
                 metric_name(metric): with_interval(row, "score"),
                 "difference": with_interval(row, "difference", "+.3f"),
-                "parameters": f"{row['parameters']:,}",
-                "training FLOPs": f"{row['training_flops']:.2e}",
+                "parameters": _number(row["parameters"], ","),
+                "training FLOPs": _number(row["training_flops"], ".2e"),
             }
         )
     return pd.DataFrame(rows)

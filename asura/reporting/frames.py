@@ -20,7 +20,6 @@ CONTROLS = [
     "iso_param_depth",
     "iso_recursion",
 ]  # in the order of the documentation
-NOT_RECURSIVE = "vanilla"
 HEADLINE_SPLIT = "test"
 TRAINING = "training"  # examples of the fixed set that a run is trained on
 HERE, OTHER_CODE = "here", "other"  # what made a run: the code that is here now, or not
@@ -120,6 +119,18 @@ COLUMNS: dict[str, dict[str, str]] = {
         "standard_error": "float64",
         "examples": "int64",
     },
+    # Scores that others report, one row for each seed; no run is behind them.
+    "external": {
+        "task": "str",
+        "label": "str",
+        "split": "str",
+        "metric": "str",
+        "seed": "int64",  # its place among those of the row
+        "value": "float64",
+        "parameters": "float64",  # without embedding and head, where they are known
+        "training_flops": "float64",  # where they are known
+        "source": "str",
+    },
     "resources": {
         "rule": "str",
         "task": "str",
@@ -154,6 +165,7 @@ class Results(NamedTuple):
     curves: pd.DataFrame
     snapshots: pd.DataFrame
     sweep: pd.DataFrame
+    external: pd.DataFrame
     resources: pd.DataFrame
 
 

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from asura.reporting.comparing import NO_DIFFERENCE, Comparing
+from asura.reporting.external import with_external
 from asura.reporting.frames import CELL, STUDY_MODEL, Results, members
 
 LATEX = str.maketrans({character: f"\\{character}" for character in "&%$#_{}"})
@@ -24,11 +25,16 @@ def paper(results: Results) -> pd.DataFrame:
     rows = []
     for member in members(results).itertuples():
         is_control = member.role not in (CELL, STUDY_MODEL)
-        row = {GROUP: f"{member.task}: {member.cell}", "model": member.role if is_control else member.label}
+        row = {"task": member.task, GROUP: f"{member.task}: {member.cell}"}
+        row |= {"model": member.role if is_control else member.label}
         row |= {"metric": comparing.metric(member.task), **comparing.mean(member.task, member.label)}
         row |= comparing.difference(member.task, member.label, member.cell) if is_control else NO_DIFFERENCE
         rows.append(row | {"parameters": member.parameters, "training_flops": member.training_flops})
-    return pd.DataFrame(rows, columns=COLUMNS)
+    table = with_external(pd.DataFrame(rows, columns=["task", *COLUMNS]), results)
+    if "source" not in table:
+        return table[COLUMNS]
+    apart = table["task"] + ": " + table["role"]
+    return table.assign(**{GROUP: table[GROUP].fillna(apart)})[[*COLUMNS, "source"]]
 
 
 def as_latex(text: pd.DataFrame, column_format: str, caption: str | None = None) -> str:

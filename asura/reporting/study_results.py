@@ -9,10 +9,14 @@ import pandas as pd
 from asura.common.errors import UserError
 from asura.common.validation import nearest
 from asura.reporting.collect import read_results
-from asura.reporting.frames import Results
+from asura.reporting.frames import CELL, COST, STUDY_MODEL, Results, headline
 
 RULES = ("train", "evaluate")
 """What a row of the frame `resources` is of."""
+
+HEADLINE = ["task", "label", "role", "seed", "architecture", "n", "i", "status", "metric", "score", "standard_error"]
+HEADLINE += ["chance", *COST]
+"""Columns of the frame `headline`."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,23 @@ class StudyResults:
     curves: pd.DataFrame
     """One row for each line that a training logged: loss and accuracy, each in a column of its own."""
     _mixed: Results
+
+    @property
+    def headline(self) -> pd.DataFrame:
+        """One row for each run: its score in the metric that ranks models, on the test split, as trained; its costs.
+
+        A run without a score has a row too, and says why in `status`. Scores on benchmarks are in `scores`.
+        """
+        key = ["task", "label", "seed"]
+        score = headline(self._mixed)[[*key, "value", "standard_error"]].rename(columns={"value": "score"})
+        runs = self.runs[~self.runs["task"].str.contains("/")].merge(score, on=key, how="left", validate="1:1")
+        cells = {*zip(self.roles["task"], self.roles["control_of"], strict=True)}
+        controls = self.roles.groupby(key[:2], sort=False)["control"].agg(lambda names: " ".join(names.unique()))
+        runs["role"] = [
+            CELL if place in cells else controls.get(place, STUDY_MODEL)
+            for place in zip(runs["task"], runs["label"], strict=True)
+        ]
+        return runs[["study", *HEADLINE] if "study" in runs else HEADLINE]
 
     @property
     def metrics(self) -> list[str]:
@@ -65,6 +86,13 @@ class StudyResults:
         Raises UserError for a metric that the study does not have.
         """
         return _only(self._mixed.sweep, "metric", metric, self.metrics)
+
+    def external(self, metric: str) -> pd.DataFrame:
+        """One row for each score that others report, in one metric, with its source. Empty if the study names none.
+
+        Raises UserError for a metric that the study does not have.
+        """
+        return _only(self._mixed.external, "metric", metric, self.metrics)
 
     def resources(self, rule: str) -> pd.DataFrame:
         """What each run took in time and memory to `train` or to `evaluate`. Raises UserError for another rule."""

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from asura.common.files import write_text
-from asura.planning.outputs import tables_of
+from asura.planning.outputs import EXTERNAL, tables_of
 from asura.reporting.comparing import NO_DIFFERENCE, UP_TO_ONE, Comparing
+from asura.reporting.external import external, with_external
 from asura.reporting.frames import (
     CELL,
     COST,
@@ -49,7 +50,7 @@ def comparison(results: Results) -> pd.DataFrame:
         row |= comparing.difference(member.task, member.label, member.cell) if is_control else NO_DIFFERENCE
         row |= {name: getattr(member, name) for name in [*COST, "chance"]}
         rows.append(row)
-    return pd.DataFrame(rows)
+    return with_external(pd.DataFrame(rows), results)
 
 
 def runs(results: Results) -> pd.DataFrame:
@@ -76,7 +77,8 @@ def runs(results: Results) -> pd.DataFrame:
         *splits,
         *MADE_BY,
     ]
-    return table[[*columns, *COST, "chance"]].rename(columns={"label": "model"})
+    study = ["study"] if "study" in table else []
+    return table[[*study, *columns, *COST, "chance"]].rename(columns={"label": "model"})
 
 
 def metrics(results: Results) -> pd.DataFrame:
@@ -131,7 +133,12 @@ def resources(results: Results) -> pd.DataFrame:
     return models.merge(table.reset_index(), on=key).rename(columns={"label": "model"})
 
 
-EXTRA: dict[str, Callable[[Results], pd.DataFrame]] = {"steps": steps, "difficulty": difficulty, "gap": gap}
+EXTRA: dict[str, Callable[[Results], pd.DataFrame]] = {
+    "steps": steps,
+    "difficulty": difficulty,
+    "gap": gap,
+    EXTERNAL: external,
+}
 """Tables of studies that ask for what they show."""
 
 TABLES: dict[str, Callable[[Results], pd.DataFrame]] = {
@@ -274,5 +281,5 @@ def write_tables(results: Results, folder: Path, note: str | None = None) -> Non
     """Write every table to a folder, with remarks on how its runs were made above it. Raises OSError."""
     note = " ".join(filter(None, [note, remarks(results)])) or None
     models = results.runs.drop_duplicates(["task", "label"]).to_dict("records")
-    for name in tables_of(models):
+    for name in tables_of(models, not results.external.empty):
         write_table((TABLES | EXTRA)[name](results), folder / name, note)

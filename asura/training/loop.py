@@ -19,11 +19,13 @@ from torch import Tensor
 from asura.common.errors import UserError
 from asura.common.files import checksum, naming, remove_leftovers, write_sealed, write_text, write_whole
 from asura.corpora.settings import Corpus
+from asura.models.evaluated import EvaluatedSettings
 from asura.planning.code import training_code
 from asura.planning.plugins import keep_for_run, origins
 from asura.planning.run_folder import OUT_OF_MEMORY, RunFolder
 from asura.planning.runs import Run, is_folder_of
 from asura.training import checkpoints
+from asura.training.admitted import admit
 from asura.training.checkpoints import Checkpoint
 from asura.training.devices import describe, is_out_of_memory, precision, prepare, refuse_neighbours
 from asura.training.origin import Origin, origin_of
@@ -58,6 +60,8 @@ def train(run: Run, path: Path, threads: int = 1, start_from: Path | None = None
         _tidy(folder, record["status"])
         return record
     remove_leftovers(path)
+    if isinstance(run.model, EvaluatedSettings):
+        return admit(run, origin, folder, threads)
     remove_leftovers(folder.snapshots)
     with joined() as processes, signals() as received:
         device = prepare(threads, run.training.compile)

@@ -24,7 +24,7 @@ PLACES = [
     lambda name: {"controls": [name]},
     lambda name: {"evaluation": {"benchmarks": [name]}},
     lambda name: {"evaluation": {"iterations": name}},
-    lambda name: {"published": name},
+    lambda name: {"external": name},
 ]
 
 

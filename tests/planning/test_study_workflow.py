@@ -11,7 +11,7 @@ from snakemake.io import is_flagged
 from asura.common.errors import UserError
 from asura.planning.ablations import ablation_files
 from asura.planning.cache import write_plan
-from asura.planning.job_options import device_variable, processes_option, published_option
+from asura.planning.job_options import device_variable, processes_option
 from asura.planning.refusals import refuse_include, refusing
 from asura.planning.standing import RunState
 from asura.planning.study import Study
@@ -219,12 +219,6 @@ def test_a_corpus_that_cannot_be_prepared_is_refused_at_the_start():
     text = {"corpus": {"source": "files", "paths": ["texts"], "vocabulary": 300}, "length": 8}
     with pytest.raises(UserError, match=r"tasks\.text\.corpus: texts: nothing in this folder can be read"):
         workflow(tasks={"text": text})
-
-
-def test_published_numbers_are_a_table_of_studies_that_name_a_paper():
-    assert (published_option(TINY), "published" in workflow().tables) == ([], False)
-    study = workflow(published="gupta_2025")
-    assert published_option(study.config) == ["--published", "gupta_2025"] and "published" in study.tables
 
 
 def test_what_stands_enters_as_ancient_unless_something_is_forced(monkeypatch: pytest.MonkeyPatch):

@@ -76,8 +76,14 @@ def test_the_gap_is_training_minus_test_paired_by_seed(few: Results):
 
 
 def test_tables_are_of_studies_that_ask_for_them():
-    assert tables_of([{"every": None, "examples": float("nan")}, {}]) == [*TABLES]
-    assert tables_of([{"every": 5, "swept": "depth"}, {"examples": 9.0}]) == [*TABLES, "steps", "difficulty", "gap"]
+    assert tables_of([{"every": None, "examples": float("nan")}, {}], False) == [*TABLES]
+    assert tables_of([{"every": 5, "swept": "depth"}, {"examples": 9.0}], True) == [
+        *TABLES,
+        "steps",
+        "difficulty",
+        "gap",
+        "external",
+    ]
 
 
 def test_scores_over_steps_show_every_seed_and_end_at_the_last_snapshot(few: Results):

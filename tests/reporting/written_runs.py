@@ -56,6 +56,7 @@ def plan_of(models: list[dict], seeds: list[int]) -> Plan:
         trials=[],
         factors={},
         analyses={},
+        external=[],
         questions=[QUESTION],
     )
 

@@ -21,7 +21,6 @@ from tests.workflow import warm
 STUDY = TINY | {
     "models": {"asura": {"n": 1, "i": 2}, "vanilla": {"n": 1, "training": {"learning_rate": 1e38}}},
     "controls": ["iso_param"],
-    "published": None,
     "width": 16,
 }
 

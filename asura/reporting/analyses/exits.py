@@ -10,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from asura.planning.outputs import NOT_RECURSIVE
 from asura.reporting.analyses.shared import Found, looks_of
 from asura.reporting.figures.marks import with_folders
 from asura.reporting.figures.palette import FIXED, INK, LINES, SPARE_COLOURS
 from asura.reporting.figures.style import Drawn, legend, panels, say_what_is_left_out, some, styled
-from asura.reporting.frames import NOT_RECURSIVE, Results, headline
+from asura.reporting.frames import Results, headline
 from asura.reporting.names import model_name, spaced
 
 SAYINGS = {"fixed": "same number of iterations", "random": "at random", "change": "change of the state"}
@@ -66,7 +67,7 @@ def _stacks(results: Results, task: str) -> pd.DataFrame:
     """Mean score and cost of the stack of equal FLOPs of each model."""
     roles = results.roles[(results.roles["task"] == task) & (results.roles["control"] == STACK)]
     scores = headline(results)
-    scores = scores[(scores["task"] == task) & (scores["architecture"] == NOT_RECURSIVE)]
+    scores = scores[(scores["task"] == task) & (scores["architecture"].isin(NOT_RECURSIVE))]
     means = scores.groupby("label")["value"].mean()
     cost = results.runs[results.runs["task"] == task].groupby("label")["inference_flops_per_token"].first()
     return roles.assign(value=roles["label"].map(means), flops=roles["label"].map(cost))

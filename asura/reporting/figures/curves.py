@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from asura.planning.choices import VALIDATION
+from asura.planning.outputs import NOT_RECURSIVE
 from asura.planning.run_folder import FAILURES
 from asura.reporting.figures import marks
 from asura.reporting.figures.palette import LINES, Line, Style, styles
@@ -30,7 +31,7 @@ from asura.reporting.figures.style import (
     some,
     styled,
 )
-from asura.reporting.frames import HEADLINE_SPLIT, NOT_RECURSIVE, Results, members, primary_scores, splits_of
+from asura.reporting.frames import HEADLINE_SPLIT, Results, members, primary_scores, splits_of
 from asura.reporting.names import metric_name, model_name, series_name, spaced, split_name, task_name
 
 QUANTITIES = ("loss", "accuracy", "validation_accuracy")
@@ -50,7 +51,7 @@ def iterations_at_evaluation(results: Results, *tasks: str) -> Drawn:
     Where many models would share a panel, each has one of its own, on the test split.
     """
     scores = primary_scores(results)
-    scores = scores[(scores["architecture"] != NOT_RECURSIVE) & scores["task"].isin(tasks)]
+    scores = scores[(~scores["architecture"].isin(NOT_RECURSIVE)) & scores["task"].isin(tasks)]
     scores = scores[scores["split"] != VALIDATION]
     if scores.empty:
         return nothing(NOT_SCORED)

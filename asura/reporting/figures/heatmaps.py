@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from asura.planning.outputs import NOT_RECURSIVE
 from asura.reporting.comparing import Comparing
 from asura.reporting.figures import marks
 from asura.reporting.figures.palette import HEAT
@@ -26,7 +27,6 @@ from asura.reporting.figures.style import (
 from asura.reporting.frames import (
     CELL,
     HEADLINE_SPLIT,
-    NOT_RECURSIVE,
     STUDY_MODEL,
     Results,
     failures_by_model,
@@ -49,7 +49,7 @@ def grid(results: Results, task: str) -> Drawn:
     """Mean score at every n and i, for each recursive family and each of its controls."""
     table, failed = members(results), failures_by_model(results)
     table = table[table["task"] == task]
-    cells = table[(table["label"] == table["cell"]) & (table["architecture"] != NOT_RECURSIVE)]
+    cells = table[(table["label"] == table["cell"]) & (~table["architecture"].isin(NOT_RECURSIVE))]
     table = table[table["cell"].isin(cells["label"])]
     table["role"] = table["role"].replace(STUDY_MODEL, CELL)
     scores = marks.with_folders(headline(results))
@@ -84,7 +84,7 @@ def train_against_evaluation_iterations(results: Results, task: str) -> Drawn:
     """Mean score on the test split by iterations in training and at evaluation, for each family and n."""
     scores = primary_scores(results)
     scores = scores[(scores["task"] == task) & (scores["split"] == HEADLINE_SPLIT)]
-    scores = marks.with_folders(scores[scores["architecture"] != NOT_RECURSIVE].sort_values("order", kind="stable"))
+    scores = marks.with_folders(scores[~scores["architecture"].isin(NOT_RECURSIVE)].sort_values("order", kind="stable"))
     if scores.empty:
         return nothing(NOT_SCORED)
     rows = []

@@ -28,14 +28,14 @@ NUMBERED = 9.5  # points, of a marker that holds a number
 Row = dict[str, Any]
 
 
-def run_folder(task: str, label: str, seed: int) -> str:
-    """The folder of a run in the results of its study; a benchmark is of the runs on its text."""
-    return f"runs/{task.split('/')[0]}/{label}/seed{seed}"
+def run_folder(task: str, label: str, seed: int, study: str = "") -> str:
+    """The folder of a run in the results of its study, which one of several is named; a benchmark is of its text."""
+    return f"{study}/runs/{task.split('/')[0]}/{label}/seed{seed}".removeprefix("/")
 
 
 def with_folders(scores: pd.DataFrame) -> pd.DataFrame:
     """Scores with the folder of the run that each is of."""
-    keys = zip(scores["task"], scores["label"], scores["seed"], strict=True)
+    keys = scores[["task", "label", "seed", *(["study"] if "study" in scores else [])]].itertuples(index=False)
     return scores.assign(run=[run_folder(*key) for key in keys])
 
 
@@ -57,7 +57,11 @@ def mean_row(about: Row, scores: pd.DataFrame, comparing: Comparing) -> Row:
 def failure_rows(about: Row, runs: pd.DataFrame) -> Iterator[Row]:
     """A row for each run that failed."""
     for run in runs[runs["status"].isin(FAILURES)].itertuples():
-        yield about | {"shows": run.status, "seed": run.seed, "run": run_folder(run.task, run.label, run.seed)}
+        yield about | {
+            "shows": run.status,
+            "seed": run.seed,
+            "run": run_folder(run.task, run.label, run.seed, getattr(run, "study", "")),
+        }
 
 
 def as_numbers(rows: Iterable[Row], *about: str) -> pd.DataFrame:
@@ -142,7 +146,7 @@ def level_on(results: Results, task: str, split: str, level: str) -> float:
 
 def score_axis(axes: Axes, results: Results, task: str, intervals: pd.DataFrame | None = None) -> None:
     """Let the axis reach a little beyond the range of the scores, and of intervals where they are drawn."""
-    bounds = [] if intervals is None else [intervals["low"].min(), intervals["high"].max()]
+    bounds = [] if intervals is None else intervals[["value", "low", "high"]].agg(["min", "max"]).to_numpy().ravel()
     ends = [*score_range(results, task), *bounds]
     axes.set_ylim(*padded((np.nanmin(ends), np.nanmax(ends))))
 

@@ -8,9 +8,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from asura.planning.outputs import NOT_RECURSIVE
 from asura.reporting.comparing import Comparing
 from asura.reporting.figures import marks
 from asura.reporting.figures.palette import INK, LINES, styles
+from asura.reporting.figures.reported import draw_reported, reported_handles, reported_numbers
 from asura.reporting.figures.style import (
     INTERVAL_BAR,
     NOT_SCORED,
@@ -24,7 +26,7 @@ from asura.reporting.figures.style import (
     panels,
     styled,
 )
-from asura.reporting.frames import NOT_RECURSIVE, Results, headline, members
+from asura.reporting.frames import Results, headline, members
 from asura.reporting.names import metric_name, series_name
 
 ABOUT = ["panel", "cell", "series", "model"]
@@ -54,7 +56,7 @@ def score_against_iterations(results: Results, task: str) -> Drawn:
         axes.set_xlim(-0.5, len(trained) - 0.5)
 
     numbers = _numbers(results, table.assign(x=table["cell_i"]), "iterations")
-    return _draw(results, task, table, numbers, place, decorate, "iterations in training $i$")
+    return _draw(results, task, table, numbers, place, decorate, ("iterations", "iterations in training $i$"))
 
 
 @styled
@@ -71,21 +73,24 @@ def score_against_flops(results: Results, task: str) -> Drawn:
 
 def _against_cost(results: Results, task: str, cost: str, name: str) -> Drawn:
     table = _members(results, task)
+    table = table[table[cost] > 0]  # of a model of other code it may not be known
     columns = max(1, table.loc[~table["reference"], "cell_n"].nunique())
 
+    values = pd.concat([table[cost], reported_numbers(results, task, cost)[cost].dropna().astype(float)])
+
     def decorate(axes: Axes) -> None:
-        log_axis(axes, table[cost], 6 // min(columns, 3))
+        log_axis(axes, values, 6 // min(columns, 3))
         axes.margins(x=0.12)
 
     numbers = _numbers(results, table.assign(x=table[cost]), cost)
-    return _draw(results, task, table, numbers, lambda rows: rows[cost].to_numpy(), decorate, name, numbered=True)
+    return _draw(results, task, table, numbers, lambda rows: rows[cost].to_numpy(), decorate, (cost, name), True)
 
 
 def _members(results: Results, task: str) -> pd.DataFrame:
     """The models of a task; `reference` is one that is neither recursive nor a control."""
     table = members(results)
     table = table[table["task"] == task]
-    return table.assign(reference=(table["label"] == table["cell"]) & (table["architecture"] == NOT_RECURSIVE))
+    return table.assign(reference=(table["label"] == table["cell"]) & (table["architecture"].isin(NOT_RECURSIVE)))
 
 
 def _numbers(results: Results, table: pd.DataFrame, x: str) -> pd.DataFrame:
@@ -115,10 +120,13 @@ def _draw(
     numbers: pd.DataFrame,
     place: Callable[[pd.DataFrame], Any],
     decorate: Callable[[Axes], None],
-    x: str,
+    x: tuple[str, str],
     numbered: bool = False,
 ) -> Drawn:
-    """A panel for each n of the cells; a reference stands in every panel."""
+    """A panel for each n of the cells; a reference stands in every panel, and so does what others report.
+
+    x: the column of what is on the axis, and its name.
+    """
     if not (numbers["shows"] == "mean").any():
         return nothing(NOT_SCORED)
     of_cells = table[~table["reference"]]
@@ -126,6 +134,7 @@ def _draw(
     look, metric = styles(results), table["metric"].iloc[0]
     lines = {name: LINES[k % len(LINES)] for k, name in enumerate(of_cells["cell_family"].unique())}
     references = set(table.loc[table["reference"], "label"])
+    reported = reported_numbers(results, task, x[0])
 
     drawn = panels([f"n = {n}" for n in columns] or [""], 1.7, 1.9, sharex=True, sharey=True)
     for axes, panel in zip(drawn.axes[0], [f"n = {n}" for n in columns] or numbers["panel"].unique(), strict=False):
@@ -143,14 +152,17 @@ def _draw(
                 for at, mean in zip(place(means), means.itertuples(), strict=True):
                     marks.numbered_marker(axes, at, mean.value, mean.mark, style)
         decorate(axes)
+        draw_reported(axes, reported, x[0])
         marks.draw_levels(axes, results, task)
-    marks.score_axis(drawn.axes[0][0], results, task, numbers)
-    drawn.name(x, metric_name(metric))
+    every = pd.concat([numbers, reported], ignore_index=True) if len(reported) else numbers
+    marks.score_axis(drawn.axes[0][0], results, task, every)
+    drawn.name(x[1], metric_name(metric))
     shown = {name: style for name, style in look.items() if name in set(numbers["series"])}
     several = [name for name, count in of_cells.groupby("cell_family")["cell_i"].nunique().items() if count > 1]
     kinds = [
         Line2D([], [], color=INK, linestyle=lines[name], label=f"{series_name(name)} and controls") for name in several
     ]
     handles = [*handles_of(shown), *(kinds if len(kinds) > 1 else []), INTERVAL_BAR, SEED]
+    handles += reported_handles(reported, x[0])
     legend(drawn.figure, [*handles, *marks.level_handles(results, task), *failure_handles(numbers)])
-    return Drawn(drawn.figure, numbers.drop(columns=["family", "mark"]))
+    return Drawn(drawn.figure, every.drop(columns=["family", "mark"]))

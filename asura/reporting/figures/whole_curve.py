@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from asura.planning.outputs import NOT_RECURSIVE
 from asura.reporting.figures import marks
 from asura.reporting.figures.curves import draw_lines, handles_of_looks, lines_of, looks
 from asura.reporting.figures.heatmaps import MOST_NUMBERS, colours, columns_of, finish, frame, short
@@ -19,7 +20,7 @@ from asura.reporting.figures.style import (
     some,
     styled,
 )
-from asura.reporting.frames import NOT_RECURSIVE, Results, in_primary_metric, members, score_range, splits_of
+from asura.reporting.frames import Results, in_primary_metric, members, score_range, splits_of
 from asura.reporting.names import metric_name, model_name, spaced, split_name
 
 
@@ -46,7 +47,8 @@ def score_against_steps(results: Results, task: str) -> Drawn:
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         marks.draw_levels(axes, results, task, split)
-        marks.score_axis(axes, results, task, pd.DataFrame({"low": scores["value"], "high": scores["value"]}))
+        ends = pd.DataFrame({name: scores["value"] for name in ("value", "low", "high")})
+        marks.score_axis(axes, results, task, ends)
     drawn.name("steps of training", metric_name(scores["metric"].iloc[0]))
     say_what_is_left_out(drawn.figure, len(models), len(every_model), "models")
     legend(drawn.figure, [*handles_of_looks(look), SEED_LINE, *marks.level_handles(results, task, splits)])
@@ -57,7 +59,7 @@ def score_against_steps(results: Results, task: str) -> Drawn:
 def difficulty_against_iterations(results: Results, task: str) -> Drawn:
     """Mean score by difficulty and iterations at evaluation, a panel for each recursive model and swept setting."""
     scores = _primary(results.sweep, results, task)
-    scores = scores[scores["architecture"] != NOT_RECURSIVE]
+    scores = scores[~scores["architecture"].isin(NOT_RECURSIVE)]
     if scores.empty:
         return nothing(NOT_SCORED)
     several = scores["setting"].nunique() > 1

@@ -1,0 +1,114 @@
+"""Models of other code that a study evaluates beside its own: they are counted and tried, and in no control."""
+
+import copy
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from asura.common.errors import UserError
+from asura.common.registry import said
+from asura.common.validation import Factory, Settings, checked, in_file, nearest
+from asura.models import build
+from asura.models.evaluated import EvaluatedSettings
+from asura.models.model import Model
+from asura.planning.study_settings import Seeds
+from asura.tasks import Task
+
+if TYPE_CHECKING:
+    from asura.planning.study import Study
+    from asura.planning.variants import NamedTask, Variant
+
+
+class EvaluatedEntry(Settings):
+    """A model of other code: a factory makes any `torch.nn.Module`, or function, from tokens (batch, length) to logits
+    (batch, length, vocabulary). It is evaluated on the examples and benchmarks of the study's models, and neither
+    trained nor matched. An example is `theirs: {factory: "theirs:Model", settings: {checkpoint: a.pt}}`."""
+
+    factory: Factory
+    """What makes the model, as `MODULE:NAME`: a function or a class of an installed module, or of a file under
+    `plugins`. The digest of its source is part of the identity of its runs."""
+    settings: dict[str, Any] = Field({})
+    """The arguments of the factory, such as the path of a checkpoint."""
+    tasks: list[str] | None = None
+    """Tasks on which it is evaluated; null for all of the study."""
+    seeds: Seeds | None = None
+    """Seeds of the model, each of which is given to the factory as the argument `seed`; null for one model, and no such
+    argument."""
+    causal: bool = True
+    """Whether a position sees only itself and the positions before it. Benchmarks need that."""
+
+
+def evaluated_variants(study: "Study", tasks: Iterable["NamedTask"]) -> "Iterator[Variant]":
+    """The models of other code, on each of their tasks. Raises UserError."""
+    from asura.planning.variants import Variant
+
+    named = {task.name: task for task in tasks}
+    for label, entry in study.evaluated.items():
+        where = f"evaluated.{label}"
+        for name in named if entry.tasks is None else entry.tasks:
+            if name not in named:
+                raise UserError(f"{where}.tasks: no such task{nearest(name, named)}")
+            content = {"factory": entry.factory, "settings": entry.settings, "causal": entry.causal}
+            model = checked(EvaluatedSettings, content | {"seeded": entry.seeds is not None}, where)
+            task = named[name]
+            if task.task.reads_its_answers and not model.causal:
+                raise UserError(f"{where}.causal: found false; {name} is read by causal models, set it to true")
+            seeds = tuple(entry.seeds or (0,))
+            yield Variant(task, label, model, study.usual_training(task), study.resources, seeds=seeds)
+
+
+def counted(variant: "Variant") -> dict[str, Any]:
+    """What a model of other code costs, for its row in the plan, after it was tried. Raises UserError.
+
+    FLOPs are 0 where they are not known: those of training, and those of a model that cannot be built on `meta`.
+    """
+    task, settings = variant.task.task, variant.model
+    with in_file(f"evaluated.{variant.label}"):
+        for seed in variant.seeds:
+            model = build(settings, task.vocabulary, seed)
+            tried(model, task)
+    total, apart = _parameters(model), _parameters(*_embeddings(model, task.vocabulary))
+    tokens = torch.zeros(1, task.sequence_length, dtype=torch.int64)
+    costs: dict[str, Any] = {"parameters": total - apart, "total_parameters": total, "tokens": 0}
+    costs |= {"flops_per_token": 0.0, "training_flops": 0.0}
+    return costs | {"inference_flops_per_token": _forward_flops(model, tokens) / task.sequence_length}
+
+
+@torch.no_grad()
+def tried(model: Model, task: Task) -> None:
+    """Raises UserError where a model does not give logits for the longest and the shortest sequences of a task."""
+    lengths = {split.sequence_length for split in task.splits.values()}
+    for length in sorted({min(lengths), max(lengths)}):
+        try:
+            model.eval()(torch.zeros(2, length, dtype=torch.int64))
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"its model fails on tokens of shape (2, {length}) ({said(error)})") from None
+
+
+def _embeddings(model: nn.Module, vocabulary: int) -> Iterator[nn.Module]:
+    """The modules that no comparison counts: embeddings, and linear maps to the vocabulary."""
+    for module in model.modules():
+        if isinstance(module, nn.Embedding) or (isinstance(module, nn.Linear) and module.out_features == vocabulary):
+            yield module
+
+
+def _parameters(*modules: nn.Module) -> int:
+    """Parameters of modules; one that several share counts once."""
+    return sum({id(each): each.numel() for module in modules for each in module.parameters()}.values())
+
+
+def _forward_flops(model: Model, tokens: Tensor) -> int:
+    """FLOPs of a forward pass; on `meta`, since the attention of a CPU is not counted."""
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            copy.deepcopy(model).to("meta")(tokens.to("meta"))
+    except Exception:
+        return 0
+    total: int = counter.get_total_flops()
+    return total

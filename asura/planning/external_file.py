@@ -1,0 +1,43 @@
+"""The file of external scores that a study may name."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from asura.common.errors import UserError
+from asura.common.validation import checked, in_file
+from asura.common.yaml_file import read_yaml
+from asura.planning.external import External
+
+
+def with_external_rows(study: Mapping[str, Any], files: Sequence[Path] = ()) -> dict[str, Any]:
+    """A study with the rows of the file that it names, whose path is relative to the one of `files` that says it.
+
+    Raises UserError.
+    """
+    named = study.get("external")
+    if not isinstance(named, str):
+        return dict(study)
+    folder = next((file.parent for file in reversed(files) if read_yaml(file).get("external") == named), Path())
+    return {**study, "external": _rows_in(folder / named)}
+
+
+def _rows_in(path: Path) -> list[dict[str, Any]]:
+    if path.suffix not in (".csv", ".yaml", ".yml"):
+        raise UserError(f"external: found {path.name!r}; give a list of rows, or a file of them in .csv or .yaml")
+    try:
+        text = path.read_text(encoding="utf-8")
+        rows = [*csv.DictReader(text.splitlines())] if path.suffix == ".csv" else yaml.safe_load(text)
+    except (OSError, ValueError, csv.Error, yaml.YAMLError) as error:
+        raise UserError(f"external: {path}: it cannot be read ({' '.join(str(error).split())})") from None
+    if not isinstance(rows, list):
+        raise UserError(f"external: {path}: found {type(rows).__name__}; give a list of rows, or a CSV file")
+    with in_file(f"external: {path}"):
+        return [checked(External, _without_empty(row), f"row {k}").stated() for k, row in enumerate(rows, 1)]
+
+
+def _without_empty(row: Any) -> Any:
+    return {key: value for key, value in row.items() if value != ""} if isinstance(row, dict) else row
