@@ -37,9 +37,15 @@ def counted(settings: Architecture, vocabulary: int, length: int) -> Cost:
     return Cost(parameters, round(flops), inference_flops)
 
 
-@lru_cache(maxsize=4096)
 def _counted(settings: Architecture, vocabulary: int, length: int) -> tuple[int, float, int]:
     """As `counted`, but FLOPs of training are those of the mean step: no whole number where steps are drawn."""
+    return _counted_once(type(settings), settings.model_dump_json(), vocabulary, length)
+
+
+@lru_cache(maxsize=4096)
+def _counted_once(kind: type[Architecture], said: str, vocabulary: int, length: int) -> tuple[int, float, int]:
+    """By what settings say, since those of one's own may be a mapping, which is no key of a cache."""
+    settings = kind.model_validate_json(said)
     tokens = torch.zeros(1, length, dtype=torch.int64, device="meta")
     try:
         model = build(settings, vocabulary, device="meta")
@@ -156,9 +162,14 @@ def cost(settings: Architecture, vocabulary: int, length: int) -> Cost:
     return Cost(parameters, round(flops), inference_flops)
 
 
-@lru_cache(maxsize=4096)
 def parameters_alone(settings: Architecture) -> int:
     """Non-embedding parameters, which are known much sooner than FLOPs."""
+    return _parameters_once(type(settings), settings.model_dump_json())
+
+
+@lru_cache(maxsize=4096)
+def _parameters_once(kind: type[Architecture], said: str) -> int:
+    settings = kind.model_validate_json(said)
     return sum(share * _parameters(build(small, 1, device="meta")) for share, small in _corners(settings))
 
 

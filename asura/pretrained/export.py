@@ -12,10 +12,11 @@ from tabulate import tabulate
 from asura.common.errors import UserError
 from asura.common.plugins import is_file_name, sources_of, text_of
 from asura.evaluation.evaluate import load_trained
+from asura.models.evaluated import EvaluatedSettings
 from asura.models.model import Model
 from asura.planning.costs import cost
 from asura.planning.run_folder import RunFolder
-from asura.planning.runs import Run
+from asura.planning.runs import Run, read_run
 from asura.pretrained.folder import Config, Pretrained, is_pretrained, write
 
 TRAINED_BY = {"task_name", "task", "training", "seed", "start_from"}
@@ -66,6 +67,8 @@ def export(path: Path, to: Path) -> None:
     folder = RunFolder(path)
     if to.is_dir() and any(to.iterdir()) and not is_pretrained(to):
         raise UserError(f"{to}: it holds other files; give a new folder, an empty one, or one of an earlier export")
+    if isinstance(read_run(folder.run).model, EvaluatedSettings):
+        raise UserError(f"{path}: its model is of other code, and only trained models are exported")
     run, model = load_trained(path, torch.device("cpu"))
     plugins = sources_of(kind.__module__ for kind in (type(run.model), type(model)))
     code = {name: text_of(name, digest) for name, digest in plugins.items() if is_file_name(name)}

@@ -16,6 +16,7 @@ from asura.planning.run_folder import RunFolder, digest
 from asura.planning.runs import read_run
 from asura.planning.standing import Standing
 from asura.planning.study import Study
+from asura.pretrained.export import export
 from asura.reporting.collect import collect
 from asura.reporting.figures.scores import score_against_flops, score_against_parameters
 from asura.reporting.frames import members
@@ -110,6 +111,9 @@ def test_our_model_by_a_factory_scores_what_it_scores_as_ours(tmp_path: Path, mo
     asked = targets != IGNORE
     (accuracy,) = (row for row in rows["copying"] if (row["split"], row["metric"]) == ("test", "accuracy"))
     assert accuracy["value"] == pytest.approx((tokens[asked] == targets[asked]).double().mean().item())
+
+    with pytest.raises(UserError, match="its model is of other code, and only trained models are exported"):
+        export(study / "runs/phop/theirs/seed0", tmp_path / "exported")
 
     found = collect(study)
     table = comparison(found).set_index("model")

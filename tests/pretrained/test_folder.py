@@ -255,3 +255,11 @@ def test_a_folder_that_holds_other_files_is_not_written_over(folder, tmp_path):
     for _ in range(2):  # an empty folder, and one of an earlier export
         export(folder.path, there)
     assert read(there).config.vocabulary > 0
+
+
+def test_a_folder_calls_no_factory(exported):
+    content = json.loads((exported / "config.json").read_text())
+    model = {"architecture": "evaluated", "factory": "tests.planning.other_models:copying"}
+    (exported / "config.json").write_text(json.dumps(content | {"model": model}))
+    with pytest.raises(UserError, match="found 'evaluated', a model of other code; that is not exported"):
+        from_pretrained(exported)
