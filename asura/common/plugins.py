@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from importlib.abc import InspectLoader, SourceLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from asura.common.errors import UserError
@@ -163,14 +163,23 @@ def factory(name: str) -> Callable[..., Any]:
         found = getattr(found, attribute)
     if not callable(found):
         raise UserError(f"{name}: found {type(found).__name__}; it must be a class or a function")
+    if isinstance(found, type | FunctionType | BuiltinFunctionType):
+        _refuse_standard(found.__module__ or "", name)
     result: Callable[..., Any] = found
     return result
 
 
 def import_module(module: str, where: str) -> ModuleType:
-    """An importable module. Raises UserError, which says `where` it is named."""
+    """An importable module of no standard library. Raises UserError, which says `where` it is named."""
+    _refuse_standard(module, where)
     try:
         return importlib.import_module(module)
     except (Exception, SystemExit) as error:
         hint = "" if "." in module else f"; list {module}.py under `plugins` if it is a file of your own"
         raise UserError(f"{where}: {module} cannot be imported ({said(error)}){hint}") from None
+
+
+def _refuse_standard(module: str, where: str) -> None:
+    """Raises UserError for what is of Python itself, such as `os:system`: it runs whatever its settings say."""
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        raise UserError(f"{where}: {module} is part of Python itself, and makes nothing that is asked for here")

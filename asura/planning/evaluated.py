@@ -30,7 +30,8 @@ class EvaluatedEntry(Settings):
 
     factory: Factory
     """What makes the model, as `MODULE:NAME`: a function or a class of an installed module, or of a file under
-    `plugins`. The digest of its source is part of the identity of its runs."""
+    `plugins`, and not of Python itself. Whoever reads the study runs it. The digest of its source is part of the
+    identity of its runs."""
     settings: dict[str, Any] = Field({})
     """The arguments of the factory, such as the path of a checkpoint."""
     tasks: list[str] | None = None

@@ -166,8 +166,10 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
             _add_seeds(seeds, start, seeds[place])
     runs: dict[str, dict[str, Any]] = {}
     for place, variant in variants.items():
-        is_tuned = place in {trial.place for trial in trials} and not tuning
-        tuned = {"tuned": choice_file(*place)} if is_tuned else {}
+        tried = [trial.variant.run(0) for trial in trials if trial.place == place and not tuning]
+        tuned: dict[str, Any] = {"tuned": choice_file(*place)} if tried else {}
+        if used := {name: digest for trial in tried for name, digest in trial.plugins.items()}:
+            tuned["plugins"] = dict(sorted(used.items()))
         of_variant = [with_snapshots(variant.run(seed), evaluation) for seed in seeds[place]]
         runs |= {run.folder: run.stated() | tuned for run in of_variant}
     for place, row in zip(variants, models, strict=True):

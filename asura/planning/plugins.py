@@ -5,7 +5,7 @@ A run names those that it uses with the digest of their source, which is so part
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from asura.common.files import read_json, write_text
 from asura.common.git import commit_of
 from asura.common.outside import module_digest
 from asura.common.plugins import Plugin, import_module, import_plugin, is_file_name, read_plugin
+from asura.common.registry import is_shipped
 from asura.common.validation import in_file
 from asura.planning.study_settings import is_ablation_file
 
@@ -132,8 +133,25 @@ def are_copied(kept: Iterable[str], study: Path) -> bool:
 
 
 def load_for_run(content: Mapping[str, Any], path: Path) -> None:
-    """Import what a run.json names, from the copies in its folder or in that of its study. Raises UserError."""
-    load_named(content.get("plugins") or {}, path, _folders(path))
+    """Import what a run.json names, from the copies in its folder or in that of its study. Raises UserError.
+
+    What it calls by name must be of these files and modules: no other code is run because it stands in some data.
+    """
+    plugins = content.get("plugins") or {}
+    for name in _factories(content):
+        module = name.partition(":")[0]
+        if not is_shipped(module) and {module, f"{module}.py"}.isdisjoint(plugins):
+            raise UserError(f"{path}: it names {name}, but {module} is not under its plugins; plan the study again")
+    load_named(plugins, path, _folders(path))
+
+
+def _factories(content: Mapping[str, Any]) -> Iterator[str]:
+    """What a run.json names as `MODULE:NAME`: its optimiser, its schedule, and what makes a model of other code."""
+    training, model = content.get("training"), content.get("model")
+    named = [training.get(key) for key in ("optimiser", "schedule")] if isinstance(training, Mapping) else []
+    if isinstance(model, Mapping) and model.get("architecture") == "evaluated":
+        named.append(model.get("factory"))
+    yield from (name for name in named if isinstance(name, str) and ":" in name)
 
 
 def load_named(plugins: Mapping[str, str], path: Path, folders: Iterable[Path]) -> None:

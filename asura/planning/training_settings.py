@@ -28,7 +28,7 @@ class Training(Settings):
     """The optimiser. `nadamw` is AdamW with Nesterov's momentum (Dozat, 2016), as optax has it. `muon` (Jordan et al.,
     2024) updates the hidden matrices and leaves all other parameters to AdamW, with updates scaled to one learning rate
     (Liu et al., 2025, arXiv 2502.16982). `adafactor` cannot be used with `parallel: fsdp`. An optimiser of one's own is
-    given as `MODULE:NAME` (docs/extending.md)."""
+    given as `MODULE:NAME`, which is called (docs/extending.md)."""
     optimiser_settings: dict[str, Any] = Field({})
     """Settings of an optimiser of one's own, as its arguments."""
     learning_rate: float = Field(3e-3, gt=0, allow_inf_nan=False)
@@ -44,7 +44,8 @@ class Training(Settings):
     schedule: Literal["cosine", "linear", "constant", "warmup_stable_decay"] | Factory = "cosine"
     """Learning rate after warm-up: `cosine` decays to `final_fraction`, `linear` falls to it in equal steps, `constant`
     stays, and `warmup_stable_decay` stays and then falls linearly to `final_fraction` (Hu et al., 2024, arXiv
-    2404.06395). A schedule of one's own is given as `MODULE:NAME` (docs/extending.md)."""
+    2404.06395). A schedule of one's own is given as `MODULE:NAME`, which is called
+    (docs/extending.md)."""
     schedule_settings: dict[str, Any] = Field({})
     """Settings of a schedule of one's own, as its arguments."""
     final_fraction: float = Field(0.0, ge=0, le=1)

@@ -11,6 +11,7 @@ import torch
 from asura import build, from_pretrained
 from asura.common import outside, plugins
 from asura.common.errors import UserError
+from asura.common.plugins import factory
 from asura.evaluation.evaluate import evaluate, load_trained
 from asura.models import ARCHITECTURES
 from asura.planning import plugins as kept
@@ -163,6 +164,15 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(repository: Path, tex
     assert said.startswith("plugins: ") and message in said
 
 
+def test_a_model_may_have_a_mapping_as_a_setting(repository: Path):
+    setting = "    table: dict[str, float] = {}\n\n\nclass GatedMLP"
+    (repository / "mine" / "gated.py").write_text(GATED.replace("class GatedMLP", setting, 1))
+    entries = ({"n": 1, "i": 2}, {"n": 1, "i": 2, "table": {"a": 1.0}})
+    plain, plan = (make(own(repository, models={"gated": entry})) for entry in entries)
+    assert [model["parameters"] for model in plan.models] == [model["parameters"] for model in plain.models]
+    assert all(run["model"]["table"] == {"a": 1.0} for run in plan.runs.values())
+
+
 def test_a_name_that_is_registered_nowhere_is_refused_with_the_nearest(repository: Path):
     said = refused(repository, models={"gatted": {"n": 1}})
     assert said.startswith("models.gatted: no such architecture: found 'gatted'; did you mean 'gated'?")
@@ -178,6 +188,31 @@ def test_a_run_whose_copy_is_gone_or_changed_says_so(repository: Path, monkeypat
     copy.unlink()
     with pytest.raises(UserError, match=r"run\.json: it needs gated\.py, but .* is missing"):
         read_run(study / GATED_ON_PHOP / "run.json")
+
+
+def test_no_code_runs_because_it_stands_in_a_run(repository: Path, monkeypatch: pytest.MonkeyPatch):
+    study = prepare(repository, **LIONS)
+    path = study / "runs/phop/vanilla-n1/seed0/run.json"
+    planned_run = json.loads(path.read_text())
+    (repository / "evil.py").write_text("from pathlib import Path\nPath('executed').touch()\n\ndef make(**_): ...\n")
+    monkeypatch.syspath_prepend(str(repository))
+    evil = {"architecture": "evaluated", "factory": "evil:make"}
+    for part, said in (
+        ({"model": evil}, "evil:make"),
+        ({"training": planned_run["training"] | {"optimiser": "evil:make"}}, "evil:make"),
+        ({"training": planned_run["training"] | {"schedule": "evil:make"}}, "evil:make"),
+        ({"plugins": {}}, "lion:Lion"),
+    ):
+        path.write_text(json.dumps(planned_run | part))
+        with pytest.raises(UserError, match=f"it names {said}, but {said[:4]} is not under its plugins"):
+            read_run(path)
+    for name in ("os:system", "subprocess:Popen"):
+        path.write_text(json.dumps(planned_run | {"model": evil | {"factory": name}, "plugins": {name[:-7]: "0" * 16}}))
+        with pytest.raises(UserError):
+            read_run(path)
+        with pytest.raises(UserError, match="is part of Python itself, and makes nothing"):
+            factory(name)
+    assert not Path("executed").exists()
 
 
 def test_a_run_outside_of_a_study_keeps_its_code_with_it(repository: Path, monkeypatch: pytest.MonkeyPatch):
@@ -327,14 +362,19 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no function": ({"optimiser": "lion:torch"}, "lion:torch: found module; it must be a class or a function"),
     "other settings": ({"optimiser_settings": {"gamma": 1}}, "optimiser lion:Lion: it cannot be made with lr and"),
     "no optimiser": (
-        {"optimiser": "builtins:dict", "optimiser_settings": {}},
-        "found dict; it must make a torch.optim.Optimizer",
+        {"optimiser": "torch.nn:Identity", "optimiser_settings": {}},
+        "found Identity; it must make a torch.optim.Optimizer",
     ),
     "a list": ({"optimiser": "lion:rsqrt", "optimiser_settings": {}}, "optimiser lion:rsqrt: it cannot be made"),
     "no number": ({"schedule_settings": {"timescale": 0}}, "schedule lion:rsqrt: it fails at step 0 of 2"),
     "a negative rate": (
-        {"schedule": "operator:sub", "schedule_settings": {}},
-        "schedule operator:sub: found -2.0 at step 0 of 2; it must be finite and at least 0",
+        {"schedule": "torch:sub", "schedule_settings": {}},
+        "schedule torch:sub: found -2.0 at step 0 of 2; it must be finite and at least 0",
+    ),
+    "Python itself": ({"optimiser": "os:system", "optimiser_settings": {}}, "os:system: os is part of Python itself"),
+    "Python through another": (
+        {"schedule": "lion:torch.os.system", "schedule_settings": {}},
+        "lion:torch.os.system: posix is part of Python itself",
     ),
     "settings of none": ({"optimiser": "adamw"}, "optimiser_settings are of one's own optimiser, MODULE:NAME"),
     "misspelt": ({"optimiser": "adamx", "optimiser_settings": {}}, "give 'adamw', 'nadamw', 'adafactor' or 'muon'"),

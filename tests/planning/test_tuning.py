@@ -39,6 +39,12 @@ def test_every_model_and_control_tries_the_same_settings_on_the_same_seeds():
     assert (settings["steps"], settings["learning_rate"], settings["weight_decay"]) == (6, 0.01, 0.1)
 
 
+def test_a_run_names_the_code_of_every_optimiser_that_may_be_chosen_for_it():
+    over = {"over": {"optimiser": ["adamw", "torch.optim:SGD"]}}
+    (run,) = make(TINY | {"tune": over}).runs.values()
+    assert list(run["plugins"]) == ["torch.optim", "torch.optim.sgd"]
+
+
 def test_a_study_without_tune_has_no_trials():
     plan = make(TINY)
     assert plan.trials == [] and not any("tuned" in run for run in plan.runs.values())
