@@ -20,7 +20,7 @@ from asura.training.loop import train
 
 
 def evaluate_other(
-    factory: str, settings: str, task: str, evaluation: Mapping[str, Any], out: Path | None, threads: int
+    factory: str, settings: str, task: str, causal: bool, evaluation: Mapping[str, Any], out: Path | None, threads: int
 ) -> dict[str, Any]:
     """What a study of one task finds of a model that a factory makes; written to `out`, if that is given.
 
@@ -30,7 +30,7 @@ def evaluate_other(
     tasks = _mapping(task, "--task")
     if len(tasks) != 1:
         raise UserError(f"--task: found {task!r}; give one task with its settings, as in '{{phop: {{hops: 3}}}}'")
-    entry = {"factory": factory, "settings": _mapping(settings, "--settings")}
+    entry = {"factory": factory, "settings": _mapping(settings, "--settings"), "causal": causal}
     study = {"name": "other", "seeds": [0], "tasks": tasks, "models": {"vanilla": {"n": 1}}, "training": {"steps": 1}}
     plan = make({**study, "evaluated": {"model": entry}, "evaluation": dict(evaluation)})
     with tempfile.TemporaryDirectory() as aside:

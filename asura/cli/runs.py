@@ -74,8 +74,13 @@ def evaluate(
     model: Annotated[
         str | None, typer.Option(metavar="MODULE:NAME", help="In place of DIR: what makes a model of other code.")
     ] = None,
-    settings: Annotated[str, typer.Option(help="Arguments for that, in YAML: '{checkpoint: a.pt}'.")] = "{}",
-    task: Annotated[str, typer.Option(help="Its task, as in a study: '{phop: {hops: 3, length: 32}}'.")] = "{}",
+    settings: Annotated[
+        str | None, typer.Option(help="Arguments for that, in YAML: '{checkpoint: a.pt}'; none by default.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="Its task, as in a study: '{phop: {hops: 3, length: 32}}'.")] = None,
+    causal: Annotated[
+        bool, typer.Option("--causal/--not-causal", help="Whether a position of it sees none after it.")
+    ] = True,
     iterations: Annotated[
         str | None,
         typer.Option(help="Up to which number: trained, up_to_twice, up_to_four_times, or a number; or 1,4,16."),
@@ -97,6 +102,11 @@ def evaluate(
     """
     if (model is None) == (not runs):
         raise UserError("give the folder of a run, or --model MODULE:NAME with --task")
+    of_runs = {"--log": log, "--processes": None if processes == 1 else processes}
+    of_models = {"--task": task, "--settings": settings, "--not-causal": None if causal else True}
+    for option, value in (of_models if model is None else of_runs).items():
+        if value is not None:
+            raise UserError(f"{option}: it is for {'--model alone' if model is None else 'runs, and not for --model'}")
     runs = runs or []
     _refuse_for_several(runs, out, processes)
     names = None if benchmarks is None else tuple(filter(None, benchmarks.split(",")))
@@ -111,7 +121,7 @@ def evaluate(
     if model is not None:
         from asura.cli.other_model import evaluate_other
 
-        rows = evaluate_other(model, settings, task, given, out, threads)["rows"]
+        rows = evaluate_other(model, settings or "{}", task or "{}", causal, given, out, threads)["rows"]
         typer.echo("".join(["evaluated", *map(_score, rows)]))
         return
 

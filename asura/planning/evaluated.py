@@ -81,22 +81,35 @@ def counted(variant: "Variant") -> dict[str, Any]:
 
 @torch.no_grad()
 def tried(model: Model, task: Task) -> None:
-    """Raises UserError where a model does not give logits for the longest and the shortest sequences of a task."""
+    """Raises UserError where a model does not give logits for the longest and the shortest sequences of a task.
+
+    Nor may the last token change earlier ones, where the model is said to be causal.
+    """
     lengths = {split.sequence_length for split in task.splits.values()}
     for length in sorted({min(lengths), max(lengths)}):
+        tokens = torch.arange(2 * length).view(2, length) % task.vocabulary
+        other = tokens.clone()
+        other[:, -1] = (other[:, -1] + 1) % task.vocabulary
         try:
-            model.eval()(torch.zeros(2, length, dtype=torch.int64))
+            logits, others = model.eval()(tokens), model(other)
         except UserError:
             raise
         except Exception as error:
             raise UserError(f"its model fails on tokens of shape (2, {length}) ({said(error)})") from None
+        earlier = logits[:, :-1].float(), others[:, :-1].float()
+        if model.settings.causal and not torch.allclose(*earlier, rtol=1e-3, atol=1e-4, equal_nan=True):
+            raise UserError(
+                "causal: found true, but the last of its tokens changes the logits before it; set it to false, or have "
+                "a position see only those before it"
+            )
 
 
 def _embeddings(model: nn.Module, vocabulary: int) -> Iterator[nn.Module]:
-    """The modules that no comparison counts: embeddings, and linear maps to the vocabulary."""
-    for module in model.modules():
-        if isinstance(module, nn.Embedding) or (isinstance(module, nn.Linear) and module.out_features == vocabulary):
-            yield module
+    """The modules that no comparison counts: embeddings, and the last linear map to the vocabulary, which is a head."""
+    modules = list(model.modules())
+    yield from (module for module in modules if isinstance(module, nn.Embedding))
+    heads = [module for module in modules if isinstance(module, nn.Linear) and module.out_features == vocabulary]
+    yield from heads[-1:]
 
 
 def _parameters(*modules: nn.Module) -> int:

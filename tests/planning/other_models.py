@@ -24,6 +24,13 @@ class Tied(nn.Module):
         return self.head(self.middle(self.embedding(tokens)).relu())
 
 
+class Reversed(Tied):
+    """Every position sees the token that is as far from the end."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return super().forward(tokens.flip(1))
+
+
 def copying(vocabulary: int = 4):
     """A function and no module."""
     return lambda tokens: F.one_hot(tokens, vocabulary).float()

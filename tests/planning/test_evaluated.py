@@ -50,6 +50,19 @@ def test_it_is_in_the_plan_and_in_no_control():
     assert {name: run for name, run in plan.runs.items() if "theirs" not in name} == plain.runs
 
 
+def test_a_model_that_sees_what_follows_is_said_not_to_be_causal():
+    plan = make(with_model("Reversed", settings={"vocabulary": vocabulary()}, causal=False))
+    assert [run["model"]["causal"] for run in plan.runs.values() if run["label"] == "theirs"] == [False]
+    arguments = ["evaluate", "--model", f"{HERE}:Reversed", "--task", TASK, "--examples", "50", "--settings"]
+    assert CliRunner().invoke(app, [*arguments, f"{{vocabulary: {vocabulary()}}}", "--not-causal"]).exit_code == 0
+
+
+def test_only_the_last_map_to_the_vocabulary_is_a_head():
+    plan = make(with_model("Tied", settings={"vocabulary": vocabulary(), "width": vocabulary()}))
+    (model,) = (model for model in plan.models if model["label"] == "theirs")
+    assert model["parameters"] == vocabulary() ** 2 + vocabulary()
+
+
 def test_each_of_its_seeds_is_given_to_the_factory_and_tasks_are_chosen():
     phop = TINY["tasks"]["phop"]
     tasks = {"tasks": {"phop": phop, "other": {"task": "phop", **phop, "alphabet": 5}}}
@@ -67,6 +80,7 @@ def test_each_of_its_seeds_is_given_to_the_factory_and_tasks_are_chosen():
         ("Tied", {"settings": {"vocabulary": 50}}, r"logits of shape \(2, \d+, 50\); they must be \(2, \d+, 3\)"),
         ("of_width", {"settings": {"width": 3}}, r"its model fails on tokens of shape \(2, \d+\)"),
         ("text", {}, r"its model gives a str; it must give a tensor of logits"),
+        ("Reversed", {"settings": {"vocabulary": 3}}, r"^evaluated\.theirs: causal: found true, but the last"),
         ("Tied", {"tasks": ["phopp"]}, r"^evaluated\.theirs\.tasks: no such task: .*did you mean 'phop'"),
         ("Tied", {"setings": {}}, r"^evaluated\.theirs\.setings: no such key: .*did you mean 'settings'"),
     ],
@@ -149,6 +163,10 @@ def test_the_command_scores_a_model_on_the_examples_of_a_study(tmp_path: Path):
         (["evaluate"], "give the folder of a run, or --model"),
         (["evaluate", str(tmp_path), "--model", "a:b"], "give the folder of a run, or --model"),
         (["evaluate", "--model", "a:b"], "--task: found '{}'; give one task"),
+        (["evaluate", str(tmp_path), "--task", "{}"], "--task: it is for --model alone"),
+        (["evaluate", str(tmp_path), "--not-causal"], "--not-causal: it is for --model alone"),
+        (["evaluate", "--model", "a:b", "--log", "x"], "--log: it is for runs, and not for --model"),
+        (["evaluate", "--model", "a:b", "--processes", "2"], "--processes: it is for runs"),
         (["evaluate", "--model", "a:b", "--task", "{"], "--task: it is not YAML"),
         (["evaluate", "--model", "a:b", "--task", "{phopp: {}}"], "no such task: found 'phopp'"),
     ):
