@@ -1,5 +1,6 @@
 """A model of other code, made by a factory that a study names: it is evaluated beside ours, and not trained."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -7,6 +8,7 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from asura.common.errors import UserError
+from asura.common.files import checksum
 from asura.common.plugins import factory
 from asura.common.registry import said
 from asura.common.validation import Factory
@@ -28,6 +30,8 @@ class EvaluatedSettings(Architecture):
     """What makes it, as `MODULE:NAME`."""
     settings: dict[str, Any] = Field({})
     """The arguments of the factory."""
+    files: dict[str, str] = Field({})
+    """Checksums of the files that `settings` name."""
     seeded: bool = False
     """Whether the factory is called with the argument `seed` as well."""
 
@@ -59,6 +63,9 @@ class Evaluated(Model):
         settings, seed = self.settings, generator.initial_seed()
         assert isinstance(settings, EvaluatedSettings)
         arguments = {**settings.settings, **({"seed": seed} if settings.seeded else {})}
+        for path, found in settings.files.items():
+            if not Path(path).is_file() or checksum(Path(path)) != found:
+                raise UserError(f"{path}: it is missing, or is not what was planned with; start the study again")
         make = factory(settings.factory)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

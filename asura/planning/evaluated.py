@@ -33,7 +33,10 @@ class EvaluatedEntry(Settings):
     `plugins`, and not of Python itself. Whoever reads the study runs it. The digest of its source is part of the
     identity of its runs."""
     settings: dict[str, Any] = Field({})
-    """The arguments of the factory, such as the path of a checkpoint."""
+    """The arguments of the factory, such as a checkpoint. The path of a file starts from the folder of the study file,
+    and is given to the factory as seen from where the command runs."""
+    files: dict[str, str] = Field({})
+    """Checksums of these files, which are part of the identity of its runs; filled in where the study is read."""
     tasks: list[str] | None = None
     """Tasks on which it is evaluated; null for all of the study."""
     seeds: Seeds | None = None
@@ -53,7 +56,12 @@ def evaluated_variants(study: "Study", tasks: Iterable["NamedTask"]) -> "Iterato
         for name in named if entry.tasks is None else entry.tasks:
             if name not in named:
                 raise UserError(f"{where}.tasks: no such task{nearest(name, named)}")
-            content = {"factory": entry.factory, "settings": entry.settings, "causal": entry.causal}
+            content = {
+                "factory": entry.factory,
+                "settings": entry.settings,
+                "files": entry.files,
+                "causal": entry.causal,
+            }
             model = checked(EvaluatedSettings, content | {"seeded": entry.seeds is not None}, where)
             task = named[name]
             if task.task.reads_its_answers and not model.causal:

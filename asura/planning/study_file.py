@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from asura.common.errors import UserError
+from asura.common.files import checksum
 from asura.common.yaml_file import read_yaml
 from asura.corpora.tokenizer_paths import own_tokenizer
 from asura.planning.external_file import with_external_rows
@@ -29,10 +30,32 @@ def as_placed(config: Mapping[str, Any], files: Sequence[Path]) -> dict[str, Any
     first = next(iter(files), None)
     if first is None or (first.name == "study.json" and first.with_name("plan.json").is_file()):
         return dict(config)
-    in_full, tasks = with_external_rows(config, files), config.get("tasks")
-    if not isinstance(tasks, Mapping):
-        return in_full
-    return {**in_full, "tasks": {name: _task(entry, first.parent) for name, entry in tasks.items()}}
+    in_full = with_external_rows(config, files)
+    for key, place in (("tasks", _task), ("evaluated", _evaluated)):
+        if isinstance(entries := config.get(key), Mapping):
+            in_full[key] = {name: place(entry, first.parent) for name, entry in entries.items()}
+    return in_full
+
+
+def _evaluated(entry: Any, folder: Path) -> Any:
+    """A model of other code with the places of the files in its settings, and their checksums."""
+    files: dict[str, str] = {}
+
+    def placed(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: placed(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [placed(each) for each in value]
+        if not isinstance(value, str) or not os.path.isfile(folder / value):  # which bears what is no path
+            return value
+        path = _placed(value, folder)
+        files[path] = checksum(folder / value)
+        return path
+
+    if not isinstance(entry, Mapping) or "settings" not in entry:
+        return entry
+    placed_entry = {**entry, "settings": placed(entry["settings"])}
+    return {**placed_entry, "files": files} if files else placed_entry
 
 
 def _task(entry: Any, folder: Path) -> Any:

@@ -36,6 +36,11 @@ def copying(vocabulary: int = 4):
     return lambda tokens: F.one_hot(tokens, vocabulary).float()
 
 
+def of_checkpoint(vocabulary: int, more: list) -> nn.Module:
+    assert Path(more[0]["path"]).is_file()
+    return Tied(vocabulary)
+
+
 def trained(run: str) -> nn.Module:
     return load_trained(Path(run), torch.device("cpu"))[1]
 

@@ -10,6 +10,7 @@ import yaml
 from asura.common.errors import UserError
 from asura.corpora.tokenizers import train_bpe
 from asura.planning.plan import make
+from asura.planning.run_folder import digest
 from asura.planning.study_file import as_placed, read_study
 from asura.planning.workflow import StudyWorkflow
 from tests.conftest import TEXTS, TINY
@@ -88,3 +89,21 @@ def test_the_workflow_reads_texts_beside_the_study_and_refuses_what_it_cannot_pr
     with pytest.raises(UserError, match=r"^mine/s\.yaml: tasks\.text\.corpus: mine/text: no such file or folder"):
         StudyWorkflow(text(paths=["text"]), ["mine/s.yaml"])
     StudyWorkflow(text(paths=["text"]), ["mine/s.yaml"], is_job=True)
+
+
+def test_the_content_of_a_checkpoint_is_part_of_the_identity_of_a_model_of_other_code(here):
+    (here / "theirs.pt").write_bytes(b"2")
+    settings = {"vocabulary": 3, "more": [{"path": "theirs.pt"}, "x" * 5000, "no.pt"]}
+    entry = {"factory": "tests.planning.other_models:of_checkpoint", "settings": settings}
+    (here / "s.yaml").write_text(yaml.safe_dump(TINY | {"evaluated": {"theirs": entry}}))
+    found = []
+    for content in (b"2", b"3"):
+        (here / "theirs.pt").write_bytes(content)
+        config = read_study(Path("mine/s.yaml"))
+        assert config["evaluated"]["theirs"]["settings"]["more"][0] == {"path": "mine/theirs.pt"}
+        (run,) = (run for run in make(config).runs.values() if run["label"] == "theirs")
+        found.append(digest(run))
+    assert found[0] != found[1]
+    (here / "theirs.pt").write_bytes(b"4")
+    with pytest.raises(UserError, match=r"mine/theirs\.pt: it is missing, or is not what was planned with"):
+        make(config)
