@@ -13,7 +13,7 @@ from asura.common.errors import UserError
 from asura.common.version import PACKAGE
 
 CORES = ("--cores", "-c", "--jobs", "-j", "--profile")
-"""Options that say how many jobs run at a time."""
+"""Options that say how many jobs run at a time; a short one may have its value right behind it."""
 
 
 def run(
@@ -30,7 +30,7 @@ def run(
         raise UserError(f"{study}: no such file; give the study first, and then options of Snakemake")
     folders = {"ASURA_RESULTS": results, "ASURA_DATA": data}
     os.environ.update({name: str(folder) for name, folder in folders.items() if folder})
-    _become_snakemake(["--configfile", str(study), *_options(context.args)])
+    _become_snakemake([*_options(context.args), "--configfile", str(study)])  # last: it takes all that is behind it
 
 
 def workflow_folder() -> Path:
@@ -41,11 +41,26 @@ def workflow_folder() -> Path:
 
 def _options(given: Sequence[str]) -> Iterator[str]:
     """Options for Snakemake, with its number of cores and the place of a profile of this package."""
-    if not any(option.startswith(CORES) for option in given):
+    if not any(_says_cores(option) for option in given):
         yield from ("--cores", "all")
     for before, option in zip(["", *given], given, strict=False):
-        own = workflow_folder() / "profiles" / option.removeprefix("profiles/")
-        yield str(own) if before == "--profile" and own.is_dir() and not Path(option).exists() else option
+        if before == "--profile":
+            yield _profile(option)
+        elif option.startswith("--profile="):
+            yield f"--profile={_profile(option.removeprefix('--profile='))}"
+        else:
+            yield option
+
+
+def _says_cores(option: str) -> bool:
+    is_short = option.startswith(("-c", "-j")) and (option[2:] == "all" or option[2:].isdecimal())
+    return is_short or option.partition("=")[0] in CORES
+
+
+def _profile(name: str) -> str:
+    """The place of a profile of this package, unless there is another of its name."""
+    own = workflow_folder() / "profiles" / name.removeprefix("profiles/")
+    return str(own) if own.is_dir() and not Path(name).exists() else name
 
 
 def _become_snakemake(arguments: Sequence[str]) -> NoReturn:
