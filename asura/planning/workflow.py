@@ -141,9 +141,12 @@ class StudyWorkflow(StudyState):
         return self._said(wildcards, "gpu", 1)
 
     def gpus_to_evaluate(self, wildcards: Any) -> int:
-        """What the study says, or one; none where every model of the task is tiny, so that all use the same device."""
+        """What the study says, or one; none where every model of the task is tiny, so that all use the same device.
+
+        FLOPs of 0 are unknown ones, of a model of other code.
+        """
         models = [model for model in self.plan.models if model["task"] == wildcards.task]
-        are_tiny = all(model["inference_flops_per_token"] <= TINY and not model["benchmarks"] for model in models)
+        are_tiny = all(0 < model["inference_flops_per_token"] <= TINY and not model["benchmarks"] for model in models)
         return self._said(wildcards, "gpu", 0 if are_tiny else 1)
 
     def cores(self, wildcards: Any) -> int:

@@ -89,6 +89,10 @@ def test_tiny_models_are_evaluated_without_a_gpu_unless_the_study_says_so():
     assert flops < TINY_FLOPS and gpus() == 0 and workflow().gpus_to_train(JOB) == 1
     assert gpus(resources={"gpu": 1}) == gpus(models={"asura": {**model, "resources": {"gpu": 1}}}) == 1
     assert gpus(models={"asura": [model, {"n": 64, "i": 64, "mlp_width": 64}]}) == 1  # where one is large, for all
+    theirs = {"factory": "tests.planning.other_models:copying", "settings": {"vocabulary": 3}}
+    unknown = workflow(evaluated={"theirs": theirs})
+    assert [row["inference_flops_per_token"] for row in unknown.plan.models] == [flops, 0]
+    assert unknown.gpus_to_evaluate(JOB) == 1
     text = {"corpus": {"source": "embedded", "vocabulary": 300}, "length": 8}
     study = workflow(tasks={"text": text, **TINY["tasks"]}, evaluation={"benchmarks": ["piqa"]})
     of_text = SimpleNamespace(task="text", label="asura-n1-i2", seeds="0")
