@@ -55,6 +55,9 @@ def test_an_architecture_and_a_task_pass_their_tests_and_are_planned(folder: Pat
         ("MyLoop", "MyLoop: it is no name"),
         ("../loop", "it is no name"),
         ("class", "class: it is no name"),
+        ("_x", "_x: it is no name"),
+        ("block", "block: its class would be Block, which the file imports; give another than architecturecontract, "),
+        ("recursive", "recursive: its class would be Recursive"),
         ("random", "random: a Python module has this name"),
         ("taken", "taken.py: it exists already; give another name or another folder"),
     ],
@@ -65,3 +68,9 @@ def test_a_bad_name_is_refused_in_one_line_and_nothing_is_written(folder: Path, 
         architecture(name, folder)
     assert "\n" not in str(refused.value)
     assert [path.name for path in folder.iterdir()] == ["taken.py"] and (folder / "taken.py").read_text() == "# mine"
+
+
+def test_a_task_is_not_named_as_what_its_file_imports(folder: Path):
+    for name in ("batch", "task", "tensor", "field"):
+        with pytest.raises(UserError, match=f"{name}: its class would be {name.capitalize()}, which the file imports"):
+            task(name, folder)

@@ -36,11 +36,15 @@ def _write(name: str, to: Path, what: str, shipped: list[str], source: str, test
 
     from asura.common.files import write_text
 
-    if not name.isidentifier() or not name.isascii() or name != name.lower() or keyword.iskeyword(name):
+    is_word = name.isidentifier() and name.isascii() and name[0] != "_"
+    if not is_word or name != name.lower() or keyword.iskeyword(name):
         raise UserError(f"{name}: it is no name for a file; give small letters, digits and '_', the first a letter")
     if name in shipped:
         raise UserError(f"{name}: it is the name of a shipped {what}; give another than {', '.join(shipped)}")
-    words = {"name": name, "kind": "".join(part.capitalize() for part in name.split("_"))}
+    kind = "".join(part.capitalize() for part in name.split("_"))
+    if kind in (taken := _imported(source) | _imported(test)):
+        raise UserError(f"{name}: its class would be {kind}, which the file imports; give another than {_named(taken)}")
+    words = {"name": name, "kind": kind}
     texts = {to / f"{name}.py": source, to / f"test_{name}.py": test}
     for path in texts:
         if path.exists():
@@ -51,6 +55,16 @@ def _write(name: str, to: Path, what: str, shipped: list[str], source: str, test
         write_text(path, Template(text).substitute(words))
         typer.echo(path)
     typer.echo(f"Name it in a study, as in `plugins: [{name}.py]`, and run `pytest {to / f'test_{name}.py'}`.")
+
+
+def _imported(source: str) -> set[str]:
+    """The classes that a file of a template imports."""
+    lines = (line.partition(" import ")[2] for line in source.splitlines() if " import " in line)
+    return {name for line in lines for name in line.split(", ") if name[0].isupper()}
+
+
+def _named(kinds: set[str]) -> str:
+    return ", ".join(sorted(kind.lower() for kind in kinds if not kind.isupper()))
 
 
 ARCHITECTURE = '''\
