@@ -67,8 +67,9 @@ def test_a_file_is_read_beside_the_study_that_names_it(tmp_path: Path, monkeypat
     folder.mkdir()
     (folder / "rows.yaml").write_text(yaml.safe_dump([FULL]))
     (folder / "rows.csv").write_text(
-        "label,task,metric,score,parameters,training_flops,source\n"
-        'theirs,phop,accuracy,0.8 0.9,100,2e9,"Doe, 2026"\nothers,phop,accuracy,.5,,,Roe\n'
+        "\ufefflabel,task,metric,score,parameters,training_flops,source\n"
+        'theirs,phop,accuracy,0.8 0.9,100,2e9,"Doe, 2026"\nothers,phop,accuracy,.5,,,Roe\n\n',
+        encoding="utf-8",
     )
     of_files = {}
     for name in ("rows.yaml", "rows.csv"):
@@ -88,6 +89,13 @@ def test_a_file_is_read_beside_the_study_that_names_it(tmp_path: Path, monkeypat
         ("rows.txt", "", "found 'rows.txt'; give a list of rows, or a file of them in .csv or .yaml"),
         ("rows.csv", "label,task\ntheirs,phop\n", r"rows\.csv: row 1\.metric: it is missing"),
         ("rows.csv", "label,task,metric,score,source\na,phop,accuracy,high,x\n", r"row 1\.score: "),
+        (
+            "rows.csv",
+            "label,task\ntheirs,phop,3\n",
+            r"row 1 has 3 cell\(s\), the header 2; put text with commas",
+        ),
+        ("rows.csv", "label,task\ntheirs\n", r"row 1 has 1 cell\(s\), the header 2"),
+        ("rows.csv", "label,label\na,b\n", "its header is label,label; give each column a name, and each name once"),
         ("rows.yaml", "label: theirs\n", "found dict; give a list of rows"),
         ("rows.yaml", "- [1", "cannot be read"),
         ("rows.yaml", "- 3\n", "row 1: give a mapping|row 1: "),
