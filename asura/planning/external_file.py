@@ -46,9 +46,7 @@ def _rows_of_table(text: str) -> list[dict[str, str]]:
         raise csv.Error(f"its header is {','.join(header)}; give each column a name, and each name once")
     for k, row in enumerate(rows, 1):
         if row and len(row) != len(header):
-            raise csv.Error(
-                f"row {k} has {len(row)} cells, and the header {len(header)}; put text with commas in quotes"
-            )
+            raise csv.Error(f"row {k} has {len(row)} cell(s), the header {len(header)}; put text with commas in quotes")
     return [dict(zip(header, row, strict=True)) for row in rows if row]
 
 
