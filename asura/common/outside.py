@@ -1,10 +1,12 @@
 """Source code that is not of this package: where it is, and its digest."""
 
 import ast
+import sys
 import sysconfig
 from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
+from importlib.machinery import PathFinder
 from importlib.metadata import distribution, packages_distributions
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
@@ -96,6 +98,16 @@ def file_of(module: str) -> Path | None:
     places = [Path(folder, *rest) for folder in spec.submodule_search_locations or ()]
     files = [file for place in places for file in (place / "__init__.py", place.with_name(f"{place.name}.py"))]
     return next(filter(Path.is_file, files), None)
+
+
+def is_only_here(module: str) -> bool:
+    """Whether a module is found only since Python looks in the folder that it was started in."""
+    here = Path.cwd()
+    path = file_of(module) if Path(sys.path[0]).resolve() == here else None
+    if path is None or path not in (here / f"{module}.py", here / module / "__init__.py"):
+        return False
+    finders = [finder for finder in sys.meta_path if finder is not PathFinder]
+    return not (PathFinder.find_spec(module, sys.path[1:]) or any(each.find_spec(module, None) for each in finders))
 
 
 def _is_of_ones_own(module: str, path: Path) -> bool:

@@ -14,7 +14,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from asura.common.errors import UserError
-from asura.common.outside import code_digest, module_digest, read_source, top_imports
+from asura.common.outside import code_digest, is_only_here, module_digest, read_source, top_imports
 from asura.common.registry import Registered, Registry, is_shipped, said
 from asura.common.version import PACKAGE
 
@@ -57,9 +57,11 @@ def read_plugin(path: Path) -> Plugin:
     text = read_source(path)
     digest = code_digest(path.name, text)
     for name in sorted(top_imports(text) - {PACKAGE.name, path.stem}):
-        if path.with_name(f"{name}.py").is_file():
+        beside = next((each for each in (f"{name}.py", f"{name}/__init__.py") if (path.parent / each).is_file()), None)
+        if beside or is_only_here(name):
+            where = "stands beside it" if beside else "is found only from the folder of the command"
             raise UserError(
-                f"{path.name}: it imports {name}.py, which stands beside it; put both in one file, or make them a "
+                f"{path.name}: it imports {beside or name}, which {where}; put both in one file, or make them a "
                 "package that you install (docs/extending.md)"
             )
     return Plugin(path.name, digest, text, path)

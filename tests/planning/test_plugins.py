@@ -145,6 +145,8 @@ BAD: dict[str, tuple[str, str]] = {
     "ends the process": ("import sys\nsys.exit(3)", "mine.py, line 2: SystemExit: 3"),
     "an import of nothing": ("import nowhere", "mine.py, line 1: ModuleNotFoundError: No module named 'nowhere'"),
     "a file beside it": ("from gated import Gated", "mine.py: it imports gated.py, which stands beside it"),
+    "a package beside it": ("import sub.modadd", "mine.py: it imports sub/__init__.py, which stands beside it"),
+    "a file where it is started": ("import here", "mine.py: it imports here, which is found only from the folder of"),
     "registers nothing": ("x = 1", "mine.py: it registers nothing, and nothing names it"),
     "a shipped architecture": (
         GATED.replace('"gated"', '"asura"'),
@@ -157,7 +159,12 @@ BAD: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
-def test_a_file_that_cannot_be_used_is_refused_in_one_line(repository: Path, text: str, message: str):
+def test_a_file_that_cannot_be_used_is_refused_in_one_line(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+):
+    monkeypatch.syspath_prepend("")  # as `python -m` does it
+    (repository / "here.py").touch()
+    (repository / "mine" / "sub" / "__init__.py").touch()
     if text:
         (repository / "mine" / "mine.py").write_text(text)
     said = refused(repository, plugins=["gated.py", "mine.py", "sub/modadd.py"])
