@@ -17,7 +17,7 @@ from asura.planning.cache import is_written, planned, read_plan
 from asura.planning.jobs import Job, jobs_of
 from asura.planning.outputs import ANALYSIS, TUNING, results_folder
 from asura.planning.plan import Plan, load, make
-from asura.planning.plugins import PATHS, at_their_places
+from asura.planning.plugins import PATHS, at_their_places, of_study
 from asura.planning.products import MADE_OF, Products, is_made_of
 from asura.planning.refusals import refuse_files, refuse_texts, refusing
 from asura.planning.shared_data import SharedData
@@ -35,7 +35,8 @@ class StudyState:
     config: the study, as Snakemake has read it.
     study_files: the YAML files that it was read from; errors name them.
     overrides: what the option --config changed in it; errors that the files alone do not have name the option.
-    is_job: whether this process runs a job that another Snakemake submitted. It reads the plan that this one wrote.
+    is_job: whether this process runs a job that another Snakemake submitted. It reads the plan that this one wrote, and
+        no file of the study.
     is_forced: whether jobs are to run although nothing is out of date, which is known once rules ask for their inputs.
         Then times of files count, as ever.
 
@@ -58,11 +59,14 @@ class StudyState:
         self._results, self._is_job, self._is_forced = results or results_folder(), is_job, is_forced
         self._source = ", ".join(study_files) or "the study"
         self._overrides = overrides
-        # Our reader refuses what Snakemake's own accepts, such as a key given twice.
-        self._in_files = [as_placed(read_yaml(file), files) for file in files]
         self._study_files = study_files
+        written = self._results / str(config.get("name"))
+        self._is_planned = is_job and (written / "plan.json").is_file()
+        # Our reader refuses what Snakemake's own accepts, such as a key given twice.
+        self._in_files = [] if self._is_planned else [as_placed(read_yaml(file), files) for file in files]
         with in_file(self._source):
-            self.config = self._at_their_places(as_placed(config, files))
+            in_job = of_study(written) if self._is_planned else None
+            self.config = in_job or self._at_their_places(as_placed(config, files))
         self._cached: dict[str | None, Path] = {}  # the file of the plan of an ablation; None: of the study
         self._standing: dict[str | None, Standing] = {}
         self._jobs: dict[str | None, list[Job]] = {}
@@ -96,7 +100,7 @@ class StudyState:
         """The plan of the study; in a job, the one that the Snakemake that submitted it has written."""
         name = str(self.config.get("name"))
         refuse_files(self._results, self._results / name)
-        if self._is_job and (self._results / name / "plan.json").is_file():
+        if self._is_planned:
             return load(self._results / name / "plan.json")
         try:
             self._cached[None] = planned(name, self.config, self.config, lambda: make(self.config))

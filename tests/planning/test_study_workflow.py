@@ -18,6 +18,7 @@ from asura.planning.study import Study
 from asura.planning.workflow import TINY as TINY_FLOPS
 from asura.planning.workflow import StudyWorkflow
 from tests.conftest import TINY
+from tests.planning.own_code import GATED
 
 JOB = SimpleNamespace(task="phop", label="asura-n1-i2", seeds="0")
 INLINE = {"wider": {"asura": {"mlp_width": [8, 16]}}}
@@ -187,6 +188,19 @@ def test_a_job_reads_the_plan_that_was_written_for_it():
     of_ablation = SimpleNamespace(task="phop", label="asura-n1-i2+mlp_width=8", seeds="0")
     assert job.plan_of_job("trained")(of_ablation) == ["results/tiny/ablations/wider/plan.json"]
     assert job.starts_of_job(of_ablation) == []
+
+
+def test_a_job_reads_no_file_of_the_study():
+    files = {"gated.py": GATED, "rows.csv": "label,task,metric,score,source\ntheirs,phop,accuracy,0.5,Roe\n"}
+    own = TINY | {"plugins": ["gated.py"], "external": "rows.csv", "models": {"gated": {"n": 1, "i": 2}}}
+    for name, text in {**files, "study.yaml": json.dumps(own)}.items():
+        Path(name).write_text(text)
+    first = StudyWorkflow(own, ["study.yaml"])
+    write_plan(first._cached[None], Path(first.folder), Path(first.folder))
+    for name in files:
+        Path(name).unlink()
+    job = StudyWorkflow(own, ["study.yaml"], is_job=True)
+    assert job.plan == first.plan and job.config == first.config
 
 
 def test_a_key_that_stands_twice_is_refused_before_anything_is_written():
