@@ -41,10 +41,14 @@ class TaskContract:
 
     def test_answers_are_those_of_an_independent_oracle(self) -> None:
         """See `answers`."""
+        compared = 0
         for name, split in self.task.splits.items():
             for tokens, targets in zip(*_lists(split.draw(COUNT, _generator(3))), strict=True):
                 expected = self.answers(tokens)
                 assert expected is None or expected == targets, f"{name}: {tokens}"
+                compared += expected is not None
+        if not compared:
+            pytest.skip("nothing was compared: override `answers`")
 
     def test_a_split_is_valid_and_shares_the_vocabulary(self) -> None:
         """Its settings could stand in a study."""
