@@ -19,7 +19,6 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     from asura.planning.choices import at_edges
     from asura.planning.outputs import results_folder
     from asura.planning.plan import make
-    from asura.planning.plugins import at_their_places
     from asura.planning.refusals import refuse_texts
     from asura.planning.shared_runs import shared_in_words
     from asura.planning.standing import Standing
@@ -28,7 +27,6 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
 
     config = read_study(study)
     with in_file(str(study)):
-        config = at_their_places(config, study.parent)
         planned = make(config)
         refuse_texts(planned.corpora)
     if as_json:
@@ -114,13 +112,12 @@ def sample(
     from asura.common.randomness import generator
     from asura.common.validation import checked, in_file, nearest
     from asura.planning.places import BESIDE_STUDY
-    from asura.planning.plugins import at_their_places, load_plugins
+    from asura.planning.plugins import load_plugins
     from asura.planning.study import Study
     from asura.planning.study_file import read_study
 
     config = read_study(study)
     with in_file(str(study)):
-        config = at_their_places(config, study.parent)
         load_plugins(config)
         tasks = {named.name: named.task for named in checked(Study, config, "", BESIDE_STUDY).named_tasks()}
         if task not in tasks:

@@ -58,6 +58,8 @@ def checked_rows(
     rows: Any, tasks: Iterable["NamedTask"], metrics: Mapping[str, Sequence[str]], models: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """The rows of a study, in which each score is a list; `metrics` are those of its tasks. Raises UserError."""
+    if isinstance(rows, str):
+        raise UserError(f"external: found {rows!r}; the rows of a file are read with the study, give these")
     scored: dict[str, tuple[Collection[str], Collection[str]]] = {
         task.name: (task.task.splits, metrics[task.name]) for task in tasks
     }

@@ -1,7 +1,6 @@
 """The file of external scores that a study may name."""
 
 import csv
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +8,11 @@ import yaml
 
 from asura.common.errors import UserError
 from asura.common.validation import checked, in_file
-from asura.common.yaml_file import read_yaml
 from asura.planning.external import External
 
 
-def with_external_rows(study: Mapping[str, Any], files: Sequence[Path] = ()) -> dict[str, Any]:
-    """A study with the rows of the file that it names, whose path is relative to the one of `files` that says it.
-
-    Raises UserError.
-    """
-    named = study.get("external")
-    if not isinstance(named, str):
-        return dict(study)
-    folder = next((file.parent for file in reversed(files) if read_yaml(file).get("external") == named), Path())
-    return {**study, "external": _rows_in(folder / named)}
-
-
-def _rows_in(path: Path) -> list[dict[str, Any]]:
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file. Raises UserError."""
     if path.suffix not in (".csv", ".yaml", ".yml"):
         raise UserError(f"external: found {path.name!r}; give a list of rows, or a file of them in .csv or .yaml")
     try:

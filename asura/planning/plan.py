@@ -99,7 +99,6 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
     from asura.planning.compared import compared_with
     from asura.planning.evaluated import evaluated_variants
     from asura.planning.external import checked_rows
-    from asura.planning.external_file import with_external_rows
     from asura.planning.matching import controls
     from asura.planning.places import BESIDE_STUDY
     from asura.planning.plugins import load_plugins
@@ -109,7 +108,7 @@ def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = F
     from asura.planning.whole_curve import asked_of_model, refuse_what_cannot_be, with_snapshots
 
     load_plugins(config, is_part=against is not None)
-    study = checked(Study, with_external_rows(config), "", BESIDE_STUDY)
+    study = checked(Study, config, "", BESIDE_STUDY)
     variants: dict[tuple[str, str], Variant] = {}
     seeds: dict[tuple[str, str], tuple[int, ...]] = {}
     roles = []

@@ -4,13 +4,16 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from asura.common.errors import UserError
 from asura.common.files import checksum
+from asura.common.validation import in_file
 from asura.common.yaml_file import read_yaml
 from asura.corpora.tokenizer_paths import own_tokenizer
-from asura.planning.external_file import with_external_rows
+from asura.planning.external_file import rows_of
+from asura.planning.plugins import PATHS, at_their_places
 
 FEWEST = 257
 """Tokens that a vocabulary has at least."""
@@ -18,23 +21,48 @@ FEWEST = 257
 
 def read_study(path: Path) -> dict[str, Any]:
     """Read a study file. Raises UserError."""
-    return as_placed(read_yaml(path), [path])
+    content = read_yaml(path)
+    with in_file(str(path)):
+        return as_placed(content, {path: content})
 
 
-def as_placed(config: Mapping[str, Any], files: Sequence[Path]) -> dict[str, Any]:
-    """A study whose paths count from the folder that commands run in; it is read from files, the first of which counts.
+def as_placed(
+    config: Mapping[str, Any],
+    said: Mapping[Path, Mapping[str, Any]],
+    overrides: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """A study whose paths count from the folder that commands run in, and outside of that are absolute.
 
-    A path outside of that folder is absolute. Where a file of external scores is named, its rows stand. A corpus with a
-    tokenizer of its own has the vocabulary of that. The study.json that a plan has written is left as it is.
+    said: what each file says that the study is read from. A path starts from the folder of the last one that says it.
+    overrides: what the command line says in place of that; a path in it starts from the folder that commands run in.
+
+    Where a file of external scores is named, its rows stand. A corpus with a tokenizer of its own has the vocabulary of
+    that. Plugins are named by their places in the results. Of the study.json that a plan has written, nothing else is
+    left to place. Raises UserError.
     """
-    first = next(iter(files), None)
-    if first is None or (first.name == "study.json" and first.with_name("plan.json").is_file()):
-        return dict(config)
-    in_full = with_external_rows(config, files)
-    for key, place in (("tasks", _task), ("evaluated", _evaluated)):
-        if isinstance(entries := config.get(key), Mapping):
-            in_full[key] = {name: place(entry, first.parent) for name, entry in entries.items()}
-    return in_full
+    sources = [*((file.parent, content) for file, content in said.items()), (Path(), overrides)]
+
+    def folder(*keys: str) -> Path:
+        return next((folder for folder, content in reversed(sources) if _has(content, keys)), sources[0][0])
+
+    placed = dict(config)
+    if not any(file.name == "study.json" and file.with_name("plan.json").is_file() for file in said):
+        if isinstance(config.get("external"), str):
+            placed["external"] = rows_of(folder("external") / config["external"])
+        for key, place in (("tasks", _task), ("evaluated", _evaluated)):
+            if isinstance(entries := config.get(key), Mapping):
+                placed[key] = {name: place(entry, folder(key, name)) for name, entry in entries.items()}
+    for key in PATHS:
+        placed = at_their_places(placed, folder(key), [key])
+    return placed
+
+
+def _has(content: Any, keys: Sequence[str]) -> bool:
+    for key in keys:
+        if not isinstance(content, Mapping) or key not in content:
+            return False
+        content = content[key]
+    return True
 
 
 def _evaluated(entry: Any, folder: Path) -> Any:

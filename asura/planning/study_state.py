@@ -17,7 +17,7 @@ from asura.planning.cache import is_written, planned, read_plan
 from asura.planning.jobs import Job, jobs_of
 from asura.planning.outputs import ANALYSIS, TUNING, results_folder
 from asura.planning.plan import Plan, load, make
-from asura.planning.plugins import PATHS, at_their_places, of_study
+from asura.planning.plugins import of_study
 from asura.planning.products import MADE_OF, Products, is_made_of
 from asura.planning.refusals import refuse_files, refuse_texts, refusing
 from asura.planning.shared_data import SharedData
@@ -54,19 +54,16 @@ class StudyState:
         overrides: Mapping[str, Any] = MappingProxyType({}),
         is_forced: Callable[[], bool] = bool,
     ) -> None:
-        files = [Path(file) for file in study_files]
         self.data = data_folder()
         self._results, self._is_job, self._is_forced = results or results_folder(), is_job, is_forced
         self._source = ", ".join(study_files) or "the study"
         self._overrides = overrides
-        self._study_files = study_files
         written = self._results / str(config.get("name"))
         self._is_planned = is_job and (written / "plan.json").is_file()
         # Our reader refuses what Snakemake's own accepts, such as a key given twice.
-        self._in_files = [] if self._is_planned else [as_placed(read_yaml(file), files) for file in files]
+        self._contents = {} if self._is_planned else {Path(file): read_yaml(Path(file)) for file in study_files}
         with in_file(self._source):
-            in_job = of_study(written) if self._is_planned else None
-            self.config = in_job or self._at_their_places(as_placed(config, files))
+            self.config = of_study(written) if self._is_planned else as_placed(config, self._contents, overrides)
         self._cached: dict[str | None, Path] = {}  # the file of the plan of an ablation; None: of the study
         self._standing: dict[str | None, Standing] = {}
         self._jobs: dict[str | None, list[Job]] = {}
@@ -86,14 +83,6 @@ class StudyState:
         """The study's folder: results/NAME."""
         return (self._results / self.plan.study).as_posix()
 
-    def _at_their_places(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The study with what it names by paths at its places; these start from the file that says them."""
-        found = zip(self._study_files, self._in_files, strict=True)
-        folders = {key: Path(file).parent for file, said in found for key in said if key not in self._overrides}
-        for key in PATHS:
-            config = at_their_places(config, folders.get(key, Path()), [key])
-        return dict(config)
-
     # Plans
 
     def _load_plan(self) -> Plan:
@@ -110,10 +99,10 @@ class StudyState:
 
     def _source_of(self, error: UserError) -> str:
         """Where a mistake stands: in the files, unless these alone do not have it."""
-        if not self._overrides or len(self._in_files) != 1:
+        if not self._overrides or len(self._contents) != 1:
             return self._source
         try:
-            make(self._at_their_places(self._in_files[0]))
+            make(as_placed(*self._contents.values(), self._contents))
         except UserError as other:
             return self._source if str(other) == str(error) else "--config"
         return "--config"

@@ -48,6 +48,11 @@ def test_a_row_that_cannot_be_is_refused_in_a_line(changes: dict[str, Any], said
     assert "\n" not in str(refused.value)
 
 
+def test_a_plan_is_made_of_rows_and_of_no_file():
+    with pytest.raises(UserError, match=r"^external: found 'rows\.csv'; the rows of a file are read with the study"):
+        make(TINY | {"external": "rows.csv"})
+
+
 def test_a_row_without_a_source_and_one_that_stands_twice_are_refused():
     with pytest.raises(UserError, match=r"^external\.0\.source: it is missing"):
         external({key: value for key, value in ROW.items() if key != "source"})
@@ -107,7 +112,7 @@ def test_a_file_that_cannot_be_is_refused_in_a_line(tmp_path: Path, name: str, t
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(TINY | {"external": name}))
     with pytest.raises(UserError, match=said) as refused:
         read_study(tmp_path / "study.yaml")
-    assert str(refused.value).startswith("external: ") and "\n" not in str(refused.value)
+    assert str(refused.value).startswith(f"{tmp_path / 'study.yaml'}: external: ") and "\n" not in str(refused.value)
 
 
 def test_the_scores_of_the_authors_page_fit_the_study_that_names_them():

@@ -14,6 +14,7 @@ from asura.planning.run_folder import digest
 from asura.planning.study_file import as_placed, read_study
 from asura.planning.workflow import StudyWorkflow
 from tests.conftest import TEXTS, TINY
+from tests.planning.own_code import GATED
 
 
 def text(**corpus: object) -> dict[str, Any]:
@@ -30,6 +31,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / "texts" / f"{k}.txt").write_text(words)
     train_bpe(TEXTS, 300).save(str(folder / "tokenizer.json"))
     return folder
+
+
+ROW = {"label": "theirs", "task": "phop", "metric": "accuracy", "score": 0.9, "source": "Doe, 2026"}
+
+
+def placed_in(file: Path, config: dict[str, Any]) -> dict[str, Any]:
+    return as_placed(config, {file: config})
 
 
 def corpus_of(config: dict) -> dict:
@@ -51,9 +59,9 @@ def test_a_path_counts_from_the_study_and_stands_as_seen_from_here(here, monkeyp
 def test_a_tokenizer_gives_the_vocabulary_that_a_study_does_not_name(here):
     config = text(paths=["texts"], tokenizer="tokenizer.json")
     del corpus_of(config)["vocabulary"]
-    placed = as_placed(config, [Path("mine/s.yaml")])
+    placed = placed_in(Path("mine/s.yaml"), config)
     assert corpus_of(placed)["tokenizer"] == "mine/tokenizer.json" and corpus_of(placed)["vocabulary"] == 300
-    assert corpus_of(as_placed(text(tokenizer="."), [here / "s.yaml"])) | {"vocabulary": 300} == {
+    assert corpus_of(placed_in(here / "s.yaml", text(tokenizer="."))) | {"vocabulary": 300} == {
         "source": "files",
         "tokenizer": "mine",
         "vocabulary": 300,
@@ -61,16 +69,16 @@ def test_a_tokenizer_gives_the_vocabulary_that_a_study_does_not_name(here):
     (run,) = make(placed).runs.values()
     (here / "tokenizer.json").unlink()  # what is trained needs it no more
     assert run["task"]["corpus"]["vocabulary"] == 300
-    assert corpus_of(as_placed(config, [Path("mine/s.yaml")])).get("vocabulary") is None
+    assert corpus_of(placed_in(Path("mine/s.yaml"), config)).get("vocabulary") is None
 
 
 def test_names_of_tokenizers_and_what_is_no_path_stay_as_they_are():
     for corpus in ({"tokenizer": "gpt2"}, {"tokenizer": "bpe"}, {"paths": "x"}, {"paths": [3]}, {"tokenizer": 3}):
-        assert as_placed(text(**corpus), [Path("mine/s.yaml")]) == text(**corpus)
+        assert placed_in(Path("mine/s.yaml"), text(**corpus)) == text(**corpus)
     others: list[dict[str, Any]] = [{}, {"tasks": []}, {"tasks": {"text": None}}, {"tasks": {"text": {"corpus": "x"}}}]
     for config in others:
-        assert as_placed(config, [Path("mine/s.yaml")]) == config
-    assert as_placed(text(paths=["x"]), []) == text(paths=["x"])
+        assert placed_in(Path("mine/s.yaml"), config) == config
+    assert as_placed(text(paths=["x"]), {}) == text(paths=["x"])
 
 
 def test_a_study_as_a_plan_has_written_it_is_placed_already():
@@ -107,3 +115,30 @@ def test_the_content_of_a_checkpoint_is_part_of_the_identity_of_a_model_of_other
     (here / "theirs.pt").write_bytes(b"4")
     with pytest.raises(UserError, match=r"mine/theirs\.pt: it is missing, or is not what was planned with"):
         make(config)
+
+
+def test_each_path_starts_from_the_last_file_that_says_it(here):
+    """As Snakemake merges several files, and the command line over them."""
+    for place in (Path(), here):
+        (place / "rows.yaml").write_text(yaml.safe_dump([ROW | {"source": str(place)}]))
+        (place / "gated.py").write_text(GATED + f"place = {str(place)!r}\n")
+        (place / "wide.smk").touch()
+    (here / "theirs.pt").touch()
+    theirs = {"evaluated": {"theirs": {"factory": "a:b", "settings": {"at": "theirs.pt"}}}}
+    own = {"plugins": ["gated.py"], "external": "rows.yaml", "ablations": ["wide.smk"]}
+    other = text(paths=["texts"])["tasks"]["text"]
+    first = own | text(paths=["texts"]) | theirs
+    second = {"external": "rows.yaml", "plugins": ["gated.py"], "tasks": {"other": other}}
+    config = first | second | {"tasks": {**first["tasks"], **second["tasks"]}}
+    said = {Path("mine/s.yaml"): first, Path("t.yaml"): second}
+    placed = as_placed(config, said)
+    assert {name: task["corpus"]["paths"] for name, task in placed["tasks"].items()} == {
+        "text": ["mine/texts"],
+        "other": ["texts"],
+    }
+    assert placed["ablations"] == ["mine/wide.smk"] and placed["external"][0]["source"] == "."
+    assert placed["evaluated"]["theirs"]["settings"] == {"at": "mine/theirs.pt"}
+    (of_second,), (of_first,) = placed["plugins"], as_placed(first, {Path("mine/s.yaml"): first})["plugins"]
+    assert of_second != of_first
+    over = as_placed(config, {Path("mine/s.yaml"): config}, {"external": "rows.yaml"})
+    assert over["external"][0]["source"] == "." and over["plugins"] == [of_first]
