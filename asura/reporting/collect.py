@@ -11,6 +11,7 @@ import pandas as pd
 from asura.common.errors import UserError
 from asura.common.files import write_whole
 from asura.common.metrics import STEPS_TO_SOLVE
+from asura.common.names import EVALUATED
 from asura.corpora.benchmarks import BENCHMARKS
 from asura.planning.plan import Plan, load
 from asura.planning.run_folder import RunFolder, is_evaluation_of, is_record_of
@@ -28,8 +29,7 @@ from asura.reporting.frames import (
 from asura.reporting.outcomes import errors_over_examples, read_effects
 
 FLOPS = ("flops_per_token", "inference_flops_per_token", "training_flops")
-EVALUATED = "evaluated"
-"""The architecture of a model of other code, of which FLOPs may not be known."""
+"""Columns that are 0 where FLOPs are not known, as of a model of other code they may not be."""
 
 USED: dict[str, Callable[[Iterable[float]], float]] = {
     "cpu_seconds": sum,
