@@ -183,7 +183,11 @@ def _made_by(record: Mapping[str, Any], evaluation: Mapping[str, Any], code: Map
     on = {name: record.get(name) for name in ("device", "precision")}
     sessions = record["sessions"]
     commit = sessions[-1].get("commit") if sessions else None
-    return {"code": HERE if made_by == code else OTHER_CODE, **on, "commit": commit}
+    return {
+        "code": HERE if all(code[part] == by for part, by in made_by.items()) else OTHER_CODE,
+        **on,
+        "commit": commit,
+    }
 
 
 def _training_used(record: Mapping[str, Any]) -> dict[str, Any]:
