@@ -183,11 +183,8 @@ def _made_by(record: Mapping[str, Any], evaluation: Mapping[str, Any], code: Map
     on = {name: record.get(name) for name in ("device", "precision")}
     sessions = record["sessions"]
     commit = sessions[-1].get("commit") if sessions else None
-    return {
-        "code": HERE if all(code[part] == by for part, by in made_by.items()) else OTHER_CODE,
-        **on,
-        "commit": commit,
-    }
+    is_of_here = all(code[part] == by for part, by in made_by.items())
+    return {"code": HERE if is_of_here else OTHER_CODE, **on, "commit": commit}
 
 
 def _training_used(record: Mapping[str, Any]) -> dict[str, Any]:
