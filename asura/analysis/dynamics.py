@@ -114,9 +114,11 @@ def _paths(subject: Subject, count: int, iterations: int | None) -> list[Row]:
         first = subject.model.start(tokens)[0]
         every = torch.stack([first, *(each.state for each in path(subject.model, tokens, iterations))])
     own = every[:, torch.arange(len(tokens)), last].double().cpu().numpy()
-    flat = PCA(2, svd_solver="full").fit_transform(own.reshape(-1, own.shape[-1])).reshape(*own.shape[:2], 2)
+    points, flat = own.reshape(-1, own.shape[-1]), np.full((own[..., 0].size, 2), np.nan)
+    finite = np.isfinite(points).all(1)
+    flat[finite] = PCA(2, svd_solver="full").fit_transform(points[finite])
     return [
         {"position": position, "t": t, "x": float(x), "y": float(y)}
-        for t, of_t in enumerate(np.asarray(flat))
+        for t, of_t in enumerate(flat.reshape(*own.shape[:2], 2))
         for position, (x, y) in enumerate(of_t, start=1)
     ]

@@ -21,7 +21,7 @@ from asura.models.ouro import Ouro
 from asura.models.universal import Universal
 from asura.models.unrolling import State
 from asura.planning.analysis_settings import Exits
-from asura.planning.costs import forward_flops
+from asura.planning.costs import count_flops, forward_flops
 from asura.tasks import IGNORE, Batch
 
 FIXED = "fixed"
@@ -74,7 +74,8 @@ def halting(seen: Seen) -> Tensor:
     return 1 - seen.state[2]
 
 
-NEEDS_HEAD = ("entropy", "divergence")
+READS = ("entropy", "divergence")
+"""Criteria that read a prediction after every iteration."""
 
 
 def exits(subject: Subject, settings: Exits) -> Tables:
@@ -104,7 +105,7 @@ def exits(subject: Subject, settings: Exits) -> Tables:
             stops = _stop_at(int(threshold)) if criterion is None else _stop_below(criterion, threshold)
             validation, _, _ = _passed(subject, held, stops)
             accuracy, iterations, stopped = _passed(subject, subject.batch, stops)
-            flops = cost.of(iterations, stopped, name in NEEDS_HEAD)
+            flops = cost.of(iterations, stopped, name in READS)
             found = {"iterations": iterations, "flops": flops, "accuracy": accuracy, "validation_accuracy": validation}
             own.append({"criterion": name, "threshold": threshold, **found})
         rows += _with_choice(own, settings.tolerance)
@@ -169,24 +170,32 @@ def _thresholds(subject: Subject, held: Batch, criterion: Criterion | None, coun
     values: list[Tensor] = []
 
     def watch(_: int, seen: Seen) -> Tensor:
-        values.append(criterion(seen)[held.targets != IGNORE])
+        values.append(criterion(seen).flatten())
         return torch.zeros(seen.log_p.shape[:2], dtype=torch.bool, device=seen.log_p.device)
 
     _passed(subject, held, watch)
     found = torch.cat(values).double().cpu().numpy()
-    levels = np.quantile(found[np.isfinite(found)], np.linspace(0, 1, count + 2)[1:-1])
-    return [0.0, *levels.tolist(), float("inf")]
+    finite = found[np.isfinite(found)]
+    levels = np.quantile(finite, np.linspace(0, 1, count + 2)[1:-1]).tolist() if finite.size else []
+    return [0.0, *levels, float("inf")]
 
 
-@torch.no_grad()
 def _passed(subject: Subject, batch: Batch, stops: Callable[[int, Seen], Tensor]) -> tuple[float, float, float]:
-    """Accuracy at asked positions, mean iterations, and mean iterations in which a position had stopped."""
-    tokens, targets = (part.to(subject.device) for part in batch)
-    chosen, taken = passed(subject.model, tokens, subject.i, stops)
-    asked = targets != IGNORE
-    accuracy = (chosen[asked] == targets[asked]).double().mean().item()
-    iterations = taken.double().mean().item()
-    return accuracy, iterations, taken.max().item() - iterations
+    """Accuracy at asked positions, mean iterations, and mean iterations in which a position had stopped.
+
+    A sequence of which all positions have stopped is done.
+    """
+
+    def measure(part: Batch) -> dict[str, Tensor]:
+        chosen, taken = passed(subject.model, part.tokens, subject.i, stops)
+        asked = part.targets != IGNORE
+        stopped = (taken.amax(1, keepdim=True) - taken).flatten()
+        return {"right": chosen[asked] == part.targets[asked], "taken": taken.flatten(), "stopped": stopped}
+
+    numbers = 4 * subject.model.head.out_features
+    found = subject._replace(batch=batch).gathered(measure, numbers)
+    right, taken, stopped = (found[name].double().mean().item() for name in ("right", "taken", "stopped"))
+    return right, taken, stopped
 
 
 class _Cost:
@@ -201,16 +210,24 @@ class _Cost:
         tokens = torch.zeros_like(subject.batch.tokens[:1], device="meta")
         once, twice = (forward_flops(model, tokens, iterations) / tokens.shape[1] for iterations in (1, 2))
         width, blocks = model.settings.width, model.settings.n * getattr(model.settings, "passes", 1)
-        self.iteration, self.rest = twice - once, 2 * once - twice
-        self.head = 2 * width * model.head.out_features
+        self.iteration = twice - once
+        self.reading = _flops_of_reading(model, tokens) / tokens.shape[1]
+        self.rest = once - self.iteration
         skips = any(isinstance(module, ConcatSkip) for module in model.modules())
         keys_and_values = 4 * width**2 + (4 * width**2 if skips else 0)
         self.stopped = self.iteration * (blocks - 1) / blocks + keys_and_values
 
     def of(self, iterations: float, stopped: float, reads_each: bool) -> float:
         """FLOPs at a mean number of iterations, and of iterations in which a position has stopped."""
-        heads = self.head * (iterations - 1) if reads_each else 0.0
-        return self.rest + iterations * self.iteration + stopped * self.stopped + heads
+        more = self.reading * (iterations - 1) if reads_each else 0.0
+        return self.rest + iterations * self.iteration + stopped * self.stopped + more
+
+
+def _flops_of_reading(model: Model, tokens: Tensor) -> int:
+    """FLOPs of what is read of a state, and of the head; a coda is part of it."""
+    with torch.no_grad():
+        (state,) = model.trajectory(tokens, 1)
+        return count_flops(lambda: model.logits(model.read(state)))
 
 
 def _with_choice(rows: list[Row], tolerance: float) -> list[Row]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs, svds
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigs, svds
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -47,8 +47,11 @@ def jacobian(f: Callable[[Tensor], Tensor], z: Tensor) -> LinearOperator:
 
 
 def largest_singular_value(matrix: LinearOperator, first: Vector) -> float:
-    """By Lanczos' method on JᵀJ, from a first vector."""
-    (found,) = svds(matrix, k=1, tol=TOLERANCE, v0=first, return_singular_vectors=False)
+    """By Lanczos' method on JᵀJ, from a first vector; nan where it is not found."""
+    try:
+        (found,) = svds(matrix, k=1, tol=TOLERANCE, v0=first, return_singular_vectors=False)
+    except ArpackError:
+        return np.nan
     return float(found)
 
 
@@ -57,5 +60,5 @@ def spectral_radius(matrix: LinearOperator, first: Vector) -> float:
     how = {"k": LEADING, "ncv": min(BASIS, len(first)), "maxiter": RESTARTS, "tol": TOLERANCE}
     try:
         return float(np.abs(eigs(matrix, v0=first, return_eigenvectors=False, **how)).max())
-    except ArpackNoConvergence:
+    except ArpackError:
         return np.nan

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+EVALUATED = "evaluated"
+"""The architecture of a model of other code, which is evaluated and not trained."""
+
 
 def refuse_one_folder(names: Iterable[str]) -> None:
     """Raise ValueError where two names differ only in case: on macOS and Windows they are one folder."""

@@ -17,9 +17,6 @@ from asura.models.registry import apart
 from asura.models.settings import Architecture
 from asura.models.unrolling import State
 
-EVALUATED = "evaluated"
-"""What stands for the architecture of a model of other code."""
-
 
 class EvaluatedSettings(Architecture):
     """A model of other code; of the settings of architectures, only `causal` means something."""

@@ -86,9 +86,11 @@ def ablation_files(config: Mapping[str, Any], folders: Iterable[Path]) -> list[P
 
 
 def reported(plan: Plan, tasks: Collection[str]) -> Plan:
-    """The plan with the models and roles of some tasks only; runs of the others may be what theirs start from."""
+    """The plan of some tasks only, and of the runs that theirs start from."""
     models, roles = ([row for row in rows if row["task"] in tasks] for rows in (plan.models, plan.roles))
-    return plan._replace(models=models, roles=roles)
+    starts = {run.get("start_from") for run in plan.runs.values() if run["task_name"] in tasks}
+    runs = {name: run for name, run in plan.runs.items() if run["task_name"] in tasks or name in starts}
+    return plan._replace(models=models, roles=roles, runs=runs)
 
 
 def _filled(models: Mapping[str, Any], ablated: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

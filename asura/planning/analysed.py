@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from asura.common.errors import UserError
 from asura.common.files import checksum, read_sealed
+from asura.common.names import EVALUATED
 from asura.planning.analysis_settings import Analyses
 from asura.planning.run_folder import RunFolder
 
@@ -23,14 +24,15 @@ def planned_analyses(analyses: Analyses | None, models: Iterable["Variant"]) -> 
     """The analyses of a study as they stand in its plan. Raises UserError where they name a model it does not have."""
     if analyses is None:
         return {}
-    analyses.check({model.label for model in models})
+    analyses.check({variant.label: variant.model for variant in models})
     return analyses.stated()
 
 
 def is_analysed(plan: "Plan", task: str, label: str) -> bool:
-    """Whether a study analyses a model."""
+    """Whether a study analyses a model; one of other code has no iterations that could be looked into."""
     models = plan.analyses.get("models", [label]) if plan.analyses else []
-    return label in models and any((row["task"], row["label"]) == (task, label) for row in plan.models)
+    own = {(row["task"], row["label"]) for row in plan.models if row["architecture"] != EVALUATED}
+    return label in models and (task, label) in own
 
 
 def analysed_runs(plan: "Plan") -> list[str]:

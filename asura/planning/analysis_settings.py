@@ -1,13 +1,17 @@
 """Which analyses of trained models a study asks for, and their settings."""
 
-from collections.abc import Collection, Iterator
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
 from asura.common.errors import UserError
+from asura.common.names import EVALUATED
 from asura.common.validation import LARGEST, Settings, nearest
 from asura.planning.study_settings import EACH_ONCE, each_once
+
+if TYPE_CHECKING:  # which imports torch
+    from asura.models.settings import Architecture
 
 Count = Annotated[int, Field(ge=1, le=LARGEST)]
 
@@ -116,18 +120,23 @@ class Analyses(Settings):
             if (settings := getattr(self, name)) is not None:
                 yield name, settings
 
-    def of(self, label: str) -> bool:
-        """Whether a model is analysed."""
-        return self.models is None or label in self.models
-
-    def check(self, labels: Collection[str]) -> None:
-        """Raises UserError where a model is named that the study does not have, or no analysis is."""
-        for label in self.models or ():
-            if label not in labels:
-                raise UserError(f"analyses.models: no such model{nearest(label, labels)}")
+    def check(self, models: Mapping[str, "Architecture"]) -> None:
+        """Raises UserError where they cannot be made of the models of a study, by label, or none is named."""
         if not list(self.asked()):
             raise UserError(f"analyses: none is named; add one of {', '.join(ANALYSES)}")
+        own = {label: model for label, model in models.items() if model.architecture != EVALUATED}
+        for label in self.models or ():
+            if label not in own:
+                raise UserError(f"analyses.models: no such model{nearest(label, own)}")
+        for name, settings in self.asked():
+            beyond = getattr(settings, "iterations", None) if name in BEYOND else None
+            for label, model in own.items():
+                if beyond and beyond <= model.i and label in (self.models or own):
+                    raise UserError(f"analyses.{name}.iterations: found {beyond}; {label} is trained with {model.i}")
 
 
 ANALYSES = [name for name in Analyses.model_fields if name not in ("models", "examples")]
 """Names of the analyses, in the order in which their figures are read."""
+
+BEYOND = ("dynamics", "fixed_points")
+"""Analyses that go beyond the trained number of iterations."""

@@ -39,7 +39,13 @@ EVALUATION = (
 )
 OF_TASKS = ("asura.evaluation.accuracy",)
 OF_TEXTS = ("asura.evaluation.likelihood",)
-ANALYSIS = ("asura.analysis.analyse", "asura.planning.analysis_settings")
+ANALYSIS = (
+    "asura.analysis.analyse",
+    "asura.common.randomness",
+    "asura.evaluation.evaluate",
+    "asura.planning.analysis_settings",
+    "asura.planning.costs",
+)
 OF_BENCHMARKS = ("asura.corpora.benchmarks", "asura.evaluation.benchmark_scores", "asura.evaluation.lm_eval_model")
 
 

@@ -123,16 +123,17 @@ def mean_with_gradient(mean: int, most: int) -> float:
 
 def _flops_of(model: Model, tokens: Tensor, unrolling: Unrolling) -> int:
     """FLOPs of one pass in training, forwards and backwards."""
-    return _flops(lambda: model.loss_of(unrolling, tokens, tokens, recompute=False).loss.backward())
+    return count_flops(lambda: model.loss_of(unrolling, tokens, tokens, recompute=False).loss.backward())
 
 
 def forward_flops(model: Model, tokens: Tensor, iterations: int | None = None) -> int:
     """FLOPs of inference on tokens; both on `meta`, since the attention of a CPU is not counted."""
     with torch.no_grad():
-        return _flops(partial(model, tokens, iterations))
+        return count_flops(partial(model, tokens, iterations))
 
 
-def _flops(compute: Callable[[], object]) -> int:
+def count_flops(compute: Callable[[], object]) -> int:
+    """FLOPs of what is computed on `meta`."""
     with FlopCounterMode(display=False) as counter:
         compute()
     total: int = counter.get_total_flops()

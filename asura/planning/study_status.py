@@ -58,7 +58,7 @@ def study_status(study: Path, now: float) -> StudyStatus:
     for each, others in [(plan, None), *((ablation, plan) for ablation in ablations)]:
         settings |= each.runs
         models |= {(model["task"], model["label"]): model for model in each.models}
-        asked = {model["task"]: each.evaluation_of(model["task"]) for model in each.models}
+        asked = {run["task_name"]: each.evaluation_of(run["task_name"]) for run in each.runs.values()}
         jobs |= {job.name: job for job in jobs_of(each, others)}
         of_run = {run: job for job in jobs.values() for run in job.runs}
         for name, run in each.runs.items():

@@ -12,6 +12,7 @@ from asura.planning.analysis_settings import ANALYSES
 from asura.planning.outputs import ANALYSIS_FRAMES, analysis_files, figure_path
 from asura.planning.plan import Plan
 from asura.planning.run_folder import RunFolder
+from asura.planning.standing import Standing
 from asura.reporting.analyses import FIGURES, Found
 from asura.reporting.collect import read_results
 from asura.reporting.figures.files import source_of, write_figure
@@ -27,11 +28,12 @@ def found_in(study: Path, plan: Plan) -> Found:
     Raises UserError where a run has not been analysed as the plan asks, or its tables are damaged.
     """
     parts: dict[str, list[pd.DataFrame]] = {}
+    standing = Standing(plan, study)
     for name in analysed_runs(plan):
         folder, run = RunFolder(study / name), plan.runs[name]
         note = read_analysis(folder)
-        if not note:
-            raise UserError(f"{folder.analysis}: missing or damaged; analyse the run first")
+        if standing.state(name).analysed != "fresh":
+            raise UserError(f"{folder.analysis}: missing, damaged, or not what the plan asks; analyse the run first")
         for table in note["tables"]:
             rows = pd.read_csv(folder.analysis / f"{table}.csv", keep_default_na=False, na_values="")
             about = {"task": run["task_name"], "label": run["label"], "seed": run["seed"]}
@@ -42,12 +44,17 @@ def found_in(study: Path, plan: Plan) -> Found:
 
 
 def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
-    """Means over seeds of the columns that measure something, which hold no whole numbers, and the number of seeds."""
+    """Means over seeds of all that is measured, at each place that a frame tells apart, and the number of seeds.
+
+    A place is what whole numbers and words say, as an iteration or a criterion; a threshold is told by its rank.
+    """
+    if "threshold" in frame:
+        rank = frame.groupby(["task", "label", "seed", "criterion"], sort=False).cumcount() + 1
+        frame = frame.assign(rank=rank, is_chosen=frame["is_chosen"].astype(float))
     measured = [name for name in frame if pd.api.types.is_float_dtype(frame[name])]
     about = [name for name in frame if name not in measured and name != "seed"]
-    seeds = frame.groupby(about, sort=False, dropna=False)["seed"].nunique().rename("seeds")
-    means = frame.groupby(about, sort=False, dropna=False)[measured].mean()
-    return pd.concat([seeds, means], axis=1).reset_index()
+    groups = frame.groupby(about, sort=False, dropna=False)
+    return pd.concat([groups["seed"].nunique().rename("seeds"), groups[measured].mean()], axis=1).reset_index()
 
 
 def write_analyses(plan: Plan, study: Path, folder: Path) -> None:

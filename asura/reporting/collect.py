@@ -11,6 +11,7 @@ import pandas as pd
 from asura.common.errors import UserError
 from asura.common.files import write_whole
 from asura.common.metrics import STEPS_TO_SOLVE
+from asura.common.names import EVALUATED
 from asura.corpora.benchmarks import BENCHMARKS
 from asura.planning.plan import Plan, load
 from asura.planning.run_folder import RunFolder, is_evaluation_of, is_record_of
@@ -28,8 +29,7 @@ from asura.reporting.frames import (
 from asura.reporting.outcomes import errors_over_examples, read_effects
 
 FLOPS = ("flops_per_token", "inference_flops_per_token", "training_flops")
-EVALUATED = "evaluated"
-"""The architecture of a model of other code, of which FLOPs may not be known."""
+"""Columns that are 0 where FLOPs are not known, as of a model of other code they may not be."""
 
 USED: dict[str, Callable[[Iterable[float]], float]] = {
     "cpu_seconds": sum,
@@ -183,7 +183,8 @@ def _made_by(record: Mapping[str, Any], evaluation: Mapping[str, Any], code: Map
     on = {name: record.get(name) for name in ("device", "precision")}
     sessions = record["sessions"]
     commit = sessions[-1].get("commit") if sessions else None
-    return {"code": HERE if made_by == code else OTHER_CODE, **on, "commit": commit}
+    is_of_here = all(code[part] == by for part, by in made_by.items())
+    return {"code": HERE if is_of_here else OTHER_CODE, **on, "commit": commit}
 
 
 def _training_used(record: Mapping[str, Any]) -> dict[str, Any]:

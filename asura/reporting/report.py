@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -42,12 +42,12 @@ def report_page(results: Results, study: Path, products: Path) -> str:
     )
     return environment.get_template("report.html").render(
         study=settings["name"],
-        made_of=json.dumps(report_made_of(study, ablations, "analyses" in settings), sort_keys=True),
+        made_of=json.dumps(report_made_of(study, ablations, bool(settings.get("analyses"))), sort_keys=True),
         about=_about(results),
         interval=INTERVAL,
         findings=[finding(row) for row in read_table(products / "tables" / "questions.csv").to_dict("records")],
         tasks=list(_tasks(results, products)),
-        analyses=list(_analyses(settings.get("analyses") or {}, products / ANALYSIS)),
+        analyses=list(_analyses(settings.get("analyses") or {}, results.runs["task"].unique(), products / ANALYSIS)),
         ablations=[_ablation(name, products / "ablations" / name) for name in ablations],
         settings=yaml.safe_dump({k: v for k, v in settings.items() if k not in SHOWN_SEPARATELY}, sort_keys=False),
         provenance=_provenance(results, study),
@@ -79,12 +79,13 @@ def _tasks(results: Results, products: Path) -> Iterator[dict[str, Any]]:
         yield {"name": task_name(task), "table": _table(short_comparison(results, task)), "figures": shown}
 
 
-def _analyses(asked: Mapping[str, Any], folder: Path) -> Iterator[dict[str, Any]]:
+def _analyses(asked: Mapping[str, Any], tasks: Iterable[str], folder: Path) -> Iterator[dict[str, Any]]:
     """The figures of the analyses on each task."""
-    names = [name for name in ANALYSES if name in asked]
-    for task in sorted(path.name for path in folder.glob("*") if (path / f"{names[0]}.svg").is_file()):
-        figures = [_figure(folder / task / name, f"analysis_{name}") for name in names]
-        yield {"name": task_name(task), "figures": figures}
+    names = [name for name in ANALYSES if asked.get(name) is not None]
+    for task in tasks if names else ():
+        if (folder / f"{figure_path(task, names[0])}.svg").is_file():
+            figures = [_figure(folder / figure_path(task, name), f"analysis_{name}") for name in names]
+            yield {"name": task_name(task), "figures": figures}
 
 
 def _ablation(name: str, folder: Path) -> dict[str, Any]:

@@ -61,3 +61,9 @@ def test_paths_start_where_the_model_does_and_keep_distances_in_a_plane():
 def test_a_stack_has_its_blocks_and_no_end():
     tables = dynamics(subject(small(architecture="vanilla", n=3)), SETTINGS)
     assert [row["t"] for row in tables["dynamics"]] == [1, 2, 3] and "dynamics_end" not in tables
+
+
+def test_a_state_beyond_all_numbers_leaves_the_others_their_path():
+    tables = dynamics(subject(linear(1e30 * torch.eye(8))), SETTINGS)
+    paths = pd.DataFrame(tables["dynamics_paths"])
+    assert paths["x"].notna().any() and paths["x"].isna().any()

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from asura.analysis.exits import change, entropy, exits, passed
+from asura.analysis.exits import _Cost, _passed, change, entropy, exits, passed
 from asura.planning.analysis_settings import Exits
 from asura.planning.costs import forward_flops
 from tests.analysis.subjects import TASK, oracle, subject
@@ -89,17 +89,40 @@ def test_an_oracle_that_knows_when_it_is_done_loses_nothing():
 
 def test_flops_without_exits_are_those_of_the_plan_and_a_stopped_position_costs_its_keys_and_values():
     model = small(i=3, architecture="bare")
-    rows = pd.DataFrame(exits(subject(model), Exits(thresholds=2))["exits"])
+    cost = _Cost(subject(model))
     tokens = torch.zeros(1, 24, dtype=torch.int64, device="meta")
     on_meta = small(i=3, architecture="bare").to("meta")
-    whole = rows[(rows["criterion"] == "fixed") & (rows["threshold"] == 3)].iloc[0]
-    assert whole["flops"] == pytest.approx(forward_flops(on_meta, tokens) / 24)
-    once = rows[(rows["criterion"] == "fixed") & (rows["threshold"] == 1)].iloc[0]
-    each = (whole["flops"] - once["flops"]) / 2
-    for row in rows[rows["criterion"] == "random"].itertuples():
-        most = 3 if row.threshold < 1 else 1
-        expected = once["flops"] + (row.iterations - 1) * each + (most - row.iterations) * 4 * 8**2
-        assert row.flops == pytest.approx(expected)
+    whole, once = (forward_flops(on_meta, tokens, t) / 24 for t in (3, 1))
+    assert cost.of(3, 0, False) == pytest.approx(whole) and cost.of(1, 0, False) == pytest.approx(once)
+    assert cost.of(3, 0, True) == pytest.approx(whole + 2 * 2 * 8 * 7)  # two more readings by the head
+    assert cost.of(1, 2, False) == pytest.approx(once + 2 * 2 * 2 * 8 * 8)  # keys and values, from 8 to 8 each
+
+
+def test_a_coda_is_part_of_each_reading():
+    coda = _Cost(subject(small(i=3, architecture="recurrent_depth")))
+    block = 2 * 8 * (3 * 8 + 8 + 2 * 32) + 2 * 2 * 24 * 8  # maps, and attention to 24 positions
+    assert coda.reading == pytest.approx(block + 2 * 8 * 7)
+
+
+def test_a_sequence_of_which_all_positions_have_stopped_costs_nothing_more():
+    own = subject(small(i=3, architecture="bare"), examples=4)
+    first = own.batch.tokens[0]
+
+    def stops(_, seen):
+        return torch.zeros(seen.log_p.shape[:2], dtype=torch.bool).index_fill(0, torch.tensor([0]), True)
+
+    _, iterations, stopped = _passed(own, own.batch, stops)
+    assert (iterations, stopped) == ((1 + 3 * 3) / 4, 0) and len(first) == 24
+
+    def half(_, seen):
+        return (torch.arange(24) < 12).expand(seen.log_p.shape[:2])
+
+    assert _passed(own, own.batch, half)[1:] == (2, 1)
+
+
+def test_with_two_iterations_a_change_of_the_prediction_has_no_threshold():
+    rows = pd.DataFrame(exits(subject(small(i=2, architecture="bare")), Exits())["exits"])
+    assert list(rows.loc[rows["criterion"] == "divergence", "threshold"]) == [0, float("inf")]
 
 
 def test_architectures_with_an_exit_of_their_own_have_it_as_a_criterion():

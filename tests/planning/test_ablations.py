@@ -58,6 +58,14 @@ def test_a_control_that_starts_from_a_text_is_compared_with_itself_from_scratch(
     assert len(pairs) == 6 and {model["task"] for model in plan.models} == {"words"}
     for label, against in pairs.items():
         assert against == (label.removesuffix("+start_from=text") if "start_from" in label else None)
+    on_text = {run["label"] for run in plan.runs.values() if run["task_name"] == "text"}
+    assert on_text == {run["start_from"].split("/")[2] for run in plan.runs.values() if "start_from" in run}
+
+
+def test_what_is_left_out_of_an_ablation_is_not_trained_for_it(tmp_path):
+    study = STUDY | {"tasks": {**STUDY["tasks"], "prefix_sums": {"length": 8}}}
+    plan = prepare_ablation(study, tmp_path, "x", {"asura": {"i": [1, 2]}, "tasks": ["prefix_sums"]})
+    assert {run["task_name"] for run in plan.runs.values()} == {"prefix_sums"}
 
 
 def test_controls_of_an_ablation_may_have_training_of_their_own(tmp_path):

@@ -39,6 +39,8 @@ def test_rows_tables_and_figures_are_there_and_the_report_shows_them(analysed: P
     assert list(rows.columns[:5]) == ["task", "label", "seed", "iteration", "block"] and len(rows) == 2
     for name in ("phop/lens.svg", "phop/dynamics.png", "tables/dynamics_end.md"):
         assert (analysed / HERE / name).is_file()
+    runs = pd.read_csv(analysed / "results" / "tiny" / "tidy" / "runs.csv")
+    assert set(runs["code"]) == {"here"}
     page = (analysed / "results" / "tiny" / "report.html").read_text()
     assert "Inside the loop" in page and page.count("What the head reads") == 1
 

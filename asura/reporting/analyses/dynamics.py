@@ -2,7 +2,7 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from asura.reporting.analyses.shared import Found, Looks, draw, iterations_axis, lines, looks_of, model_handles
 from asura.reporting.figures.marks import with_folders
@@ -42,12 +42,21 @@ def dynamics(found: Found, results: Results, task: str) -> Drawn:
         draw(axes, numbers[numbers["panel"] == title], look)
         iterations_axis(axes, {trained[label] for label in look})
         if name in ("norm", "step"):
-            axes.set_yscale("log")
-            axes.yaxis.set_minor_formatter(NullFormatter())
+            _log_axis(axes)
     paths = _draw_paths(drawn.axes[0][len(QUANTITIES) :], found["dynamics_paths"], look)
     say_what_is_left_out(drawn.figure, len(look), len(every), "models")
     legend(drawn.figure, [*model_handles(look), SEED_LINE])
     return Drawn(drawn.figure, pd.concat([numbers, paths]).rename(columns={"label": "model", "x": "iteration"}))
+
+
+def _log_axis(axes: Axes) -> None:
+    """A logarithmic axis with at least two numbers on it, however short it is."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high / low < 100:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _draw_paths(every: list[Axes], frame: pd.DataFrame, look: Looks) -> pd.DataFrame:

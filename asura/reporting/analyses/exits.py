@@ -10,16 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from asura.planning.outputs import NOT_RECURSIVE
+from asura.planning.analysed import STACK
 from asura.reporting.analyses.shared import Found, looks_of
 from asura.reporting.figures.marks import with_folders
 from asura.reporting.figures.palette import FIXED, INK, LINES, SPARE_COLOURS
 from asura.reporting.figures.style import Drawn, legend, panels, say_what_is_left_out, some, styled
-from asura.reporting.frames import Results, headline
+from asura.reporting.frames import HEADLINE_SPLIT, Results
 from asura.reporting.names import model_name, spaced
 
 SAYINGS = {"fixed": "same number of iterations", "random": "at random", "change": "change of the state"}
-STACK = "iso_flop"
 COLOURS = [colour for colour in SPARE_COLOURS if len(set(colour)) > 1]
 """Those that are no grey, which is that of a fixed number of iterations."""
 
@@ -64,12 +63,12 @@ def _draw(axes: Axes, line: pd.DataFrame, colour: Any, style: Any) -> None:
 
 
 def _stacks(results: Results, task: str) -> pd.DataFrame:
-    """Mean score and cost of the stack of equal FLOPs of each model."""
+    """Mean accuracy and cost of the stack of equal FLOPs of each model."""
     roles = results.roles[(results.roles["task"] == task) & (results.roles["control"] == STACK)]
-    scores = headline(results)
-    scores = scores[(scores["task"] == task) & (scores["architecture"].isin(NOT_RECURSIVE))]
-    means = scores.groupby("label")["value"].mean()
-    cost = results.runs[results.runs["task"] == task].groupby("label")["inference_flops_per_token"].first()
+    scores, runs = results.scores, results.runs[results.runs["task"] == task]
+    shown = (scores["task"] == task) & (scores["split"] == HEADLINE_SPLIT) & (scores["metric"] == "accuracy")
+    means = scores[shown & (scores["iterations"] == 1)].groupby("label")["value"].mean()
+    cost = runs.groupby("label")["inference_flops_per_token"].first()
     return roles.assign(value=roles["label"].map(means), flops=roles["label"].map(cost))
 
 

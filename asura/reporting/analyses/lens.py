@@ -30,6 +30,8 @@ def lens(found: Found, results: Results, task: str) -> Drawn:
     drawn = panels(list(PANELS.values()), 1.7, 1.2, sharex=True)
     for axes, title in zip(drawn.axes[0], PANELS.values(), strict=True):
         draw(axes, numbers[numbers["panel"] == title], look)
+        for line in axes.lines:  # of two readings, a panel may have one point
+            line.set(marker="o", markersize=2)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     drawn.name("blocks applied", "mean")
     for axes in drawn.axes[0]:
