@@ -102,7 +102,8 @@ class StudyState:
         if not self._overrides or len(self._contents) != 1:
             return self._source
         try:
-            make(as_placed(*self._contents.values(), self._contents))
+            (content,) = self._contents.values()
+            make(as_placed(content, self._contents))
         except UserError as other:
             return self._source if str(other) == str(error) else "--config"
         return "--config"

@@ -19,7 +19,7 @@ from asura.common.outside import module_digest
 from asura.common.plugins import import_plugin, is_file_name, read_plugin
 from asura.common.validation import LARGEST, checked, in_file
 from asura.models import AnyArchitecture, build
-from asura.models.evaluated import EVALUATED, EvaluatedSettings
+from asura.models.evaluated import EvaluatedSettings
 from asura.models.model import Model
 from asura.training.tensors import load_tensors, save_tensors
 
@@ -98,7 +98,7 @@ def read(folder: Path, trust_code: bool = False) -> Pretrained:
     with in_file(str(folder / CONFIG)):
         config = checked(Config, content, "")
         if isinstance(config.model, EvaluatedSettings):
-            raise UserError(f"model: found {EVALUATED!r}, a model of other code; that is not exported")
+            raise UserError("model: found 'evaluated', a model of other code; that is not exported")
     tensors, note = load_tensors(folder / WEIGHTS, remedy)
     if note.get("config") != content:
         raise UserError(f"{folder / CONFIG}: it is not the one that {WEIGHTS} was written with; {remedy}")

@@ -128,7 +128,7 @@ def test_each_path_starts_from_the_last_file_that_says_it(here):
     own = {"plugins": ["gated.py"], "external": "rows.yaml", "ablations": ["wide.smk"]}
     other = text(paths=["texts"])["tasks"]["text"]
     first = own | text(paths=["texts"]) | theirs
-    second = {"external": "rows.yaml", "plugins": ["gated.py"], "tasks": {"other": other}}
+    second: dict[str, Any] = {"external": "rows.yaml", "plugins": ["gated.py"], "tasks": {"other": other}}
     config = first | second | {"tasks": {**first["tasks"], **second["tasks"]}}
     said = {Path("mine/s.yaml"): first, Path("t.yaml"): second}
     placed = as_placed(config, said)
