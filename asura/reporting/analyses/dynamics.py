@@ -43,7 +43,7 @@ def dynamics(found: Found, results: Results, task: str) -> Drawn:
         iterations_axis(axes, {trained[label] for label in look})
         if name in ("norm", "step"):
             _log_axis(axes)
-    paths = _draw_paths(drawn.axes[0][len(QUANTITIES) :], found["dynamics_paths"], look)
+    paths = _draw_paths(drawn.axes[0][len(QUANTITIES) :], found["dynamics_paths"], look, trained)
     say_what_is_left_out(drawn.figure, len(look), len(every), "models")
     legend(drawn.figure, [*model_handles(look), SEED_LINE])
     return Drawn(drawn.figure, pd.concat([numbers, paths]).rename(columns={"label": "model", "x": "iteration"}))
@@ -59,12 +59,14 @@ def _log_axis(axes: Axes) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _draw_paths(every: list[Axes], frame: pd.DataFrame, look: Looks) -> pd.DataFrame:
-    """Paths of the first seed of each model; the ring is where it starts, the square where it ends."""
+def _draw_paths(every: list[Axes], frame: pd.DataFrame, look: Looks, trained: pd.Series) -> pd.DataFrame:
+    """Paths of the first seed of each model, up to four times its trained iterations, from a ring to a square."""
     shown = []
     for axes, label in zip(every, look, strict=True):
         own = frame[frame["label"] == label]
         own = own[own["seed"] == own["seed"].min()]
+        if trained[label] > 1:
+            own = own[own["t"] <= 4 * trained[label]]
         style, _ = look[label]
         for place, (_, path) in enumerate(own.groupby("position")):
             axes.plot(path["x"], path["y"], color=style.colour, linewidth=0.6, linestyle=LINES[place % 3], alpha=0.7)
