@@ -45,6 +45,11 @@ class Registry(dict[str, Kind], Generic[Kind]):
         self[name] = kind
         Registry.log.append(Registered(self, name, kind))
 
+    @property
+    def shipped(self) -> dict[str, Kind]:
+        """What this package ships."""
+        return {name: kind for name, kind in self.items() if name in self._shipped}
+
     def named(self, name: Any) -> Kind:
         """The kind of this name. Raises UserError where there is none, or its package cannot be imported."""
         if isinstance(name, str) and name not in self:

@@ -107,7 +107,7 @@ The file may also have these keys:
 
 def study_page() -> str:
     """docs/study-file.md."""
-    kinds = ", ".join(f"[`{kind}`](tasks.md#{kind})" for kind in TASKS)
+    kinds = ", ".join(f"[`{kind}`](tasks.md#{kind})" for kind in TASKS.shipped)
     return _page(
         [
             "# The study file",
@@ -161,7 +161,7 @@ def study_page() -> str:
 
 def tasks_page() -> str:
     """docs/tasks.md."""
-    parts = chain.from_iterable(_task(name, kind) for name, kind in TASKS.items())
+    parts = chain.from_iterable(_task(name, kind) for name, kind in TASKS.shipped.items())
     return _page(["# Tasks", TASKS_INTRODUCTION, *parts])
 
 

@@ -29,7 +29,7 @@ from asura.tasks import TASKS, Task
 
 Schema = dict[str, Any]
 
-MODELS = {name: settings for name, (settings, _) in ARCHITECTURES.items()}
+MODELS = {name: settings for name, (settings, _) in ARCHITECTURES.shipped.items()}
 BASES: tuple[type[BaseModel], ...] = (
     Study,
     TaskEntry,
@@ -40,7 +40,7 @@ BASES: tuple[type[BaseModel], ...] = (
     Architecture,
     Recursive,
     Task,
-    *TASKS.values(),
+    *TASKS.shipped.values(),
     *MODELS.values(),
 )
 """Classes from which the definitions of the schema are made, and which are not definitions themselves."""
@@ -75,7 +75,7 @@ def study_schema() -> Schema:
             "ControlEntry": _control(),
             **{f"model_{name}": _model(name) for name in MODELS},
             "Task": _task_of_any_kind(),
-            **{f"task_{kind}": _task(kind) for kind in TASKS},
+            **{f"task_{kind}": _task(kind) for kind in TASKS.shipped},
         },
     }
 
@@ -254,13 +254,13 @@ def _task_of_any_kind() -> Schema:
     return {
         "type": "object",
         "required": ["task"],
-        "properties": {"task": _described(TaskEntry, "task", {"enum": list(TASKS)})},
+        "properties": {"task": _described(TaskEntry, "task", {"enum": list(TASKS.shipped)})},
         "allOf": [
             {
                 "if": {"required": ["task"], "properties": {"task": {"const": kind}}},
                 "then": _ref(f"task_{kind}"),
             }
-            for kind in TASKS
+            for kind in TASKS.shipped
         ],
     }
 
@@ -273,7 +273,9 @@ def _tasks() -> Schema:
         "minProperties": 1,
         "propertyNames": {key: name[key] for key in ("pattern", "maxLength")},
         "properties": {
-            kind: {"if": {"required": ["task"]}, "then": _ref("Task"), "else": _ref(f"task_{kind}")} for kind in TASKS
+            kind: {"if": {"required": ["task"]}, "then": _ref("Task"), "else": _ref(f"task_{kind}")}
+            for kind in TASKS.shipped
+            for kind in TASKS.shipped
         },
         "additionalProperties": _ref("Task"),
     }
