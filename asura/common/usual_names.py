@@ -6,6 +6,8 @@ USUAL_NAMES = {
     "batch_size": "batch",
     "optimizer": "optimiser",
     "max_steps": "steps",
+    "epochs": "steps",
+    "num_epochs": "steps",
     "num_steps": "steps",
     "warmup": "warmup_steps",
     "num_warmup_steps": "warmup_steps",

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from asura.common.errors import UserError
 from asura.models import build
 
 V, T = 5, 6
@@ -155,5 +156,5 @@ def test_the_jacobian_loss_has_a_gradient():
 def test_settings_that_need_iterations_to_be_unrolled_are_refused():
     cut = {"ift": False, "backpropagate": 98}
     for setting in ({"progressive": 0.5}, {"drawn": True}, {"backpropagate": 2}, cut):
-        with pytest.raises(ValueError):
+        with pytest.raises(UserError):
             small(**setting)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from pydantic import ValidationError
 from torch.nn.functional import cross_entropy
 
+from asura.common.errors import UserError
 from asura.models import ARCHITECTURES, build
 from asura.models.unrolling import State, Unrolling
 from tests.models.variants import VOCABULARY, small
@@ -98,10 +98,10 @@ def test_the_gradient_of_a_supervision_step_reaches_the_input_but_no_earlier_ste
         ({"deep_supervision": 3}, "deep_supervision 3: it must divide i = 4"),
         ({"growing": 0.5, "progressive": 0.5}, "growing does not fit progressive"),
         ({"growing": 0.5, "guidance": [0, 0, 0, 1]}, "explicit guidance weights are for i iterations"),
-        ({"architecture": WEIGHS_ITS_EXITS, "guidance": "uniform"}, "Input should be 'none'"),
+        ({"architecture": WEIGHS_ITS_EXITS, "guidance": "uniform"}, "guidance: found 'uniform'; give 'none'"),
         ({"deep_supervision": 2, "guidance": [0, 0, 0, 1]}, "guidance has 4 weights for 2 iterations"),
     ],
 )
 def test_rules_that_do_not_fit_are_refused_in_one_line(rules: dict, said: str):
-    with pytest.raises(ValidationError, match=said):
+    with pytest.raises(UserError, match=said):
         small(4, **{"architecture": "bare"} | rules)

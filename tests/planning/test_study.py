@@ -12,6 +12,7 @@ from asura.corpora.settings import Corpus
 from asura.models import ARCHITECTURES
 from asura.planning.plan import make
 from asura.planning.study import Study
+from asura.planning.study_file import read_study
 from asura.planning.training_settings import Training
 from asura.tasks import TASKS
 from tests.conftest import ROOT, TINY
@@ -24,7 +25,7 @@ def labels(**changes: object) -> list[str]:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_study_of_the_repository_can_be_planned(path: Path):
-    config = read_yaml(path)
+    config = read_study(path)
     plan = make(config)
     assert plan.study == config["name"] == path.stem
     assert all(abs(role["deviation"]) <= 0.02 for role in plan.roles)
@@ -72,7 +73,7 @@ BAD: dict[str, tuple] = {
         {"modles": {}},
         "modles: no such key",
         "did you mean 'models'",
-        "allowed: ablated, ablations, causal",
+        "allowed: ablated, ablations, analyses, causal",
     ),
     "misspelt training": ({"training": {"steps": 1, "batchs": 2}}, "training.batchs", "did you mean 'batch'"),
     "misspelt setting": ({"models": {"asura": {**ASURA, "long_skp": "add"}}}, "models.asura.long_skp", "'long_skip'"),
@@ -187,9 +188,9 @@ BAD: dict[str, tuple] = {
     ),
     "usual name of a rate": ({"training": {"steps": 1, "lr": 1}}, "training.lr", "did you mean 'learning_rate'?"),
     "usual name of a batch": ({"training": {"steps": 1, "batch_size": 1}}, "did you mean 'batch'?"),
-    "usual name without a counterpart": (
+    "usual name of nearly the same": (
         {"training": {"steps": 1, "epochs": 1}},
-        "training.epochs: no such key: found 'epochs'; all",
+        "training.epochs: no such key: found 'epochs'; did you mean 'steps'",
     ),
     "usual name of blocks": ({"models": {"asura": {"layers": 1}}}, "models.asura.layers", "did you mean 'n'?"),
     "rate in a model": (

@@ -135,7 +135,7 @@ def test_a_study_that_nobody_touched_holds_and_the_command_says_what(finished: P
         "plan.json is the plan of study.json: 3 models, 3 runs",
         "3 runs: settings, weights, metrics and records belong together, and 40 scores to them",
         "all 3 runs were made by the code that is here",
-        "9 tidy frames follow from the runs",
+        "10 tidy frames follow from the runs",
         "28 files of tables follow from the frames",
         "10 files of figures follow from the frames",
         "report.html follows from the tables and figures",
