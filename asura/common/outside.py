@@ -107,7 +107,10 @@ def is_only_here(module: str) -> bool:
     if path is None or path not in (here / f"{module}.py", here / module / "__init__.py"):
         return False
     finders = [finder for finder in sys.meta_path if finder is not PathFinder]
-    return not (PathFinder.find_spec(module, sys.path[1:]) or any(each.find_spec(module, None) for each in finders))
+    return not (
+        PathFinder.find_spec(module, [*filter(None, sys.path[1:])])
+        or any(each.find_spec(module, None) for each in finders)
+    )
 
 
 def _is_of_ones_own(module: str, path: Path) -> bool:
