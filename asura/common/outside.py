@@ -106,11 +106,9 @@ def is_only_here(module: str) -> bool:
     path = file_of(module) if Path(sys.path[0]).resolve() == here else None
     if path is None or path not in (here / f"{module}.py", here / module / "__init__.py"):
         return False
+    elsewhere = [*filter(None, sys.path[1:])]
     finders = [finder for finder in sys.meta_path if finder is not PathFinder]
-    return not (
-        PathFinder.find_spec(module, [*filter(None, sys.path[1:])])
-        or any(each.find_spec(module, None) for each in finders)
-    )
+    return not (PathFinder.find_spec(module, elsewhere) or any(each.find_spec(module, None) for each in finders))
 
 
 def _is_of_ones_own(module: str, path: Path) -> bool:
