@@ -10,7 +10,7 @@ import pandas as pd
 from asura.analysis import ANALYSES
 from asura.analysis.subject import NotApplicable, Tables, subject_of
 from asura.common.files import checksum, read_json, write_sealed, write_whole
-from asura.planning.analysed import ANALYSED, asked_of_run, read_analysis, stack_label
+from asura.planning.analysed import ANALYSED, asked_of_run, compared_stack, read_analysis
 from asura.planning.analysis_settings import Analyses
 from asura.planning.code import analysis_code
 from asura.planning.plan import load
@@ -46,7 +46,7 @@ def analyse(path: Path, analyses: Analyses, threads: int = 1, to: Path | None = 
     run = read_run(folder.run)
     record = folder.read_record_of(run)
     study = study_of(path, run)
-    stack = _stack_of(study, run) if study else None
+    stack = _stack_of(study, run, analyses) if study else None
     beside = RunFolder(stack).read_record().get("weights") if stack and RunFolder(stack).record.is_file() else None
     asked = asked_of_run(record, analyses.stated(), beside)
     made_of = {**asked, "code": analysis_code(run.model, run.task)}
@@ -70,11 +70,11 @@ def analyse(path: Path, analyses: Analyses, threads: int = 1, to: Path | None = 
     return write_sealed(folder.analysis / ANALYSED, note)
 
 
-def _stack_of(study: Path, run: Run) -> Path | None:
+def _stack_of(study: Path, run: Run, analyses: Analyses) -> Path | None:
     """The run of the same seed of the stack that a model is compared with, in the results of a study."""
     if not (study / "plan.json").is_file():
         return None
-    label = stack_label(load(study / "plan.json"), run.task_name, run.label)
+    label = compared_stack(load(study / "plan.json"), analyses.stated(), run.task_name, run.label)
     return study / f"runs/{run.task_name}/{label}/seed{run.seed}" if label else None
 
 

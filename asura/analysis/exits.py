@@ -83,8 +83,9 @@ def exits(subject: Subject, settings: Exits) -> Tables:
 
     exits: a row for each criterion and threshold, and for each fixed number of iterations: mean `iterations` of all
         positions, inference `flops` per position, `accuracy` on the test split and `validation_accuracy`. Thresholds
-        are quantiles of what a criterion is on the validation split. `is_chosen`, also there: the cheapest that loses
-        at most `tolerance` of the accuracy of the whole pass.
+        are quantiles of what a criterion is on the validation split, and differ by seed; `rank` is the place among
+        them. `is_chosen` is 1 for the cheapest that loses, also there, at most `tolerance` of the accuracy of the whole
+        pass, and else 0.
     exits_area: of each criterion, the mean accuracy over mean iterations from 1 to the trained number, by trapezoids.
 
     Raises NotApplicable where there is nothing to stop.
@@ -101,13 +102,13 @@ def exits(subject: Subject, settings: Exits) -> Tables:
     rows, areas = [], []
     for name, criterion in [(FIXED, None), *_criteria(subject)]:
         own = []
-        for threshold in _thresholds(subject, held, criterion, settings.thresholds):
+        for rank, threshold in enumerate(_thresholds(subject, held, criterion, settings.thresholds), start=1):
             stops = _stop_at(int(threshold)) if criterion is None else _stop_below(criterion, threshold)
             validation, _, _ = _passed(subject, held, stops)
             accuracy, iterations, stopped = _passed(subject, subject.batch, stops)
             flops = cost.of(iterations, stopped, name in READS)
             found = {"iterations": iterations, "flops": flops, "accuracy": accuracy, "validation_accuracy": validation}
-            own.append({"criterion": name, "threshold": threshold, **found})
+            own.append({"criterion": name, "rank": rank, "threshold": threshold, **found})
         rows += _with_choice(own, settings.tolerance)
         areas.append({"criterion": name, "area": _area([rows[0], *own], subject.i)})
     return {"exits": rows, "exits_area": areas}
@@ -235,7 +236,7 @@ def _with_choice(rows: list[Row], tolerance: float) -> list[Row]:
     whole = max(rows, key=lambda row: row["iterations"])["validation_accuracy"]
     near = [row for row in rows if row["validation_accuracy"] >= whole - tolerance]
     chosen = min(near, key=lambda row: row["flops"])
-    return [row | {"is_chosen": int(row is chosen)} for row in rows]
+    return [row | {"is_chosen": float(row is chosen)} for row in rows]
 
 
 def _area(rows: list[Row], most: int) -> float:

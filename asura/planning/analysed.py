@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from asura.common.errors import UserError
 from asura.common.files import checksum, read_sealed
 from asura.common.names import EVALUATED
-from asura.planning.analysis_settings import Analyses
+from asura.planning.analysis_settings import ANALYSES, Analyses
 from asura.planning.run_folder import RunFolder
 
 if TYPE_CHECKING:  # which imports torch, or the plan, which asks here
@@ -24,24 +24,31 @@ def planned_analyses(analyses: Analyses | None, models: Iterable["Variant"]) -> 
     """The analyses of a study as they stand in its plan. Raises UserError where they name a model it does not have."""
     if analyses is None:
         return {}
-    analyses.check({variant.label: variant.model for variant in models})
-    return analyses.stated()
+    # A model of other code has no iterations that could be looked into.
+    own = {variant.label: variant.model for variant in models if variant.model.architecture != EVALUATED}
+    analyses.check(own)
+    return {**analyses.stated(), "models": analyses.models or list(own)}
 
 
-def is_analysed(plan: "Plan", task: str, label: str) -> bool:
-    """Whether a study analyses a model; one of other code has no iterations that could be looked into."""
-    models = plan.analyses.get("models", [label]) if plan.analyses else []
-    own = {(row["task"], row["label"]) for row in plan.models if row["architecture"] != EVALUATED}
-    return label in models and (task, label) in own
+def asked_analyses(plan: "Plan") -> list[str]:
+    """Names of the analyses of a study."""
+    return [name for name in ANALYSES if name in plan.analyses]
+
+
+def is_analysed(plan: "Plan", label: str) -> bool:
+    """Whether a study analyses a model."""
+    return label in plan.analyses.get("models", ())
 
 
 def analysed_runs(plan: "Plan") -> list[str]:
     """The folders of the runs that a study analyses, below its results."""
-    return [name for name, run in plan.runs.items() if is_analysed(plan, run["task_name"], run["label"])]
+    return [name for name, run in plan.runs.items() if is_analysed(plan, run["label"])]
 
 
-def stack_label(plan: "Plan", task: str, label: str) -> str | None:
-    """The label of the stack of equal FLOPs that is a control of a model; None if it has none."""
+def compared_stack(plan: "Plan", analyses: Mapping[str, Any], task: str, label: str) -> str | None:
+    """The label of the stack of equal FLOPs that analyses compare a model with; None without it or the comparison."""
+    if "similarity" not in analyses:
+        return None
     roles = [role for role in plan.roles if (role["task"], role["control_of"]) == (task, label)]
     return next((role["label"] for role in roles if role["control"] == STACK), None)
 

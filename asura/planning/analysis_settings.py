@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Field
 
 from asura.common.errors import UserError
-from asura.common.names import EVALUATED
 from asura.common.validation import LARGEST, Settings, nearest
 from asura.planning.study_settings import EACH_ONCE, each_once
 
@@ -124,14 +123,13 @@ class Analyses(Settings):
         """Raises UserError where they cannot be made of the models of a study, by label, or none is named."""
         if not list(self.asked()):
             raise UserError(f"analyses: none is named; add one of {', '.join(ANALYSES)}")
-        own = {label: model for label, model in models.items() if model.architecture != EVALUATED}
         for label in self.models or ():
-            if label not in own:
-                raise UserError(f"analyses.models: no such model{nearest(label, own)}")
+            if label not in models:
+                raise UserError(f"analyses.models: no such model{nearest(label, models)}")
         for name, settings in self.asked():
             beyond = getattr(settings, "iterations", None) if name in BEYOND else None
-            for label, model in own.items():
-                if beyond and beyond <= model.i and label in (self.models or own):
+            for label, model in models.items():
+                if beyond and beyond <= model.i and label in (self.models or models):
                     raise UserError(f"analyses.{name}.iterations: found {beyond}; {label} is trained with {model.i}")
 
 

@@ -14,7 +14,7 @@ from asura.common.errors import UserError
 from asura.common.files import SEAL, read_json
 from asura.corpora.folders import corpus_folder, manifest_checksum
 from asura.corpora.sources import is_of_its_sources
-from asura.planning.analysed import ANALYSED, analysed_runs, asked_of_run, is_analysed, read_analysis, stack_label
+from asura.planning.analysed import ANALYSED, analysed_runs, asked_of_run, compared_stack, is_analysed, read_analysis
 from asura.planning.plan import Plan
 from asura.planning.run_folder import RunFolder, is_evaluation_of, is_record_of
 from asura.planning.tuned import as_tuned
@@ -129,9 +129,9 @@ class Standing:
     ) -> State:
         """What stands of the analyses of a run."""
         task, label = run["task_name"], run["label"]
-        if not (folder.analysis / ANALYSED).is_file() or not is_analysed(self.plan, task, label):
+        if not (folder.analysis / ANALYSED).is_file() or not is_analysed(self.plan, label):
             return "missing"
-        stack = stack_label(self.plan, task, label)
+        stack = compared_stack(self.plan, self.plan.analyses, task, label)
         beside = self._record(f"runs/{task}/{stack}/seed{run['seed']}").get("weights") if stack else None
         made_of = {**asked_of_run(record, self.plan.analyses, beside), "code": code["analysis"]}
         return "fresh" if read_analysis(folder).get("made_of") == made_of else "stale"

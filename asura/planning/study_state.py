@@ -211,7 +211,7 @@ class StudyState:
     @property
     def analysed_jobs(self) -> list[Job]:
         """The jobs of the study whose runs it analyses."""
-        return [job for job in self.jobs(None) if is_analysed(self.plan, job.task, job.label)]
+        return [job for job in self.jobs(None) if is_analysed(self.plan, job.label)]
 
     def _are_analyses_stale(self) -> bool:
         """Whether an analysis is there that is to be made again, or what shows them."""

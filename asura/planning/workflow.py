@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from snakemake.io import ancient
 
-from asura.planning.analysed import stack_label
-from asura.planning.analysis_settings import ANALYSES
+from asura.planning.analysed import asked_analyses, compared_stack
 from asura.planning.cache import renew
 from asura.planning.choices import is_chosen, trial_rows, tuned_models
 from asura.planning.jobs import Job, job_of
@@ -201,7 +200,7 @@ class StudyWorkflow(StudyState):
     def trainings_of_analysis(self, wildcards: Any) -> list[str]:
         """What says that the runs of a job, and of the stack that they are compared with, are trained."""
         job = job_of(wildcards)
-        labels = {job.label, stack_label(self.plan, job.task, job.label)}
+        labels = {job.label, compared_stack(self.plan, self.plan.analyses, job.task, job.label)}
         jobs = [each for each in self.jobs(None) if each.task == job.task and each.label in labels]
         return self._as_inputs([self._ended(each, "trained") for each in jobs], self._is_fresh(job, "analysed"))
 
@@ -219,7 +218,7 @@ class StudyWorkflow(StudyState):
     def analysis_files(self) -> dict[str, list[str]]:
         """Stems of the rows, tables and figures of the analyses; none of a study without analyses."""
         tasks = dict.fromkeys(job.task for job in self.analysed_jobs)
-        found = analysis_files([name for name in ANALYSES if name in self.plan.analyses], tasks)
+        found = analysis_files(asked_analyses(self.plan), tasks)
         return {kind: [f"{self.folder}/{ANALYSIS}/{stem}" for stem in stems] for kind, stems in found.items()}
 
     def results_of_analyses(self) -> list[str]:

@@ -7,8 +7,7 @@ import pandas as pd
 
 from asura.common.errors import UserError
 from asura.common.files import write_whole
-from asura.planning.analysed import analysed_runs, read_analysis
-from asura.planning.analysis_settings import ANALYSES
+from asura.planning.analysed import analysed_runs, asked_analyses, read_analysis
 from asura.planning.outputs import ANALYSIS_FRAMES, analysis_files, figure_path
 from asura.planning.plan import Plan
 from asura.planning.run_folder import RunFolder
@@ -38,19 +37,15 @@ def found_in(study: Path, plan: Plan) -> Found:
             rows = pd.read_csv(folder.analysis / f"{table}.csv", keep_default_na=False, na_values="")
             about = {"task": run["task_name"], "label": run["label"], "seed": run["seed"]}
             parts.setdefault(table, []).append(pd.concat([pd.DataFrame(about, index=rows.index), rows], axis=1))
-    asked = [name for name in ANALYSES if name in plan.analyses]
-    frames = [frame for name in asked for frame in ANALYSIS_FRAMES[name]]
+    frames = [frame for name in asked_analyses(plan) for frame in ANALYSIS_FRAMES[name]]
     return {frame: pd.concat(parts[frame]) if frame in parts else pd.DataFrame(columns=RUN) for frame in frames}
 
 
 def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     """Means over seeds of all that is measured, at each place that a frame tells apart, and the number of seeds.
 
-    A place is what whole numbers and words say, as an iteration or a criterion; a threshold is told by its rank.
+    A place is what whole numbers and words say, as an iteration or a criterion; all other numbers are measured.
     """
-    if "threshold" in frame:
-        rank = frame.groupby(["task", "label", "seed", "criterion"], sort=False).cumcount() + 1
-        frame = frame.assign(rank=rank, is_chosen=frame["is_chosen"].astype(float))
     measured = [name for name in frame if pd.api.types.is_float_dtype(frame[name])]
     about = [name for name in frame if name not in measured and name != "seed"]
     groups = frame.groupby(about, sort=False, dropna=False)
@@ -61,10 +56,11 @@ def write_analyses(plan: Plan, study: Path, folder: Path) -> None:
     """Write rows, tables and figures of the analyses of a study. Raises UserError, OSError."""
     found, results = found_in(study, plan), read_results(study / "tidy")
     tasks = list(dict.fromkeys(plan.runs[name]["task_name"] for name in analysed_runs(plan)))
-    asked = [name for name in ANALYSES if name in plan.analyses]
-    for stem in analysis_files(asked, tasks)["tidy"]:
+    asked = asked_analyses(plan)
+    files = analysis_files(asked, tasks)
+    for stem in files["tidy"]:
         write_whole(folder / f"{stem}.csv", partial(found[Path(stem).name].to_csv, index=False))
-    for stem in analysis_files(asked, tasks)["tables"]:
+    for stem in files["tables"]:
         write_table(over_seeds(found[Path(stem).name]), folder / stem, None)
     source = source_of(results, plan.study)
     for task in tasks:

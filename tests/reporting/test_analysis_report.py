@@ -18,9 +18,14 @@ def test_means_over_seeds_keep_places_apart():
 def test_thresholds_that_differ_by_seed_are_averaged_by_their_rank():
     rows = [
         {"task": "phop", "label": "a", "seed": seed, "criterion": "entropy"}
-        | {"threshold": threshold + seed / 10, "accuracy": threshold, "is_chosen": int(threshold == seed)}
+        | {
+            "rank": rank,
+            "threshold": threshold + seed / 10,
+            "accuracy": threshold,
+            "is_chosen": float(threshold == seed),
+        }
         for seed in (0, 1)
-        for threshold in (0.0, 1.0, 2.0)
+        for rank, threshold in enumerate((0.0, 1.0, 2.0), start=1)
     ]
     table = over_seeds(pd.DataFrame(rows))
     assert list(table["rank"]) == [1, 2, 3] and list(table["accuracy"]) == [0, 1, 2]

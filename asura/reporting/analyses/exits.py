@@ -26,8 +26,7 @@ COLOURS = [colour for colour in SPARE_COLOURS if len(set(colour)) > 1]
 @styled
 def exits(found: Found, results: Results, task: str) -> Drawn:
     """Accuracy against inference FLOPs where positions stop early, a panel for each model, a line for a criterion."""
-    frame = found["exits"].copy()
-    frame["rank"] = frame.groupby(["label", "seed", "criterion"]).cumcount()
+    frame = found["exits"]
     every = list(looks_of(results, task, frame["label"]))
     shown = some(every)
     frame = with_folders(frame[frame["label"].isin(shown)])
