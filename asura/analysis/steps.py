@@ -16,7 +16,7 @@ def steps(subject: Subject, settings: Steps) -> Tables:
 
     agreement: share of positions whose likeliest token is the answer after `step` steps. Counted are `positions`, asked
         ones at which that answer differs from the answers after every other number of steps.
-    untrained: the same of the weights from which training starts.
+    untrained: the same of the first weights of the seed, of which nothing has been trained.
 
     Raises NotApplicable for a task that does not say the answers after fewer steps.
     """

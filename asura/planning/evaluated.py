@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from asura.common.errors import UserError
 from asura.common.registry import said
@@ -15,6 +14,7 @@ from asura.common.validation import Factory, Settings, checked, in_file, nearest
 from asura.models import build
 from asura.models.evaluated import EvaluatedSettings
 from asura.models.model import Model
+from asura.planning.costs import forward_flops
 from asura.planning.study_settings import Seeds
 from asura.tasks import Task
 
@@ -126,11 +126,8 @@ def _parameters(*modules: nn.Module) -> int:
 
 
 def _forward_flops(model: Model, tokens: Tensor) -> int:
-    """FLOPs of a forward pass; on `meta`, since the attention of a CPU is not counted."""
+    """FLOPs of a forward pass; 0 for a model that cannot be put on `meta`."""
     try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            copy.deepcopy(model).to("meta")(tokens.to("meta"))
+        return forward_flops(copy.deepcopy(model).to("meta"), tokens.to("meta"))
     except Exception:
         return 0
-    total: int = counter.get_total_flops()
-    return total

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from asura.common.names import EVALUATED
+
 
 def results_folder() -> Path:
     """Where the results of all studies are: ASURA_RESULTS, or `results`."""
@@ -48,7 +50,7 @@ FIGURES = (
 )
 """Figures of a task, in the order in which they are read."""
 
-NOT_RECURSIVE = ("vanilla", "evaluated")
+NOT_RECURSIVE = ("vanilla", EVALUATED)
 """Architectures without iterations: our stacks, and what other code computes."""
 
 TUNING = "tuning"

@@ -12,6 +12,7 @@ from typing import Any
 from asura.common.errors import UserError
 from asura.common.files import read_json, write_text
 from asura.common.git import commit_of
+from asura.common.names import EVALUATED
 from asura.common.outside import module_digest
 from asura.common.plugins import Plugin, import_module, import_plugin, is_file_name, read_plugin
 from asura.common.registry import is_shipped
@@ -149,7 +150,7 @@ def _factories(content: Mapping[str, Any]) -> Iterator[str]:
     """What a run.json names as `MODULE:NAME`: its optimiser, its schedule, and what makes a model of other code."""
     training, model = content.get("training"), content.get("model")
     named = [training.get(key) for key in ("optimiser", "schedule")] if isinstance(training, Mapping) else []
-    if isinstance(model, Mapping) and model.get("architecture") == "evaluated":
+    if isinstance(model, Mapping) and model.get("architecture") == EVALUATED:
         named.append(model.get("factory"))
     yield from (name for name in named if isinstance(name, str) and ":" in name)
 

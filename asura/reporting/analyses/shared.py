@@ -6,9 +6,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from asura.reporting.figures.curves import draw_lines, lines_of, looks
+from asura.reporting.figures.curves import draw_lines, lines_of, looks, powers_of_two
 from asura.reporting.figures.heatmaps import MOST_NUMBERS, short
 from asura.reporting.figures.marks import heat_map, with_folders
 from asura.reporting.figures.palette import HEAT, Line, Style
@@ -59,10 +58,7 @@ def draw(axes: Axes, numbers: pd.DataFrame, look: Looks) -> None:
 
 def iterations_axis(axes: Axes, trained: set[int]) -> None:
     """Powers of two at equal distances, and a line at each trained number."""
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_locator(LogLocator(base=2, numticks=7))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
+    powers_of_two(axes, 7)
     axes.set_xlabel("iterations")
     for i in trained - {1}:
         axes.axvline(i, color="0.8", linewidth=0.8, zorder=0)

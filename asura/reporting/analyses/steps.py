@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from asura.reporting.analyses.shared import Found, draw_heat_map, looks_of
-from asura.reporting.figures import marks
+from asura.reporting.analyses.shared import Found, draw_heat_map, looks_of, means_of
 from asura.reporting.figures.heatmaps import colour_bar
 from asura.reporting.figures.style import Drawn, panels, say_what_is_left_out, some, styled
 from asura.reporting.frames import Results
@@ -20,15 +19,9 @@ def steps(found: Found, results: Results, task: str) -> Drawn:
     frame = frame.assign(reading=np.maximum(frame["iteration"], frame["block"].where(frame["iteration"] == 1, 0)))
     every = list(looks_of(results, task, frame["label"]))
     shown = some(every)
-    frame = marks.with_folders(frame[frame["label"].isin(shown)])
-    means = (
-        frame.melt(
-            id_vars=["label", "reading", "step", "run"], value_vars=list(LAYERS), var_name="weights", value_name="value"
-        )
-        .groupby(["label", "weights", "reading", "step"], sort=False)
-        .agg(value=("value", "mean"), run=("run", " ".join))
-        .reset_index()
-    )
+    frame = frame[frame["label"].isin(shown)]
+    about = ["label", "reading", "step"]
+    means = pd.concat([means_of(frame, about, weights).assign(weights=weights) for weights in LAYERS])
     most = means["reading"].max()
     size = 0.27 * most + 0.35, max(0.5, 0.22 * means["step"].max() + 0.15)
     drawn = panels([model_name(label) for label in shown], *size, layers=2, sharey=True)
@@ -40,5 +33,5 @@ def steps(found: Found, results: Results, task: str) -> Drawn:
     drawn.name("iteration or block", *LAYERS.values())
     colour_bar(drawn, mesh, "agreement with the answer after so many steps")
     say_what_is_left_out(drawn.figure, len(shown), len(every), "models")
-    numbers: pd.DataFrame = means.assign(shows="mean").rename(columns={"label": "model"})
+    numbers: pd.DataFrame = means.rename(columns={"label": "model"})
     return Drawn(drawn.figure, numbers)

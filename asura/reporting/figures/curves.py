@@ -117,8 +117,13 @@ def _iterations_axis(axes: Axes, most: int) -> None:
     if most <= LINEAR_TO:
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         return
+    powers_of_two(axes, 8)
+
+
+def powers_of_two(axes: Axes, most: int) -> None:
+    """An x axis with powers of two at equal distances, about as many as this at most."""
     axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_locator(LogLocator(base=2, numticks=8))
+    axes.xaxis.set_major_locator(LogLocator(base=2, numticks=most))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
 
