@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,13 @@ import pytest
 import torch
 from hypothesis import settings
 
+from asura.common.registry import Registry
 from asura.corpora.benchmarks import BENCHMARKS, prepare
 from asura.corpora.folders import corpus_folder
 from asura.corpora.packages import fetch
 from asura.corpora.prepare import prepare_corpus
 from asura.corpora.settings import Files
+from asura.models import ARCHITECTURES
 from asura.planning.plan import make
 from asura.planning.run_folder import RunFolder
 from asura.planning.runs import Run
@@ -78,6 +80,17 @@ def read_documents(folder: Path, name: str, part: str | None = None) -> list[dic
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _what_is_shipped() -> Iterator[None]:
+    """What a test registers is gone after it."""
+    registries: tuple[Registry[Any], ...] = (ARCHITECTURES, TASKS)
+    found = [dict(registry) for registry in registries]
+    yield
+    for registry, names in zip(registries, found, strict=True):
+        registry.clear()
+        registry.update(names)
 
 
 def tiny_run(training: dict | None = None, **changes: object) -> Run:
