@@ -28,6 +28,7 @@ def run(
     """
     if not study.is_file():
         raise UserError(f"{study}: no such file; give the study first, and then options of Snakemake")
+    os.environ["PYTHONSAFEPATH"] = "1"  # or a file here would stand for a module of the same name
     folders = {"ASURA_RESULTS": results, "ASURA_DATA": data}
     os.environ.update({name: str(folder) for name, folder in folders.items() if folder})
     _become_snakemake([*_options(context.args), "--configfile", str(study)])  # last: it takes all that is behind it

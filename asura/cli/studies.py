@@ -15,13 +15,13 @@ from asura.common.errors import UserError
 def plan(study: StudyFile, as_json: AsJson = False) -> None:
     """Print what a study would run: its models and controls, how far these are from their targets, and the cost."""
     from asura.common.validation import in_file
-    from asura.planning.ablations import listed_ablations
+    from asura.planning.ablations import ablations_in_words
     from asura.planning.choices import at_edges
     from asura.planning.outputs import results_folder
     from asura.planning.plan import make
     from asura.planning.refusals import refuse_texts
     from asura.planning.shared_runs import shared_in_words
-    from asura.planning.standing import Standing
+    from asura.planning.standing import Standing, done_in_words
     from asura.planning.study_file import read_study
     from asura.planning.tune_settings import Tune
 
@@ -29,6 +29,7 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     with in_file(str(study)):
         planned = make(config)
         refuse_texts(planned.corpora)
+        ablations = list(ablations_in_words(config, planned))
     if as_json:
         typer.echo(json.dumps(list(planned.rows()), indent=1))
     else:
@@ -43,10 +44,9 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
             typer.echo(tuning_in_words(trials, speeds, evaluation_flops(trials)))
             for line in at_edges(results_folder() / planned.study, planned, Tune.model_validate(config["tune"])):
                 typer.echo(line)
-        for line in shared_in_words(Standing(each, results_folder() / planned.study) for each in plans):
+        standings = [Standing(each, results_folder() / planned.study) for each in plans]
+        for line in (*done_in_words(standings), *shared_in_words(standings), *ablations):
             typer.echo(line)
-        if names := ", ".join(listed_ablations(config)):
-            typer.echo(f"Its ablations are not counted ({names}); `snakemake -n` counts their runs.")
         _print_splits(config)
 
 

@@ -67,7 +67,10 @@ class Tokens(NamedTuple):
 
 def read_tokens(folder: Path, split: str) -> Tokens:
     """Map a split into memory. Raises UserError where a file is missing, cut short, foreign or changed."""
-    manifest = read_json(folder / "manifest.json")
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; start a study of this text, which prepares it")
+    manifest = read_json(path)
     return Tokens(*(_mapped(folder / f"{name}.npy", manifest) for name in (split, f"{split}.documents")))
 
 

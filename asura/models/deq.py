@@ -70,11 +70,16 @@ class DEQSettings(Recursive):
     def _gradient_fits(self) -> Self:
         if self.ift and self.backpropagate:
             raise ValueError("backpropagate needs ift: false; the implicit gradient is never truncated")
-        if self.i < 3 + (self.backpropagate or 1):
+        if self.i < self.even_from:
             raise ValueError(
                 f"backpropagate {self.backpropagate}: it must be at most i - 3, so that a solver can begin"
             )
         return self
+
+    @property
+    def even_from(self) -> int:
+        """The fewest evaluations with which a solver can begin."""
+        return 3 + self.applications
 
     @property
     def solves(self) -> bool:

@@ -67,11 +67,6 @@ class Architecture(Settings):
         """Number of blocks with parameters of their own."""
         return self.n
 
-    @property
-    def cost_is_even(self) -> bool:
-        """Whether each iteration adds as much to the cost of training as every other."""
-        return True
-
 
 class Recursive(Architecture):
     """Settings of every recursive architecture: how training uses the iterations.
@@ -143,9 +138,16 @@ class Recursive(Architecture):
         return 1
 
     @property
-    def cost_is_even(self) -> bool:
-        """Not where the first iterations have no backward pass."""
-        return self.backpropagate is None
+    def even_from(self) -> int | None:
+        """Iterations of a step from which on each adds as much to the cost of training; None where they do not.
+
+        An iteration without a backward pass costs less than one with it.
+        """
+        if self.backpropagate is None:
+            return 1
+        if self.drawn or self.progressive or self.growing:
+            return None
+        return self.backpropagate + 1 if self.i // self.deep_supervision > self.backpropagate else 1
 
 
 class WithCore(Recursive):

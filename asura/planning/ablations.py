@@ -1,6 +1,6 @@
 """The plan of an ablation: the models that its file names, at the study's `ablated` size."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,34 +30,54 @@ class About(Settings):
 
 
 def planned_ablation(config: Mapping[str, Any], ablation: str, models: Mapping[str, Any]) -> Path:
-    """The file of the plan of an ablation of a study, in the cache.
+    """The file of the plan of an ablation of a study, in the cache. Raises UserError and OSError.
 
-    `models` has settings by architecture, and may have what `About` has.
+    Its runs stand among the study's, so that what the study has trained is not trained again.
+    """
+    with in_file(f"ablation {ablation}"):
+        own, about = _as_study(config, models)
+        settings = {**own, "about": about.model_dump()}
+        return planned(f"{config['name']}/ablations/{ablation}", settings, own, lambda: _plan(own, about))
 
-    Its runs stand among the study's, so that what the study has trained is not trained again. Raises UserError and
-    OSError.
+
+def ablations_in_words(config: Mapping[str, Any], plan: Plan) -> Iterator[str]:
+    """A line for each ablation that is written within a study, with what it adds to its plan, and one for the others.
+
+    Raises UserError where one is wrong.
+    """
+    inline = inline_ablations(config)
+    for name, models in inline.items():
+        with in_file(f"ablation {name}"):
+            added = _plan(*_as_study(config, models))
+        runs = len(added.runs.keys() - plan.runs.keys())
+        yield f"Its ablation {name} adds {runs} runs of {len(added.models)} models, which are not counted above."
+    if others := ", ".join(name for name in listed_ablations(config) if name not in inline):
+        yield f"Its ablations in rule files are not counted ({others}); `snakemake -n` checks and counts them."
+
+
+def _as_study(config: Mapping[str, Any], models: Mapping[str, Any]) -> tuple[dict[str, Any], About]:
+    """An ablation as a study of its own, and what it says besides. Raises UserError.
+
+    models: settings by architecture; it may have what `About` has.
     """
     if config.get("tune"):
-        raise UserError(f"ablation {ablation}: a study that is tuned has none; name its models under `models`")
+        raise UserError("a study that is tuned has none; name its models under `models`")
     left_out = ("ablations", "questions", "analyses", "external", "evaluated")
     shared = {key: value for key, value in config.items() if key not in left_out}
     tasks = {name: {k: v for k, v in entry.items() if k != "models"} for name, entry in config["tasks"].items()}
-    with in_file(f"ablation {ablation}"):
-        given = mapping_at(models, "models")
-        about = checked(About, {key: value for key, value in given.items() if key in About.model_fields}, "")
-        for task in about.tasks:
-            if task not in tasks:
-                raise UserError(f"tasks: no such task{nearest(task, tasks)}")
-        ablated = {"n": 1, "i": 4, **config.get("ablated", {})}
-        resources = {**config.get("resources", {}), **ablated.get("resources", {})}
-        own = {**shared, "tasks": tasks, "resources": resources}
-        own |= {"models": _filled(given, ablated), "controls": given.get("controls", [])}
-        return planned(
-            f"{config['name']}/ablations/{ablation}",
-            {**own, "about": about.model_dump()},
-            own,
-            lambda: reported(make(own, about.against), about.tasks or tasks)._replace(factors=about.factors),
-        )
+    given = mapping_at(models, "models")
+    about = checked(About, {key: value for key, value in given.items() if key in About.model_fields}, "")
+    for task in about.tasks:
+        if task not in tasks:
+            raise UserError(f"tasks: no such task{nearest(task, tasks)}")
+    ablated = {"n": 1, "i": 4, **config.get("ablated", {})}
+    resources = {**config.get("resources", {}), **ablated.get("resources", {})}
+    own = {**shared, "tasks": tasks, "resources": resources}
+    return own | {"models": _filled(given, ablated), "controls": given.get("controls", [])}, about
+
+
+def _plan(own: Mapping[str, Any], about: About) -> Plan:
+    return reported(make(own, about.against), about.tasks or own["tasks"])._replace(factors=about.factors)
 
 
 def listed_ablations(config: Mapping[str, Any]) -> list[str]:

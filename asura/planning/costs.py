@@ -4,7 +4,7 @@ Parameters are counted on the built modules, without the embedding and the head,
 FLOPs are counted by torch: those of training on a forward and a backward pass, those of inference on a forward pass.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from itertools import product
 from typing import NamedTuple
@@ -174,26 +174,37 @@ def _parameters_once(kind: type[Architecture], said: str) -> int:
     return sum(share * _parameters(build(small, 1, device="meta")) for share, small in _corners(settings))
 
 
-def _corners(settings: Architecture) -> Iterator[tuple[int, Architecture]]:
+def _corners(settings: Architecture) -> list[tuple[int, Architecture]]:
     """Small models, and how many times the cost of each is part of the cost of this one."""
-    sizes = {"n": settings.n}
+    sizes = {"n": (settings.n, 1)}
+    corners = None
     if not settings.iterates():
-        sizes["mlp_width"] = settings.mlp_width or 4 * settings.width
-    elif settings.cost_is_even and _resized(settings, {"i": 1}) and _resized(settings, {"i": 2}):
-        sizes["i"] = settings.i
-    for corner in product((1, 2), repeat=len(sizes)):
-        share = 1
-        for at, size in zip(corner, sizes.values(), strict=True):
-            share *= size - 1 if at == 2 else 2 - size
+        sizes["mlp_width"] = settings.mlp_width or 4 * settings.width, 1
+    elif isinstance(settings, Recursive) and settings.even_from:
+        parts = settings.deep_supervision
+        iterations = {"i": (settings.i // parts, settings.even_from), "deep_supervision": (parts, 1)}
+        corners = _extended(settings, sizes | iterations)
+    corners = corners or _extended(settings, sizes)
+    assert corners
+    return corners
+
+
+def _extended(settings: Architecture, sizes: Mapping[str, tuple[int, int]]) -> list[tuple[int, Architecture]] | None:
+    """See `_corners`; None where another setting, as explicit guidance, is bound to the size that this one has.
+
+    sizes: of each, what it is and from where on costs grow evenly with it. `i` is that of a step of deep supervision.
+    """
+    found = []
+    for above in product((0, 1), repeat=len(sizes)):
+        share, corner = 1, {}
+        for is_above, (name, (size, first)) in zip(above, sizes.items(), strict=True):
+            share *= size - first if is_above else 1 + first - size
+            corner[name] = first + is_above
         if share:
-            small = _resized(settings, dict(zip(sizes, corner, strict=True)))
-            assert small is not None
-            yield share, small
-
-
-def _resized(settings: Architecture, sizes: dict[str, int]) -> Architecture | None:
-    """The settings at another size; None where another setting, as explicit guidance, is bound to this one."""
-    try:
-        return type(settings).model_validate({**settings.model_dump(), **sizes})
-    except ValidationError:
-        return None
+            if "i" in corner:
+                corner["i"] *= corner["deep_supervision"]
+            try:
+                found.append((share, type(settings).model_validate({**settings.model_dump(), **corner})))
+            except ValidationError:
+                return None
+    return found

@@ -102,6 +102,11 @@ class Standing:
         notes = [read_analysis(RunFolder(self.study / name)) for name in analysed_runs(self.plan)]
         return sha256(json.dumps([self.digest, notes], sort_keys=True).encode()).hexdigest()
 
+    def changed(self, name: str) -> set[str]:
+        """Settings of a run that are others in its folder than in the plan, by their first key."""
+        before, now = _read(RunFolder(self.study / name).run), self.plan.runs[name]
+        return {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)} if before else set()
+
     def _state_of(self, name: str, planned: Mapping[str, Any]) -> RunState:
         folder, run = RunFolder(self.study / name), self._as_tuned(planned)
         if run is None:
@@ -186,12 +191,23 @@ def _read(path: Path) -> dict[str, Any]:
 ADVICE = "`asura outdated {study} --discard` lets the next start train them again, `asura accept {study}` compares"
 
 
+def done_in_words(plans: Iterable[Standing]) -> Iterator[str]:
+    """A line about the runs that are trained and evaluated, if there are any."""
+    states = [state for standing in plans for state in standing.runs.values()]
+    if done := sum(state.is_done for state in states):
+        yield f"{done} of {len(states)} runs are done"
+
+
 def remarks(study: str, plans: Iterable[Standing]) -> Iterator[str]:
     """A line each for runs that are trained again, runs by other code, and tasks on several devices or precisions."""
+    plans = list(plans)
     states = {name: state for standing in plans for name, state in standing.runs.items()}
     if stale := [name for name, state in states.items() if state.trained == "stale"]:
-        why = "have a damaged record, or one of other settings, texts or first weights; they are trained again"
-        yield f"{study}: {len(stale)} runs {why}"
+        changed = {
+            key for standing in plans for name in stale if name in standing.runs for key in standing.changed(name)
+        }
+        why = f"their {' and '.join(sorted(changed))} changed" if changed else "their texts or first weights changed"
+        yield (f"{study}: {len(stale)} runs ({by_model(stale)}) are trained again: {why}, or their record is damaged")
     if other := [name for name, state in states.items() if state.other_code]:
         count = f"{len(other)} of {len(states)} runs"
         yield f"{study}: {count} were made by other code ({by_model(other)}); {ADVICE.format(study=study)}"

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from asura.common.errors import UserError
-from asura.planning.plan import Plan, load
+from asura.planning.ablations import ablations_in_words
+from asura.planning.plan import Plan, load, make
 from tests.conftest import TINY
 from tests.planning.plans import prepare_ablation
 from tests.planning.test_texts_in_studies import TEXT, WORDS
@@ -29,6 +30,18 @@ def test_models_are_compared_with_the_first_unless_the_ablation_says_otherwise(t
     assert first == ("asura-n1-i2", None)
     assert [against for _, against in others] == ["asura-n1-i2"] * 3
     assert [label for label, _ in others][-1] == "vanilla-n2"
+
+
+def test_what_an_ablation_adds_to_its_study_is_said_with_its_plan():
+    inline = {"norms": {"asura": {"iteration_norm": NORMS}}}  # of which the study has the first
+    study = STUDY | {"ablations": ["ladder", inline]}
+    first, second = ablations_in_words(study, make(STUDY))
+    assert first == "Its ablation norms adds 2 runs of 3 models, which are not counted above."
+    assert "rule files are not counted (ladder)" in second
+    assert list(ablations_in_words(STUDY, make(STUDY))) == []
+    wrong = STUDY | {"ablations": [{"norms": {"asura": {"iteration_nrm": NORMS}}}]}
+    with pytest.raises(UserError, match=r"^ablation norms: models.asura.0.iteration_nrm: .*iteration_norm"):
+        list(ablations_in_words(wrong, make(STUDY)))
 
 
 def test_each_rung_is_compared_with_the_one_before(tmp_path):

@@ -135,6 +135,7 @@ parts = {
     "drawn": st.booleans(),
     "drawn_i": st.sampled_from(["mean", "rate"]),
     "backpropagate": st.sampled_from([None, 1, 2]),
+    "deep_supervision": st.integers(1, 3),
     "prelude": st.integers(0, 2),
     "halting": st.sampled_from(["none", "act"]),
     "latent_updates": st.integers(1, 3),
@@ -148,7 +149,7 @@ parts = {
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-@settings(deadline=None, max_examples=6)
+@settings(deadline=None, max_examples=3)
 @given(st.data())
 def test_planned_costs_are_the_counted_ones(name: str, data: st.DataObject):
     kind = ARCHITECTURES[name][0]
@@ -156,6 +157,7 @@ def test_planned_costs_are_the_counted_ones(name: str, data: st.DataObject):
     chosen: dict[str, Any] = {part: data.draw(values, part) for part, values in own.items()}
     if name == "deq":  # which needs four evaluations, and has no iterations to draw or cut
         chosen |= {"i": chosen["i"] + 3, "progressive": 0.0, "drawn": False, "backpropagate": None, "guidance": "none"}
+        chosen["deep_supervision"] = 1
     if name == "ouro":  # whose exits weigh the losses
         chosen["guidance"] = "none"
     if name == "recurrent_depth" and chosen["norms"] == "after":
@@ -163,6 +165,10 @@ def test_planned_costs_are_the_counted_ones(name: str, data: st.DataObject):
     if chosen.get("guidance") == "last two":
         chosen |= {"progressive": 0.0, "drawn": False}
         chosen["guidance"] = (0.0,) * (chosen["i"] - 2) + (0.5, 0.5) if chosen["i"] > 1 else (1.0,)
+    if chosen.get("drawn") or chosen.get("progressive"):
+        chosen["deep_supervision"] = 1
+    if "i" in chosen:
+        chosen["i"] *= chosen["deep_supervision"]
     architecture = kind(width=8, **chosen)
     assert cost(architecture, vocabulary=7, length=5) == counted(architecture, vocabulary=7, length=5)
     assert parameters_alone(architecture) == counted(architecture, vocabulary=7, length=5).parameters

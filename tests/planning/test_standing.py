@@ -12,7 +12,7 @@ from asura.planning.plan import Plan
 from asura.planning.products import is_made_of, note_made_of
 from asura.planning.run_folder import RunFolder
 from asura.planning.runs import read_run
-from asura.planning.standing import Standing, remarks
+from asura.planning.standing import Standing, done_in_words, remarks
 from asura.training.loop import train
 from tests.conftest import TINY
 from tests.planning.plans import prepare
@@ -45,14 +45,17 @@ def test_a_run_is_fresh_missing_or_stale(made):
     assert states[RUN].is_done and not states[RUN].other_code and states[RUN].made_on == ("cpu (x86_64)", "float32")
     assert states[RUN.replace("seed0", "seed1")].trained == "missing"
     assert not Standing(plan, study).is_done and said(plan, study) == ""
+    assert list(done_in_words([Standing(plan, study)])) == ["1 of 2 runs are done"]
     more = plan._replace(evaluation=plan.evaluation | {"examples": 60})
     assert Standing(more, study).state(RUN)[:2] == ("fresh", "stale")
     run = json.loads(json.dumps(plan.runs[RUN])) | {"training": {"steps": 13}}
     longer = plan._replace(runs=plan.runs | {RUN: run})
     assert Standing(longer, study).state(RUN)[:2] == ("stale", "stale")
-    assert said(longer, study).startswith("tiny: 1 runs have a damaged record, or one of other settings")
+    assert said(longer, study).startswith("tiny: 1 runs (asura-n1-i2) are trained again: their training changed")
+    reseal(study / RUN / "training.json", run="x")
+    assert "their texts or first weights changed, or their record is damaged" in said(plan, study)
     (study / RUN / "weights.safetensors").unlink()
-    assert Standing(plan, study).state(RUN).trained == "missing"
+    assert Standing(plan, study).state(RUN).trained == "missing" and not list(done_in_words([Standing(plan, study)]))
 
 
 def test_runs_by_other_code_are_named_and_stay(made):

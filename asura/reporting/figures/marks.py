@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.transforms import offset_copy
+from matplotlib.transforms import Transform, offset_copy
 
 from asura.common.metrics import LESS_IS_BETTER
 from asura.planning.run_folder import FAILURES
@@ -70,20 +70,32 @@ def as_numbers(rows: Iterable[Row], *about: str) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=columns).astype({"seed": "Int64"})
 
 
-def draw_seeds(axes: Axes, x: Any, rows: pd.DataFrame, colour: Any, size: float = SIZE) -> None:
-    """A small point for each seed, at the left of a marker of this size."""
-    beside = offset_copy(axes.transData, axes.get_figure(root=True), x=-size / 2 - 1.6, units="points")
+def moved(axes: Axes, points: float) -> Transform:
+    """The transform of data that is drawn so many points to the right of its place."""
+    return offset_copy(axes.transData, axes.get_figure(root=True), x=points, units="points")
+
+
+def draw_seeds(axes: Axes, x: Any, rows: pd.DataFrame, colour: Any, size: float = SIZE, shift: float = 0) -> None:
+    """A small point for each seed, at the left of a marker of this size, which is moved by `shift` points."""
+    beside = moved(axes, shift - size / 2 - 1.6)
     look: dict[str, Any] = {"markersize": 2.2, "markeredgewidth": 0, "alpha": 0.7, "transform": beside}
     axes.plot(x, rows["value"], "o", color=colour, gid="seeds", **look)
 
 
 def draw_means(
-    axes: Axes, x: Any, rows: pd.DataFrame, style: Style, line: Line, size: float = SIZE, hollow: bool = False
+    axes: Axes,
+    x: Any,
+    rows: pd.DataFrame,
+    style: Style,
+    line: Line,
+    size: float = SIZE,
+    hollow: bool = False,
+    shift: float = 0,
 ) -> None:
-    """A marker for each mean, with a bar that is its interval, joined by a line."""
+    """A marker for each mean, with a bar that is its interval, joined by a line; moved by `shift` points."""
     errors = np.array([rows["value"] - rows["low"], rows["high"] - rows["value"]], dtype=float)
     look: dict[str, Any] = {"markersize": size, "markeredgecolor": "white", "markeredgewidth": 0.5}
-    look |= {"linestyle": line, "linewidth": 0.9, "elinewidth": 0.8, "gid": "mean"}
+    look |= {"linestyle": line, "linewidth": 0.9, "elinewidth": 0.8, "gid": "mean", "transform": moved(axes, shift)}
     look |= {"markerfacecolor": "white", "markeredgecolor": style.colour} if hollow else {}
     axes.errorbar(x, rows["value"], errors, color=style.colour, marker=style.marker, **look)
 
@@ -104,44 +116,50 @@ def trained_marker(axes: Axes, x: float, y: float, number: str, style: Style) ->
         axes.plot(x, y, style.marker, markeredgewidth=0.5, zorder=3, **look)
 
 
-def numbered_marker(axes: Axes, x: float, y: float, text: str, style: Style) -> None:
-    """A marker with text inside; one drawn later covers both."""
+def numbered_marker(axes: Axes, x: float, y: float, text: str, style: Style, shift: float = 0) -> None:
+    """A marker with text inside, moved by `shift` points; one drawn later covers both."""
     look: dict[str, Any] = {"color": style.colour, "markersize": NUMBERED, "clip_on": False}
-    look |= {"markeredgecolor": "white", "markeredgewidth": 0.5, "zorder": 3}
+    look |= {"markeredgecolor": "white", "markeredgewidth": 0.5, "zorder": 3, "transform": moved(axes, shift)}
     axes.plot(x, y, style.marker, **look)
     offset = {"^": -1, "v": 1}.get(style.marker, 0)
     about: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "center_baseline", "zorder": 3}
-    axes.annotate(text, (x, y), (0, offset), fontsize=7, color=readable_on(style.colour), **about)
+    axes.annotate(text, (x, y), (shift, offset), fontsize=7, color=readable_on(style.colour), **about)
 
 
 def draw_levels(axes: Axes, results: Results, task: str, split: str = HEADLINE_SPLIT) -> None:
     """What guessing reaches, and the best rule that does not solve the task."""
-    for level, line in LEVELS.items():
-        if not np.isnan(value := level_on(results, task, split, level)):
-            axes.axhline(value, color=INK, linestyle=line, linewidth=0.9, zorder=0)
+    for level, value in levels_on(results, task, split).items():
+        axes.axhline(value, color=INK, linestyle=LEVELS[level], linewidth=0.9, zorder=0)
 
 
 def level_handles(results: Results, task: str, splits: Collection[str] = (HEADLINE_SPLIT,)) -> list[Artist]:
-    """The legend entries of the levels on some splits; where less is better they are off the axis."""
-    scores = results.scores[results.scores["task"] == task]
-    metric = results.runs.loc[results.runs["task"] == task, "metric"].iloc[0]
-    shown = [level for level in LEVELS if not np.isnan(level_on(results, task, HEADLINE_SPLIT, level))]
-    on = scores["split"].isin(splits) & (scores["metric"] == metric)
-    rules = " or ".join(map(spaced, scores.loc[on, "rule"].dropna().unique()))
-    names = {"chance": "chance", "shortcut": f"best shortcut ({rules})"}
-    handles: list[Artist] = [
-        Line2D([], [], color=INK, linewidth=0.9, linestyle=LEVELS[level], label=names[level]) for level in shown
-    ]
-    return [] if metric in LESS_IS_BETTER else handles
+    """The legend entries of the levels that are drawn for some splits."""
+    drawn = {level for split in splits for level in levels_on(results, task, split)}
+    rules = _on(results, task, splits)["rule"].dropna().unique()
+    names = {"chance": "chance", "shortcut": f"best shortcut ({' or '.join(map(spaced, rules))})"}
+    look: dict[str, Any] = {"color": INK, "linewidth": 0.9}
+    return [Line2D([], [], linestyle=LEVELS[level], label=names[level], **look) for level in LEVELS if level in drawn]
 
 
-def level_on(results: Results, task: str, split: str, level: str) -> float:
-    """Chance, or the best shortcut, in a task's primary metric on a split; nan where it is not known."""
-    run = results.runs[results.runs["task"] == task].iloc[0]
-    scores = results.scores
-    here = scores[(scores["task"] == task) & (scores["split"] == split) & (scores["metric"] == run["metric"])]
-    found: float = here[level].iloc[0] if len(here) else np.nan
-    return found
+def levels_on(results: Results, task: str, split: str) -> dict[str, float]:
+    """Chance and the best shortcut in a task's primary metric on a split.
+
+    A shortcut that is no better than chance is left out, and so is what is not known. Where less is better the axis
+    may reach to neither, and then that is left out too.
+    """
+    scores = _on(results, task, [split])
+    found = {level: float(scores[level].iloc[0]) for level in LEVELS if len(scores)}
+    sign = -1 if len(scores) and scores["metric"].iloc[0] in LESS_IS_BETTER else 1
+    if found and sign * found["shortcut"] <= sign * found["chance"]:
+        del found["shortcut"]
+    low, high = sorted(score_range(results, task))
+    return {level: value for level, value in found.items() if low <= value <= high}
+
+
+def _on(results: Results, task: str, splits: Collection[str]) -> pd.DataFrame:
+    """The scores of a task on some splits, in its primary metric."""
+    scores, metric = results.scores, results.runs.loc[results.runs["task"] == task, "metric"].iloc[0]
+    return scores[(scores["task"] == task) & scores["split"].isin(splits) & (scores["metric"] == metric)]
 
 
 def score_axis(axes: Axes, results: Results, task: str, intervals: pd.DataFrame | None = None) -> None:

@@ -17,6 +17,7 @@ from asura.reporting.figures.style import (
     INTERVAL_BAR,
     NOT_SCORED,
     SEED,
+    WIDTH,
     Drawn,
     failure_handles,
     handles_of,
@@ -26,10 +27,11 @@ from asura.reporting.figures.style import (
     panels,
     styled,
 )
-from asura.reporting.frames import Results, headline, members
-from asura.reporting.names import metric_name, series_name
+from asura.reporting.frames import CELL, Results, headline, members
+from asura.reporting.names import metric_name, model_name, series_name
 
 ABOUT = ["panel", "cell", "series", "model"]
+HEIGHT = 1.9  # inches, of a panel
 GROUP_WIDTH = 0.7
 """Of a value on an axis of categories: what its models share between them."""
 
@@ -40,13 +42,12 @@ def score_against_iterations(results: Results, task: str) -> Drawn:
     table = _members(results, task)
     table = table[~table["reference"]]
     trained = sorted(table["cell_i"].unique())
-    order = list(dict.fromkeys(zip(table["cell_family"], table["series"], strict=True)))
-    step = GROUP_WIDTH / max(1, len(order))
+    orders = {panel: list(dict.fromkeys(_line(of_panel))) for panel, of_panel in table.groupby("panel")}
 
     def place(rows: pd.DataFrame) -> Any:
         """Models of the same iterations stand beside each other, around the tick of their value."""
-        families = zip(rows["family"], rows["series"], strict=True)
-        offsets = [(order.index(key) - (len(order) - 1) / 2) * step for key in families]
+        lines = zip(rows["panel"].map(orders), _line(rows), strict=True)
+        offsets = [((order.index(line) + 0.5) / len(order) - 0.5) * GROUP_WIDTH for order, line in lines]
         return rows["iterations"].map(trained.index).to_numpy() + np.array(offsets)
 
     def decorate(axes: Axes) -> None:
@@ -57,6 +58,11 @@ def score_against_iterations(results: Results, task: str) -> Drawn:
 
     numbers = _numbers(results, table.assign(x=table["cell_i"]), "iterations")
     return _draw(results, task, table, numbers, place, decorate, ("iterations", "iterations in training $i$"))
+
+
+def _line(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """What the line of a model joins: a series around the cells of a family."""
+    return zip(rows["family"], rows["series"], strict=True)
 
 
 @styled
@@ -74,23 +80,31 @@ def score_against_flops(results: Results, task: str) -> Drawn:
 def _against_cost(results: Results, task: str, cost: str, name: str) -> Drawn:
     table = _members(results, task)
     table = table[table[cost] > 0]  # of a model of other code it may not be known
-    columns = max(1, table.loc[~table["reference"], "cell_n"].nunique())
-
+    columns = max(1, table.loc[~table["reference"], "panel"].nunique())
     values = pd.concat([table[cost], reported_numbers(results, task, cost)[cost].dropna().astype(float)])
 
     def decorate(axes: Axes) -> None:
         log_axis(axes, values, 6 // min(columns, 3))
-        axes.margins(x=0.12)
+        room = max(1.1, (values.max() / values.min()) ** 0.12)
+        axes.set_xlim(values.min() / room, values.max() * room)
 
     numbers = _numbers(results, table.assign(x=table[cost]), cost)
     return _draw(results, task, table, numbers, lambda rows: rows[cost].to_numpy(), decorate, (cost, name), True)
 
 
 def _members(results: Results, task: str) -> pd.DataFrame:
-    """The models of a task; `reference` is one that is neither recursive nor a control."""
+    """The models of a task with the panel of each, and whether it is a `reference`: neither recursive nor a control.
+
+    There is a panel for each n. Where several families have controls, whose names are the same, families have panels
+    of their own.
+    """
     table = members(results)
     table = table[table["task"] == task]
-    return table.assign(reference=(table["label"] == table["cell"]) & (table["architecture"].isin(NOT_RECURSIVE)))
+    panel = "n = " + table["cell_n"].astype(str)
+    if table.loc[table["role"] == CELL, "cell_family"].nunique() > 1:
+        panel = table["cell_family"].map(model_name) + ", " + panel
+    reference = (table["label"] == table["cell"]) & table["architecture"].isin(NOT_RECURSIVE)
+    return table.assign(panel=panel, family=table["cell_family"], reference=reference)
 
 
 def _numbers(results: Results, table: pd.DataFrame, x: str) -> pd.DataFrame:
@@ -101,8 +115,8 @@ def _numbers(results: Results, table: pd.DataFrame, x: str) -> pd.DataFrame:
 
     def rows() -> Iterator[marks.Row]:
         for member in table.itertuples():
-            about = {"panel": f"n = {member.cell_n}", "cell": member.cell, "series": member.series}
-            about |= {"model": member.label, "family": member.cell_family, x: member.x}
+            about = {"panel": member.panel, "cell": member.cell, "series": member.series}
+            about |= {"model": member.label, "family": member.family, x: member.x}
             about["mark"] = f"n{member.n}" if member.reference else str(member.cell_i)
             key = member.task, member.label
             if key in scores:
@@ -111,6 +125,37 @@ def _numbers(results: Results, table: pd.DataFrame, x: str) -> pd.DataFrame:
             yield from marks.failure_rows(about, runs[key])
 
     return marks.as_numbers(rows(), *ABOUT, "family", "mark", x)
+
+
+def _shifts(here: pd.DataFrame, x: str, width: float) -> dict[tuple[str, str], float]:
+    """Points by which lines are moved sideways, so that no marker hides another, in a panel `width` inches wide.
+
+    Lines of which some markers would lie over each other are moved apart, around their place; the others stay.
+    """
+    means = here[here["shows"] == "mean"]
+    across, up = np.log(means[x].astype(float)), means["value"]
+    points = {
+        "across": (across - across.min()) / (np.ptp(across) or 1) * width * 55,
+        "up": (up - up.min()) / (np.ptp(up) or 1) * HEIGHT * 55,
+    }
+    apart: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    lines = means.assign(**points).groupby(["family", "series"], sort=False)
+    for key, line in lines:
+        close = [other for other, those in lines if other != key and _touch(line, those)]
+        joined = {key}.union(*(apart.get(other, {other}) for other in close))
+        apart |= dict.fromkeys(joined, joined)
+    order = list(apart)
+    found = {}
+    for key, together in apart.items():
+        place = sorted(together, key=order.index).index(key) - (len(together) - 1) / 2
+        found[key] = place * min(marks.NUMBERED, 24 / max(1, len(together) - 1))
+    return found
+
+
+def _touch(line: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Whether a marker of a line lies over one of another."""
+    distances = [np.subtract.outer(line[name].to_numpy(), other[name].to_numpy()) for name in ("across", "up")]
+    return bool((np.hypot(*distances) < marks.NUMBERED).any())
 
 
 def _draw(
@@ -123,34 +168,37 @@ def _draw(
     x: tuple[str, str],
     numbered: bool = False,
 ) -> Drawn:
-    """A panel for each n of the cells; a reference stands in every panel, and so does what others report.
+    """The panels of the cells; a reference stands in each of them, and so does what others report.
 
     x: the column of what is on the axis, and its name.
     """
     if not (numbers["shows"] == "mean").any():
         return nothing(NOT_SCORED)
     of_cells = table[~table["reference"]]
-    columns = sorted(of_cells["cell_n"].unique())
+    titles = list(of_cells.sort_values("cell_n", kind="stable")["panel"].unique())
     look, metric = styles(results), table["metric"].iloc[0]
-    lines = {name: LINES[k % len(LINES)] for k, name in enumerate(of_cells["cell_family"].unique())}
+    are_together = (of_cells.groupby("panel")["family"].nunique() > 1).any()
+    families = of_cells["family"].unique() if are_together else []
+    lines = {name: LINES[k % len(LINES)] for k, name in enumerate(families)}
     references = set(table.loc[table["reference"], "label"])
     reported = reported_numbers(results, task, x[0])
 
-    drawn = panels([f"n = {n}" for n in columns] or [""], 1.7, 1.9, sharex=True, sharey=True)
-    for axes, panel in zip(drawn.axes[0], [f"n = {n}" for n in columns] or numbers["panel"].unique(), strict=False):
+    drawn = panels(titles or [""], 1.7, HEIGHT, sharex=True, sharey=True)
+    for axes, panel in zip(drawn.axes[0], titles or numbers["panel"].unique(), strict=False):
         here = numbers[(numbers["panel"] == panel) | numbers["model"].isin(references)]
+        shifts = _shifts(here, x[0], WIDTH / len(titles or [""])) if numbered else {}
         for (family, series), line in reversed(list(here.groupby(["family", "series"], sort=False))):
-            style = look[series]  # the cells over their controls
+            style, shift = look[series], shifts.get((family, series), 0.0)  # the cells over their controls
             means, seeds = line[line["shows"] == "mean"], line[line["shows"] == "seed"]
             failed = line[~line["shows"].isin(["mean", "seed"])]
             means = means.iloc[place(means).argsort(kind="stable")]
             size = marks.NUMBERED if numbered else marks.SIZE
-            marks.draw_means(axes, place(means), means, style, lines.get(family, "-"), size)
-            marks.draw_seeds(axes, place(seeds), seeds, style.colour, size)
+            marks.draw_means(axes, place(means), means, style, lines.get(family, "-"), size, shift=shift)
+            marks.draw_seeds(axes, place(seeds), seeds, style.colour, size, shift)
             marks.draw_failures(axes, place(failed), failed, style)
             if numbered:
                 for at, mean in zip(place(means), means.itertuples(), strict=True):
-                    marks.numbered_marker(axes, at, mean.value, mean.mark, style)
+                    marks.numbered_marker(axes, at, mean.value, mean.mark, style, shift)
         decorate(axes)
         draw_reported(axes, reported, x[0])
         marks.draw_levels(axes, results, task)
@@ -158,9 +206,11 @@ def _draw(
     marks.score_axis(drawn.axes[0][0], results, task, every)
     drawn.name(x[1], metric_name(metric))
     shown = {name: style for name, style in look.items() if name in set(numbers["series"])}
-    several = [name for name, count in of_cells.groupby("cell_family")["cell_i"].nunique().items() if count > 1]
+    several = of_cells.groupby("family")["cell_i"].nunique() > 1
     kinds = [
-        Line2D([], [], color=INK, linestyle=lines[name], label=f"{series_name(name)} and controls") for name in several
+        Line2D([], [], color=INK, linestyle=line, label=f"{series_name(name)} and controls")
+        for name, line in lines.items()
+        if several[name]
     ]
     handles = [*handles_of(shown), *(kinds if len(kinds) > 1 else []), INTERVAL_BAR, SEED]
     handles += reported_handles(reported, x[0])

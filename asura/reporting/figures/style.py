@@ -81,7 +81,9 @@ class Panels(NamedTuple):
 def beside(axes: Axes, name: str) -> str:
     """A name as the label of a vertical axis, in lines that are no longer than the axis."""
     height = axes.get_figure(root=True).get_figheight() * axes.get_position().height  # type: ignore[union-attr]
-    return fill(name, max(12, int(height / LETTER)), break_long_words=False)
+    letters = max(12, int(height / LETTER))
+    parts = [name] if len(name) <= letters else name.replace(" (", "\n(").split("\n")
+    return "\n".join(fill(part, letters, break_long_words=False) for part in parts)
 
 
 def panels(
