@@ -19,8 +19,8 @@ def given(monkeypatch, tmp_path) -> list[str]:
     found: list[str] = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "execv", lambda program, arguments: found.extend(arguments))
-    for name in ("ASURA_RESULTS", "ASURA_DATA"):
-        monkeypatch.setenv(name, "before")
+    for name, value in {"ASURA_RESULTS": "before", "ASURA_DATA": "before", "PYTHONSAFEPATH": ""}.items():
+        monkeypatch.setenv(name, value)
     Path("mine.yaml").write_text(yaml.safe_dump(TINY))
     return found
 

@@ -112,6 +112,7 @@ def test_an_installed_package_runs_a_study_in_an_empty_folder(tmp_path: Path):
     with ZipFile(next(WheelBuilder(str(ROOT)).build(directory=str(tmp_path / "wheel")))) as wheel:
         wheel.extractall(tmp_path / "site")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "yaml.py").write_text("raise SystemExit('not the yaml that Snakemake needs')\n")
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(TINY | {"ablations": ["long_skip"]}))
     command = [sys.executable, "-m", "asura", "run", "../mine.yaml", "--results", "there", "--dry-run"]
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
