@@ -186,7 +186,7 @@ def _draw(
     drawn = panels(titles or [""], 1.7, HEIGHT, sharex=True, sharey=True)
     for axes, panel in zip(drawn.axes[0], titles or numbers["panel"].unique(), strict=False):
         here = numbers[(numbers["panel"] == panel) | numbers["model"].isin(references)]
-        shifts = _shifts(here, x[0], WIDTH / len(titles or [""])) if numbered else {}
+        shifts = _shifts(here, x[0], WIDTH / drawn.columns) if numbered else {}
         for (family, series), line in reversed(list(here.groupby(["family", "series"], sort=False))):
             style, shift = look[series], shifts.get((family, series), 0.0)  # the cells over their controls
             means, seeds = line[line["shows"] == "mean"], line[line["shows"] == "seed"]
