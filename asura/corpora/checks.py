@@ -7,11 +7,13 @@ from typing import Any
 
 from asura.common.errors import UserError
 from asura.common.files import read_json
+from asura.corpora.documents import documents
 from asura.corpora.files import LOOKED_AT, files_of, texts_of
 from asura.corpora.folders import corpus_folder
 from asura.corpora.settings import Files
 from asura.corpora.skipped import Skipped
 from asura.corpora.sources import is_of_its_sources
+from asura.corpora.splits import check_splits
 from asura.corpora.tokenizer_paths import own_tokenizer, tokenizer_file
 
 SAMPLED = 100
@@ -23,7 +25,11 @@ def check_corpus(settings: Mapping[str, Any]) -> None:
     manifest = corpus_folder(settings) / "manifest.json"
     if manifest.is_file() and is_of_its_sources(read_json(manifest), settings):
         return
-    texts = list(islice(_heads(Files.model_validate(settings)), SAMPLED)) if settings["source"] == "files" else []
+    texts: list[str] = []
+    if settings["source"] == "files":
+        files = Files.model_validate(settings)
+        texts = list(islice(_heads(files), SAMPLED))
+        check_splits(documents(files, Path()), files)
     if own_tokenizer(settings):
         _check_tokenizer(tokenizer_file(settings["tokenizer"]), settings, texts)
 

@@ -4,8 +4,6 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
-from hashlib import sha256
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +12,16 @@ from tokenizers import Tokenizer
 
 from asura.common.errors import UserError
 from asura.common.files import checksum, read_json, remove_leftovers, write_text, write_whole
+from asura.common.validation import in_file
 from asura.corpora.documents import commit_of, documents
-from asura.corpora.settings import AnyCorpus, Files, Hub
+from asura.corpora.settings import AnyCorpus, Hub
 from asura.corpora.skipped import Skipped
 from asura.corpora.sources import is_of_its_sources, sources_of
+from asura.corpora.splits import SPLITS, check_splits, split_of
 from asura.corpora.tokenizer_paths import own_tokenizer
 from asura.corpora.tokenizers import end_of_text, gpt2, load, own, train_bpe
 from asura.corpora.tokens import ArrayWriter
 
-SPLITS = ("train", "validation", "test")
 AT_ONCE = 1 << 21
 """Characters of the documents that are encoded together."""
 
@@ -44,6 +43,8 @@ def prepare_corpus(corpus: AnyCorpus, packages: Path, folder: Path) -> dict[str,
             return manifest
     fixed = corpus.model_copy(update={"revision": commit_of(corpus)}) if isinstance(corpus, Hub) else corpus
     sources = sources_of(fixed, packages)
+    with in_file("corpus"):
+        check_splits(documents(fixed, packages), fixed)
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
     write_whole(folder / "tokenizer.json", lambda aside: _tokenizer(fixed, packages).save(str(aside)))
@@ -61,7 +62,7 @@ def prepare_corpus(corpus: AnyCorpus, packages: Path, folder: Path) -> dict[str,
 def write_tokens(
     corpus: AnyCorpus, texts: Iterator[str], tokenizer: Tokenizer, folder: Path
 ) -> dict[str, dict[str, Any]]:
-    """Write tokens and index of all splits; returns what the manifest says of each file. Raises UserError, OSError."""
+    """Write tokens and index of all splits; returns what the manifest says of each file. Raises OSError."""
     dtype = np.uint16 if corpus.tokens <= 1 << 16 else np.uint32
     with ExitStack() as stack:
         arrays = {split: stack.enter_context(ArrayWriter(folder / f"{split}.npy", dtype)) for split in SPLITS}
@@ -71,24 +72,7 @@ def write_tokens(
         }
         for some in together(texts):
             _write(some, tokenizer, corpus, arrays, index)
-        for split in SPLITS:
-            if not index[split].rows:
-                count = sum(one.rows for one in index.values())
-                raise UserError(f"corpus: no document is in the {split} split, of {count} in all; {_remedy(corpus)}")
     return {array.path.stem: array.note for array in (*arrays.values(), *index.values())}
-
-
-def split_of(text: str, share: float) -> str:
-    """The split of a document; `validation` and `test` have this share of all documents each."""
-    place = int.from_bytes(sha256(f"split\n{text}".encode()).digest()[:8]) / 2**64
-    return "test" if place < share else "validation" if place < 2 * share else "train"
-
-
-def _remedy(corpus: AnyCorpus) -> str:
-    """What gives a corpus documents in all splits."""
-    if isinstance(corpus, Files) and corpus.separator is None and any(".txt" in path for path in corpus.paths):
-        return "a .txt file is one document; set `separator` to cut it, or give more files"
-    return "give more documents, or another held_out"
 
 
 def _tokenizer(corpus: AnyCorpus, packages: Path) -> Tokenizer:
@@ -97,10 +81,7 @@ def _tokenizer(corpus: AnyCorpus, packages: Path) -> Tokenizer:
     if path := own_tokenizer(corpus.stated()):
         return own(Path(path))
     texts = (text for text in documents(corpus, packages) if split_of(text, corpus.held_out) == "train")
-    first = next(texts, None)
-    if first is None:
-        raise UserError(f"corpus: no document is in the train split; {_remedy(corpus)}")
-    return train_bpe(next(together(chain([first], texts), LEARNT_FROM)), corpus.vocabulary)
+    return train_bpe(next(together(texts, LEARNT_FROM)), corpus.vocabulary)
 
 
 def together(texts: Iterator[str], characters: int = AT_ONCE) -> Iterator[list[str]]:

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asura.common.errors import UserError
-from asura.corpora.prepare import prepare_corpus, split_of
+from asura.corpora.prepare import prepare_corpus
 from asura.corpora.settings import END_OF_TEXT, Files
+from asura.corpora.splits import split_of
 from asura.corpora.tokenizers import load
 from asura.corpora.tokens import ArrayWriter, read_tokens
 
