@@ -38,7 +38,8 @@ def found_in(study: Path, plan: Plan) -> Found:
             about = {"task": run["task_name"], "label": run["label"], "seed": run["seed"]}
             parts.setdefault(table, []).append(pd.concat([pd.DataFrame(about, index=rows.index), rows], axis=1))
     frames = [frame for name in asked_analyses(plan) for frame in ANALYSIS_FRAMES[name]]
-    return {frame: pd.concat(parts[frame]) if frame in parts else pd.DataFrame(columns=RUN) for frame in frames}
+    joined = {frame: pd.concat(each, ignore_index=True) for frame, each in parts.items()}
+    return {frame: joined.get(frame, pd.DataFrame(columns=RUN)) for frame in frames}
 
 
 def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from asura.reporting.analyses import FIGURES, Found
+from asura.reporting.analyses.shared import at_some, size_of_heat_map
 from asura.reporting.figures.files import write_figure
+from asura.reporting.figures.style import WIDTH
 from asura.reporting.frames import Results
 from tests.reporting.conftest import lines, panels
 
@@ -107,3 +109,14 @@ def test_no_text_of_a_figure_lies_over_another(name: str, found: Found, few: Res
 def _boxes(figure: Figure) -> list:
     texts = [text for axes in panels(figure) for text in (axes.title, axes.xaxis.label, axes.yaxis.label)]
     return [text.get_window_extent() for text in texts if text.get_text()]
+
+
+def test_heat_maps_of_many_models_stand_three_in_a_row():
+    assert size_of_heat_map(3, 24, 2)[0] == WIDTH
+    assert 3 * size_of_heat_map(3, 24, 4)[0] <= WIDTH < 4 * size_of_heat_map(3, 24, 4)[0]
+
+
+def test_each_model_is_shown_at_the_iterations_that_its_own_panel_has_room_for():
+    frame = pd.concat([pd.DataFrame({"label": label, "t": range(last + 1)}) for label, last in (("a", 6), ("b", 24))])
+    shown = at_some(frame, "label", "t").groupby("label")["t"].agg(list)
+    assert shown["a"] == [0, 1, 2, 3, 4, 5, 6] and shown["b"] == [0, 1, 2, 3, 4, 6, 8, 12, 16, 24]

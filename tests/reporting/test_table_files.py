@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from asura.common.version import __version__
+from asura.planning.outputs import ANALYSIS_FRAMES
 from asura.reporting.ablation_report import ablation_table
 from asura.reporting.frames import Results
 from asura.reporting.paper import paper
@@ -22,7 +23,8 @@ from asura.reporting.tables import (
 )
 from tests.conftest import ROOT
 
-EXAMPLES = [path for path in sorted((ROOT / "results" / "example").rglob("*.csv")) if path.parent.name != "inside"]
+OF_ANALYSES = {frame for frames in ANALYSIS_FRAMES.values() for frame in frames}
+EXAMPLES = [path for path in sorted((ROOT / "results" / "example").rglob("*.csv")) if path.stem not in OF_ANALYSES]
 NOTE = "PARTIAL RESULTS: 3 of 72 runs_{50 %}"
 
 

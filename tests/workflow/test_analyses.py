@@ -10,9 +10,12 @@ from asura.analysis.analyse import analyse
 from asura.checking.verify import verify
 from asura.common.errors import UserError
 from asura.planning.analysis_settings import Analyses
+from asura.planning.plan import load
+from asura.reporting.analysis_report import found_in
 from tests.workflow.conftest import STUDY, call, changed_by, runs_trained, succeed, write
 
-ANALYSED = STUDY | {"analyses": {"models": ["asura-n1-i2"], "examples": 20, "lens": {}, "dynamics": {"iterations": 6}}}
+MODELS = ["asura-n1-i2", "vanilla-n1+mlp_width=98"]
+ANALYSED = STUDY | {"analyses": {"models": MODELS, "examples": 20, "lens": {}, "dynamics": {"iterations": 6}}}
 HERE = Path("results", "tiny", "analysis")
 
 
@@ -23,7 +26,7 @@ def analysed(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder, ANALYSED)
     changed = changed_by(folder, lambda: succeed(folder))
     assert not runs_trained(changed)
-    assert {path for path in changed if path.startswith("runs/")} == {
+    assert {path for path in changed if path.startswith("runs/phop/asura")} == {
         f"runs/phop/asura-n1-i2/seed0/{name}"
         for name in [
             *(f"analysis/{table}.csv" for table in ("lens", "dynamics", "dynamics_paths", "dynamics_end")),
@@ -36,13 +39,22 @@ def analysed(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_rows_tables_and_figures_are_there_and_the_report_shows_them(analysed: Path):
     rows = pd.read_csv(analysed / HERE / "tidy" / "lens.csv")
-    assert list(rows.columns[:5]) == ["task", "label", "seed", "iteration", "block"] and len(rows) == 2
+    assert list(rows.columns[:5]) == ["task", "label", "seed", "iteration", "block"]
+    assert rows["label"].value_counts().to_dict() == {"asura-n1-i2": 2, "vanilla-n1+mlp_width=98": 1}
     for name in ("phop/lens.svg", "phop/dynamics.png", "tables/dynamics_end.md"):
         assert (analysed / HERE / name).is_file()
     runs = pd.read_csv(analysed / "results" / "tiny" / "tidy" / "runs.csv")
     assert set(runs["code"]) == {"here"}
     page = (analysed / "results" / "tiny" / "report.html").read_text()
     assert "Inside the loop" in page and page.count("What the head reads") == 1
+
+
+def test_rows_of_all_runs_have_places_of_their_own(analysed: Path, monkeypatch):
+    monkeypatch.chdir(analysed)
+    study = Path("results", "tiny")
+    found = found_in(study, load(study / "plan.json"))
+    assert set(found) == {"lens", "dynamics", "dynamics_paths", "dynamics_end"}
+    assert all(frame.index.is_unique for frame in found.values()) and set(found["lens"]["label"]) == {*MODELS}
 
 
 def test_nothing_is_analysed_twice_and_other_settings_train_nothing(analysed: Path):

@@ -101,7 +101,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, page: Path, command: list[str]) -> None:
     path = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if not part.startswith(sys.prefix))
-    environment = os.environ | {"PYTHONPATH": str(folder), "PATH": path, "BASH_ENV": ""}  # as a reader would run it
+    environment = os.environ | {"PYTHONPATH": str(folder), "PATH": path}  # as a reader would run it
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{page.name}: {command[-1]}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
 

@@ -1,9 +1,9 @@
 """The figure of the lens."""
 
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
 
 from asura.reporting.analyses.shared import Found, draw, lines, looks_of, model_handles
+from asura.reporting.figures.curves import whole_numbers
 from asura.reporting.figures.style import SEED_LINE, Drawn, legend, panels, say_what_is_left_out, some, styled
 from asura.reporting.frames import Results
 
@@ -32,7 +32,7 @@ def lens(found: Found, results: Results, task: str) -> Drawn:
         draw(axes, numbers[numbers["panel"] == title], look)
         for line in axes.lines:  # of two readings, a panel may have one point
             line.set(marker="o", markersize=2)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        whole_numbers(axes, numbers["x"].max())
     drawn.name("blocks applied", "mean")
     for axes in drawn.axes[0]:
         axes.tick_params(labelleft=True)

@@ -1,8 +1,8 @@
 """The figure of the probes."""
 
-from asura.reporting.analyses.shared import Found, draw_heat_map, looks_of, means_of
-from asura.reporting.figures.heatmaps import colour_bar, columns_of
-from asura.reporting.figures.style import WIDTH, Drawn, panels, say_what_is_left_out, some, styled
+from asura.reporting.analyses.shared import Found, at_some, draw_heat_map, looks_of, means_of, size_of_heat_map
+from asura.reporting.figures.heatmaps import colour_bar
+from asura.reporting.figures.style import Drawn, panels, say_what_is_left_out, some, styled
 from asura.reporting.frames import Results
 from asura.reporting.names import model_name
 
@@ -12,11 +12,12 @@ def probes(found: Found, results: Results, task: str) -> Drawn:
     """Selectivity of the probes for the answer after each step at each iteration, a panel for each model."""
     frame = found["probes"]
     every = list(looks_of(results, task, frame["label"]))
-    shown, places = some(every), columns_of(frame["t"], {0})
-    frame = frame[frame["label"].isin(shown) & frame["t"].isin(places)]
+    shown = some(every)
+    frame = at_some(frame[frame["label"].isin(shown)], "label", "t")
     numbers = means_of(frame, ["label", "t", "step"], "selectivity")
 
-    size = min(WIDTH, 0.27 * len(places) + 0.35), max(0.6, 0.22 * numbers["step"].nunique() + 0.15)
+    most = numbers.groupby("label")["t"].nunique().max()
+    size = size_of_heat_map(numbers["step"].nunique(), most, len(shown))
     drawn = panels([model_name(label) for label in shown], *size, sharey=True)
     for axes, label in zip(drawn.axes[0], shown, strict=True):
         here = numbers[numbers["label"] == label]

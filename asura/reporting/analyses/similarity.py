@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from asura.reporting.analyses.shared import Found, draw_heat_map, looks_of, means_of
-from asura.reporting.figures.heatmaps import colour_bar, columns_of
-from asura.reporting.figures.style import WIDTH, Drawn, panels, say_what_is_left_out, some, styled
+from asura.reporting.analyses.shared import Found, at_some, draw_heat_map, looks_of, means_of, size_of_heat_map
+from asura.reporting.figures.heatmaps import colour_bar
+from asura.reporting.figures.style import Drawn, panels, say_what_is_left_out, some, styled
 from asura.reporting.frames import Results
 from asura.reporting.names import model_name
 
@@ -24,12 +24,12 @@ def similarity(found: Found, results: Results, task: str) -> Drawn:
         parts.append(of_stack.assign(panel=f"{model_name(label)} and its stack (columns)"))
     frame = pd.concat([part for part in parts if len(part)])
     every = list(frame["panel"].unique())
-    shown, places = some(every), columns_of(pd.concat([frame["t"], frame["other"]]), {0})
-    frame = frame[frame["panel"].isin(shown) & frame["t"].isin(places) & frame["other"].isin(places)]
+    shown = some(every)
+    frame = at_some(frame[frame["panel"].isin(shown)], "panel", "t", "other")
     numbers = means_of(frame, ["panel", "label", "t", "other"], "cka")
 
-    most = max(numbers["t"].nunique(), numbers["other"].nunique())
-    drawn = panels(shown, min(WIDTH, 0.27 * most + 0.35), max(0.6, 0.22 * most + 0.15))
+    most = numbers.groupby("panel")[["t", "other"]].nunique().to_numpy().max()
+    drawn = panels(shown, *size_of_heat_map(most, most, len(shown)))
     for axes, panel in zip(drawn.axes[0], shown, strict=True):
         here = numbers[numbers["panel"] == panel]
         mesh = draw_heat_map(axes, here.pivot(index="t", columns="other", values="value"))

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from asura.reporting.analyses.shared import Found, draw_heat_map, looks_of, means_of
+from asura.reporting.analyses.shared import Found, at_some, draw_heat_map, looks_of, means_of, size_of_heat_map
 from asura.reporting.figures.heatmaps import colour_bar
 from asura.reporting.figures.style import Drawn, panels, say_what_is_left_out, some, styled
 from asura.reporting.frames import Results
@@ -19,11 +19,11 @@ def steps(found: Found, results: Results, task: str) -> Drawn:
     frame = frame.assign(reading=np.maximum(frame["iteration"], frame["block"].where(frame["iteration"] == 1, 0)))
     every = list(looks_of(results, task, frame["label"]))
     shown = some(every)
-    frame = frame[frame["label"].isin(shown)]
+    frame = at_some(frame[frame["label"].isin(shown)], "label", "reading")
     about = ["label", "reading", "step"]
     means = pd.concat([means_of(frame, about, weights).assign(weights=weights) for weights in LAYERS])
-    most = means["reading"].max()
-    size = 0.27 * most + 0.35, max(0.5, 0.22 * means["step"].max() + 0.15)
+    most = means.groupby("label")["reading"].nunique().max()
+    size = size_of_heat_map(means["step"].max(), most, len(shown))
     drawn = panels([model_name(label) for label in shown], *size, layers=2, sharey=True)
     for weights, layer in zip(LAYERS, drawn.axes, strict=True):
         for axes, label in zip(layer, shown, strict=True):
@@ -31,6 +31,8 @@ def steps(found: Found, results: Results, task: str) -> Drawn:
             values = here.pivot(index="step", columns="reading", values="value")
             mesh = draw_heat_map(axes, values)
     drawn.name("iteration or block", *LAYERS.values())
+    for axes in drawn.axes[-1]:
+        axes.tick_params(labelbottom=True)
     colour_bar(drawn, mesh, "agreement with the answer after so many steps")
     say_what_is_left_out(drawn.figure, len(shown), len(every), "models")
     numbers: pd.DataFrame = means.rename(columns={"label": "model"})

@@ -83,7 +83,7 @@ def iterations_at_evaluation(results: Results, *tasks: str) -> Drawn:
             means = model[model["shows"] == "mean"].set_index("iterations")["value"]
             if (i := trained[label]) in means:
                 marks.trained_marker(axes, i, means[i], str(i) if several else "", style)
-        _iterations_axis(axes, scores["iterations"].max())
+        whole_numbers(axes, scores["iterations"].max())
         marks.draw_levels(axes, results, task, split)
         marks.score_axis(axes, results, task)
     names = [metric_name(results.runs.loc[results.runs["task"] == task, "metric"].iloc[0]) for task in tasks]
@@ -112,8 +112,8 @@ def _titles(scores: pd.DataFrame, tasks: Sequence[str], by: str) -> dict[tuple[s
     return found
 
 
-def _iterations_axis(axes: Axes, most: int) -> None:
-    """Whole numbers; beyond LINEAR_TO iterations, powers of two at equal distances."""
+def whole_numbers(axes: Axes, most: int) -> None:
+    """An x axis of whole numbers up to `most`; beyond LINEAR_TO, powers of two at equal distances."""
     if most <= LINEAR_TO:
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         return

@@ -165,7 +165,8 @@ def finish(drawn: Panels, results: Results, task: str, mesh: Any, x: str, y: str
 
 def colour_bar(drawn: Panels, mesh: Any, name: str) -> None:
     """One colour bar for all panels."""
-    bar = drawn.figure.colorbar(mesh, ax=[axes for layer in drawn.axes for axes in layer], aspect=25, pad=0.01)
+    every = [axes for layer in drawn.axes for axes in layer]
+    bar = drawn.figure.colorbar(mesh, ax=every, aspect=max(25, 8 * drawn.figure.get_figheight()), pad=0.01)
     bar.set_label(beside(bar.ax, name))
     bar.outline.set_visible(False)
     assert bar.solids is not None

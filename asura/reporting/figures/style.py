@@ -193,5 +193,5 @@ def legend(figure: Figure, handles: Sequence[Artist]) -> None:
     figure.set_figheight(figure.get_figheight() + LINE * lines + 0.1)
     drawn = figure.legend(handles=handles, loc="outside lower center", ncols=columns, title=" " if said else None)
     if said:  # in the place of the title, since matplotlib would write it over the legend
-        top = drawn.get_window_extent().height / figure.bbox.height
+        top = drawn.get_window_extent().height / figure.bbox.height - 0.05 / figure.get_figheight()
         figure.supxlabel(said, y=top, va="top", fontsize=FOOT)
