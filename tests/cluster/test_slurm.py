@@ -7,6 +7,7 @@ import pytest
 from tests.cluster.conftest import Workflow, run_here
 from tests.cluster.slurm import Slurm
 from tests.conftest import TINY
+from tests.workflow.conftest import _warm  # noqa: F401, a fixture
 
 STUDY = TINY | {
     "seeds": [0, 1],
