@@ -101,8 +101,10 @@ def test_tiny_models_are_evaluated_without_a_gpu_unless_the_study_says_so():
 
 
 def test_a_run_on_text_waits_for_its_corpus_benchmarks_and_first_weights():
-    Path("a.txt").write_text("a")
-    text = {"corpus": {"source": "files", "paths": ["*.txt", "a.txt"], "vocabulary": 300}, "length": 8}
+    for k in range(30):
+        Path(f"{k}.txt").write_text(str(k))
+    corpus = {"source": "files", "paths": ["*.txt", "0.txt"], "vocabulary": 300, "held_out": 0.2}
+    text = {"corpus": corpus, "length": 8}
     words = {"task": "phop", "hops": 1, "alphabet": 3, "length": 8, "written_as": "text"}
     study = workflow(
         tasks={"text": text, "words": words},
