@@ -33,10 +33,11 @@ bench: $(ENVIRONMENT)
 	.venv/bin/python benchmarks/workflow.py
 
 # torch is installed first and alone, so that pip keeps the locked version whatever else asks for it.
+# Python compiles a module when it is first imported; most of those that are installed never are.
 $(ENVIRONMENT): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet $$(grep '^torch==' requirements.lock)
-	.venv/bin/pip install --quiet --requirement requirements.lock
+	.venv/bin/pip install --quiet --no-compile $$(grep '^torch==' requirements.lock)
+	.venv/bin/pip install --quiet --no-compile --requirement requirements.lock
 	.venv/bin/pip install --quiet --no-deps --editable .
 	touch $@
 
