@@ -37,6 +37,11 @@ def test_no_marker_hides_that_of_another_line(build: Callable[..., Results]):
     assert len(places) == 1 + len(CONTROLS)
     for one, other in combinations(np.array(places) * 72 / axes.get_figure().dpi, 2):
         assert np.hypot(*(one - other)) > marks.NUMBERED * 0.6
+    costs = [line.get_xdata()[0] for line in markers]
+    matched = [place[0] for place, cost in zip(places, costs, strict=True) if abs(cost / costs[-1] - 1) < 0.02]
+    assert len(matched) == 4 and matched == sorted(
+        matched, reverse=True
+    )  # in the order of the legend, the first on top
 
 
 def test_a_shortcut_is_drawn_where_it_is_better_than_chance(results: Results):

@@ -144,10 +144,10 @@ def _shifts(here: pd.DataFrame, x: str, width: float) -> dict[tuple[str, str], f
         close = [other for other, those in lines if other != key and _touch(line, those)]
         joined = {key}.union(*(apart.get(other, {other}) for other in close))
         apart |= dict.fromkeys(joined, joined)
-    order = list(apart)
     found = {}
     for key, together in apart.items():
-        place = sorted(together, key=order.index).index(key) - (len(together) - 1) / 2
+        beside = [other for other, _ in lines if other in together]
+        place = beside.index(key) - (len(beside) - 1) / 2
         found[key] = place * min(marks.NUMBERED, 24 / max(1, len(together) - 1))
     return found
 
