@@ -33,11 +33,12 @@ def test_no_marker_hides_that_of_another_line(build: Callable[..., Results]):
     alike = results._replace(scores=results.scores.assign(value=0.9))
     (axes,) = FIGURES["score_against_parameters"](alike, "phop").figure.axes
     markers = [line for line in axes.lines if line.get_markersize() == marks.NUMBERED and line.get_gid() is None]
-    places = [line.get_transform().transform(line.get_xydata())[0] for line in markers]
+    data = [np.asarray(line.get_xydata(), dtype=float) for line in markers]
+    places = [line.get_transform().transform(xy)[0] for line, xy in zip(markers, data, strict=True)]
     assert len(places) == 1 + len(CONTROLS)
     for one, other in combinations(np.array(places) * 72 / axes.get_figure().dpi, 2):
         assert np.hypot(*(one - other)) > marks.NUMBERED * 0.6
-    costs = [line.get_xdata()[0] for line in markers]
+    costs = [xy[0, 0] for xy in data]
     matched = [place[0] for place, cost in zip(places, costs, strict=True) if abs(cost / costs[-1] - 1) < 0.02]
     assert len(matched) == 4 and matched == sorted(
         matched, reverse=True
