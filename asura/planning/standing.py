@@ -203,11 +203,9 @@ def remarks(study: str, plans: Iterable[Standing]) -> Iterator[str]:
     plans = list(plans)
     states = {name: state for standing in plans for name, state in standing.runs.items()}
     if stale := [name for name, state in states.items() if state.trained == "stale"]:
-        changed = {
-            key for standing in plans for name in stale if name in standing.runs for key in standing.changed(name)
-        }
+        changed = set().union(*(each.changed(name) for each in plans for name in each.runs if name in stale))
         why = f"their {' and '.join(sorted(changed))} changed" if changed else "their texts or first weights changed"
-        yield (f"{study}: {len(stale)} runs ({by_model(stale)}) are trained again: {why}, or their record is damaged")
+        yield f"{study}: {len(stale)} runs ({by_model(stale)}) are trained again: {why}, or their record is damaged"
     if other := [name for name, state in states.items() if state.other_code]:
         count = f"{len(other)} of {len(states)} runs"
         yield f"{study}: {count} were made by other code ({by_model(other)}); {ADVICE.format(study=study)}"

@@ -12,7 +12,7 @@ from asura.reporting.figures.style import beside
 from asura.reporting.frames import CONTROLS, Results
 
 
-def renamed(results: Results, **columns: object) -> Results:
+def with_scores(results: Results, **columns: object) -> Results:
     return results._replace(scores=results.scores.assign(**columns))
 
 
@@ -40,15 +40,16 @@ def test_no_marker_hides_that_of_another_line(build: Callable[..., Results]):
         assert np.hypot(*(one - other)) > marks.NUMBERED * 0.6
     costs = [xy[0, 0] for xy in data]
     matched = [place[0] for place, cost in zip(places, costs, strict=True) if abs(cost / costs[-1] - 1) < 0.02]
-    assert len(matched) == 4 and matched == sorted(
-        matched, reverse=True
-    )  # in the order of the legend, the first on top
+    # From left to right in the order of the legend, whose first is drawn last.
+    assert len(matched) == 4 and matched == sorted(matched, reverse=True)
 
 
 def test_a_shortcut_is_drawn_where_it_is_better_than_chance(results: Results):
     for shortcut, expected in ((0.4, {"chance": 0.25, "shortcut": 0.4}), (0.1, {"chance": 0.25})):
-        assert marks.levels_on(renamed(results, shortcut=shortcut, rule="copy"), "phop", "test") == expected
-    names = [str(each.get_label()) for each in marks.level_handles(renamed(results, shortcut=0.4, rule="copy"), "phop")]
+        assert marks.levels_on(with_scores(results, shortcut=shortcut, rule="copy"), "phop", "test") == expected
+    names = [
+        str(each.get_label()) for each in marks.level_handles(with_scores(results, shortcut=0.4, rule="copy"), "phop")
+    ]
     assert names == ["chance", "best shortcut (copy)"]
 
 

@@ -45,9 +45,7 @@ def exits(found: Found, results: Results, task: str) -> Drawn:
         axes.plot(stack["flops"], stack["value"], style.marker, color=style.colour, markersize=5)
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    drawn.name("inference FLOPs per token", "accuracy")
-    for axes in drawn.axes[0]:
-        axes.tick_params(labelbottom=True)
+    drawn.name("inference FLOPs per token", "accuracy", numbered="x")
     say_what_is_left_out(drawn.figure, len(shown), len(every), "models")
     legend(drawn.figure, _handles(criteria, look, has_stack=bool(stacks["control_of"].isin(shown).any())))
     numbers: pd.DataFrame = means.assign(shows="mean").rename(columns={"label": "model"})

@@ -53,9 +53,7 @@ def interventions(found: Found, results: Results, task: str) -> Drawn:
             axes.plot(means["t"], means["value"], style.marker, color=style.colour, markersize=3.5)
         axes.axhline(untouched[label], color=INK, linestyle=":", linewidth=0.9, zorder=0, gid="untouched")
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    drawn.name("iteration or block", "accuracy")
-    for axes in drawn.axes[0]:
-        axes.tick_params(labelbottom=True)
+    drawn.name("iteration or block", "accuracy", numbered="x")
     say_what_is_left_out(drawn.figure, len(shown), len(every), "models")
     kinds = [name for name in NAMES if name in set(numbers["intervention"])]
     legend(drawn.figure, [*(series_handle(NAMES[name], *LOOK[name]) for name in kinds), SEED_LINE, LEVEL])

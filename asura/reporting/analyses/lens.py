@@ -33,9 +33,7 @@ def lens(found: Found, results: Results, task: str) -> Drawn:
         for line in axes.lines:  # of two readings, a panel may have one point
             line.set(marker="o", markersize=2)
         whole_numbers(axes, numbers["x"].max())
-    drawn.name("blocks applied", "mean")
-    for axes in drawn.axes[0]:
-        axes.tick_params(labelleft=True)
+    drawn.name("blocks applied", "mean", numbered="y")
     say_what_is_left_out(drawn.figure, len(look), len(every), "models")
     legend(drawn.figure, [*model_handles(look), SEED_LINE])
     return Drawn(drawn.figure, numbers.rename(columns={"label": "model", "x": "blocks_applied"}))

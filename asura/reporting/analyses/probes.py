@@ -22,9 +22,7 @@ def probes(found: Found, results: Results, task: str) -> Drawn:
     for axes, label in zip(drawn.axes[0], shown, strict=True):
         here = numbers[numbers["label"] == label]
         mesh = draw_heat_map(axes, here.pivot(index="step", columns="t", values="value"))
-    drawn.name("iteration or block", "step of the task")
-    for axes in drawn.axes[0]:
-        axes.tick_params(labelbottom=True)
+    drawn.name("iteration or block", "step of the task", numbered="x")
     colour_bar(drawn, mesh, "mean selectivity")
     say_what_is_left_out(drawn.figure, len(shown), len(every), "models")
     return Drawn(drawn.figure, numbers.rename(columns={"label": "model", "t": "iteration"}))

@@ -33,9 +33,7 @@ def similarity(found: Found, results: Results, task: str) -> Drawn:
     for axes, panel in zip(drawn.axes[0], shown, strict=True):
         here = numbers[numbers["panel"] == panel]
         mesh = draw_heat_map(axes, here.pivot(index="t", columns="other", values="value"))
-    drawn.name(AXIS, AXIS)
-    for axes in drawn.axes[0]:
-        axes.tick_params(labelbottom=True, labelleft=True)
+    drawn.name(AXIS, AXIS, numbered="xy")
     colour_bar(drawn, mesh, "mean CKA")
     say_what_is_left_out(drawn.figure, len(shown), len(every), "heat maps")
     return Drawn(drawn.figure, numbers.rename(columns={"label": "model"}))

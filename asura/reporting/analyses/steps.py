@@ -30,9 +30,7 @@ def steps(found: Found, results: Results, task: str) -> Drawn:
             here = means[(means["label"] == label) & (means["weights"] == weights)]
             values = here.pivot(index="step", columns="reading", values="value")
             mesh = draw_heat_map(axes, values)
-    drawn.name("iteration or block", *LAYERS.values())
-    for axes in drawn.axes[-1]:
-        axes.tick_params(labelbottom=True)
+    drawn.name("iteration or block", *LAYERS.values(), numbered="x")
     colour_bar(drawn, mesh, "agreement with the answer after so many steps")
     say_what_is_left_out(drawn.figure, len(shown), len(every), "models")
     numbers: pd.DataFrame = means.rename(columns={"label": "model"})

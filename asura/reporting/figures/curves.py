@@ -87,10 +87,8 @@ def iterations_at_evaluation(results: Results, *tasks: str) -> Drawn:
         marks.draw_levels(axes, results, task, split)
         marks.score_axis(axes, results, task)
     names = [metric_name(results.runs.loc[results.runs["task"] == task, "metric"].iloc[0]) for task in tasks]
-    drawn.name("iterations" if is_apart else "iterations at evaluation", names[0] if len(set(names)) == 1 else "score")
-    if len(tasks) > 1:
-        for axes in drawn.axes[0]:
-            axes.tick_params(labelleft=True)
+    x, y = "iterations" if is_apart else "iterations at evaluation", names[0] if len(set(names)) == 1 else "score"
+    drawn.name(x, y, numbered="y" if len(tasks) > 1 else "")
     say_what_is_left_out(drawn.figure, len(models), len(every_model), "models")
     handles = [MEAN_LINE] if is_apart else handles_of_looks(look)
     splits = {split for _, _, split in shown}

@@ -134,11 +134,16 @@ def draw_levels(axes: Axes, results: Results, task: str, split: str = HEADLINE_S
 
 def level_handles(results: Results, task: str, splits: Collection[str] = (HEADLINE_SPLIT,)) -> list[Artist]:
     """The legend entries of the levels that are drawn for some splits."""
-    drawn = {level for split in splits for level in levels_on(results, task, split)}
-    rules = _on(results, task, splits)["rule"].dropna().unique()
+    drawn = {split: levels_on(results, task, split) for split in splits}
+    with_shortcut = [split for split, levels in drawn.items() if "shortcut" in levels]
+    rules = _on(results, task, with_shortcut)["rule"].dropna().unique()
     names = {"chance": "chance", "shortcut": f"best shortcut ({' or '.join(map(spaced, rules))})"}
     look: dict[str, Any] = {"color": INK, "linewidth": 0.9}
-    return [Line2D([], [], linestyle=LEVELS[level], label=names[level], **look) for level in LEVELS if level in drawn]
+    return [
+        Line2D([], [], linestyle=LEVELS[level], label=names[level], **look)
+        for level in LEVELS
+        if any(level in levels for levels in drawn.values())
+    ]
 
 
 def levels_on(results: Results, task: str, split: str) -> dict[str, float]:

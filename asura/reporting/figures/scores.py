@@ -32,6 +32,8 @@ from asura.reporting.names import metric_name, model_name, series_name
 
 ABOUT = ["panel", "cell", "series", "model"]
 HEIGHT = 1.9  # inches, of a panel
+DRAWN_ON = 55  # points of an inch of a panel, about, that the data are drawn on
+MOST_SHIFTED = 12  # points
 GROUP_WIDTH = 0.7
 """Of a value on an axis of categories: what its models share between them."""
 
@@ -135,8 +137,8 @@ def _shifts(here: pd.DataFrame, x: str, width: float) -> dict[tuple[str, str], f
     means = here[here["shows"] == "mean"]
     across, up = np.log(means[x].astype(float)), means["value"]
     points = {
-        "across": (across - across.min()) / (np.ptp(across) or 1) * width * 55,
-        "up": (up - up.min()) / (np.ptp(up) or 1) * HEIGHT * 55,
+        "across": (across - across.min()) / (np.ptp(across) or 1) * width * DRAWN_ON,
+        "up": (up - up.min()) / (np.ptp(up) or 1) * HEIGHT * DRAWN_ON,
     }
     apart: dict[tuple[str, str], set[tuple[str, str]]] = {}
     lines = means.assign(**points).groupby(["family", "series"], sort=False)
@@ -147,8 +149,8 @@ def _shifts(here: pd.DataFrame, x: str, width: float) -> dict[tuple[str, str], f
     found = {}
     for key, together in apart.items():
         beside = [other for other, _ in lines if other in together]
-        place = beside.index(key) - (len(beside) - 1) / 2
-        found[key] = place * min(marks.NUMBERED, 24 / max(1, len(together) - 1))
+        middle = (len(beside) - 1) / 2
+        found[key] = (beside.index(key) - middle) * min(marks.NUMBERED, MOST_SHIFTED / max(0.5, middle))
     return found
 
 

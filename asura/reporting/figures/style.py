@@ -66,16 +66,20 @@ class Panels(NamedTuple):
     axes: list[list[Axes]]
     columns: int
 
-    def name(self, x: str, *y: str) -> None:
-        """Name the axes of the lowest and the leftmost panels; the others need no numbers either."""
+    def name(self, x: str, *y: str, numbered: str = "") -> None:
+        """Name the axes of the lowest and the leftmost panels; the others need no numbers either.
+
+        numbered: `x`, `y` or both: the axes that have numbers in every panel, since panels differ in them.
+        """
         for layer, (row, name) in enumerate(zip(self.axes, y, strict=True)):
             for place, axes in enumerate(row):
-                is_lowest = layer == len(self.axes) - 1 and place + self.columns >= len(row)
+                is_last = layer == len(self.axes) - 1
+                is_lowest = is_last and place + self.columns >= len(row)
                 axes.set_xlabel(x if is_lowest else "")
-                axes.tick_params(labelbottom=is_lowest)
+                axes.tick_params(labelbottom=is_lowest or (is_last and "x" in numbered))
                 is_first = place % self.columns == 0
                 axes.set_ylabel(beside(axes, name) if is_first else "")
-                axes.tick_params(labelleft=is_first)
+                axes.tick_params(labelleft=is_first or "y" in numbered)
 
 
 def beside(axes: Axes, name: str) -> str:

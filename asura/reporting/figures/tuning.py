@@ -136,10 +136,8 @@ def _finish(drawn: Panels, results: Results, rows: pd.DataFrame, x: str, shown: 
         marks.draw_levels(axes, results, tasks[panel])
         axes.margins(y=0.1)
     metrics = {metric_name(metric) for metric in results.runs["metric"]}
-    drawn.name(x, f"{metrics.pop() if len(metrics) == 1 else 'score'} on validation")
-    if tasks.nunique() > 1:
-        for axes in drawn.axes[0]:
-            axes.tick_params(labelleft=True)
+    y = f"{metrics.pop() if len(metrics) == 1 else 'score'} on validation"
+    drawn.name(x, y, numbered="y" if tasks.nunique() > 1 else "")
     say_what_is_left_out(drawn.figure, len(shown), len(tasks), "cells")
     look = {name: style for name, style in styles(results).items() if name in set(rows["series"])}
     ring = Line2D([], [], color=INK, marker="o", fillstyle="none", linestyle="none", markersize=CHOSEN, label="chosen")
