@@ -8,6 +8,7 @@ from typing import Any
 
 from asura.common.files import write_sealed
 from asura.evaluation.evaluate import evaluate
+from asura.planning.outputs import TUNING
 from asura.planning.plan import Plan, load, make, planned_folders
 from asura.planning.plugins import of_study
 from asura.planning.run_folder import RunFolder
@@ -23,7 +24,7 @@ SAME = {
 
 
 def outdated(study: Path) -> dict[str, tuple[str, ...]]:
-    """Runs of a study and its ablations that other code made, by their folders, and what of each: see `RunState`.
+    """Runs of a study, its trials and its ablations that other code made, by their folders, and what of each: see `RunState`.
 
     Raises UserError where the study has no plan, or a plan is damaged.
     """
@@ -36,12 +37,13 @@ def made_by_other_code(study: Path, plans: Iterable[Plan]) -> dict[str, tuple[st
 
 
 def plans(study: Path) -> list[Plan]:
-    """The plans of a study and of its ablations, with the digests of the code that is here. Raises UserError."""
+    """The plans of a study, its trials and its ablations, with the digests of the code that is here. Raises UserError."""
     return [_with_code_of_here(load(folder / "plan.json"), study, folder) for folder in planned_folders(study)]
 
 
 def _with_code_of_here(plan: Plan, study: Path, folder: Path) -> Plan:
-    return plan._replace(code=make(of_study(study, folder), plan.against).code)
+    is_of_trials = folder == study / TUNING
+    return plan._replace(code=make(of_study(study, folder), plan.against, tuning=is_of_trials).code)
 
 
 def discard(study: Path, runs: Mapping[str, tuple[str, ...]]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from asura.checking.code import accept, outdated
 from asura.checking.verify import verify
 from asura.common.errors import UserError
 from asura.common.files import read_sealed, write_sealed
@@ -64,6 +65,17 @@ def test_another_choice_trains_again_what_it_is_of(folder: Path):
     write(folder, STUDY | {"tune": STUDY["tune"] | {"over": over}})
     trained = runs_trained(changed_by(folder, lambda: succeed(folder, "--until", "train")))
     assert {run.split("/")[2].rpartition("+")[2] for run in trained} == {"learning_rate=1e-05"}
+
+
+def test_trials_and_final_runs_of_other_code_are_accepted(folder: Path):
+    results = folder / "results" / "tiny"
+    records = sorted(results.glob("runs/*/*/*/training.json"))
+    for record in records:
+        write_sealed(record, read_sealed(record) | {"code": "other"})
+    assert outdated(results) == {str(record.parent.relative_to(results)): ("training",) for record in records}
+    assert [is_accepted for _, is_accepted in accept(results)] == [True] * len(records)
+    assert outdated(results) == {}
+    assert not runs_trained(changed_by(folder, lambda: succeed(folder)))
 
 
 def test_results_that_follow_from_the_trials_are_verified(tuned: Path):
