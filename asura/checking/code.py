@@ -24,7 +24,7 @@ SAME = {
 
 
 def outdated(study: Path) -> dict[str, tuple[str, ...]]:
-    """Runs of a study, its trials and its ablations that other code made, by their folders, and what of each: see `RunState`.
+    """Runs of a study, its trials and ablations that other code made, by their folders, and what of each: `RunState`.
 
     Raises UserError where the study has no plan, or a plan is damaged.
     """
@@ -37,7 +37,7 @@ def made_by_other_code(study: Path, plans: Iterable[Plan]) -> dict[str, tuple[st
 
 
 def plans(study: Path) -> list[Plan]:
-    """The plans of a study, its trials and its ablations, with the digests of the code that is here. Raises UserError."""
+    """The plans of a study, its trials and ablations, with the digests of the code that is here. Raises UserError."""
     return [_with_code_of_here(load(folder / "plan.json"), study, folder) for folder in planned_folders(study)]
 
 
