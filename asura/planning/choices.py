@@ -74,7 +74,9 @@ def is_chosen(standing: Standing, task: str, label: str) -> bool:
     runs = [run for model in models for run in Job(task, model["label"], tuple(model["seeds"])).runs]
     with suppress(UserError):
         made_of = read_sealed(standing.study / choice_file(task, label))["made_of"]
-        return bool(made_of == {run: standing.state(run).seals[1] for run in runs})
+        states = {run: standing.state(run) for run in runs}
+        is_of_them = made_of == {run: state.seals[1] for run, state in states.items()}
+        return bool(is_of_them and all(state.is_done for state in states.values()))
     return False
 
 

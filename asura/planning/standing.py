@@ -4,7 +4,7 @@ It is decided by what the files say and not by their times, so that a copy of a 
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -54,11 +54,12 @@ class RunState(NamedTuple):
 class Standing:
     """What stands of the runs of a plan, in the results of a study.
 
+    to_choose: task and label of models whose settings are to be chosen again. None of their runs counts as made.
     Raises UserError and OSError where the texts of a corpus cannot be read.
     """
 
-    def __init__(self, plan: Plan, study: Path) -> None:
-        self.plan, self.study = plan, study
+    def __init__(self, plan: Plan, study: Path, to_choose: Collection[tuple[str, str]] = ()) -> None:
+        self.plan, self.study, self.to_choose = plan, study, to_choose
         self._records: dict[str, dict[str, Any]] = {}
         self._states: dict[str, RunState] = {}
 
@@ -109,7 +110,7 @@ class Standing:
 
     def _state_of(self, name: str, planned: Mapping[str, Any]) -> RunState:
         folder, run = RunFolder(self.study / name), self._as_tuned(planned)
-        if run is None:
+        if run is None or (planned["task_name"], planned["label"]) in self.to_choose:
             return RunState("missing", "missing")
         record = self._record(name)
         if not folder.record.is_file() or not folder.weights.is_file():

@@ -14,6 +14,7 @@ from asura.corpora.folders import data_folder
 from asura.planning.ablations import inline_ablations, listed_ablations, planned_ablation
 from asura.planning.analysed import is_analysed
 from asura.planning.cache import is_written, planned, read_plan
+from asura.planning.choices import is_chosen, tuned_models
 from asura.planning.jobs import Job, jobs_of
 from asura.planning.outputs import ANALYSIS, TUNING, results_folder
 from asura.planning.plan import Plan, load, make
@@ -169,8 +170,14 @@ class StudyState:
         if ablation not in self._standing:
             with refusing():
                 plan = self._plan_of_part(ablation) if ablation else self.plan
-                self._standing[ablation] = Standing(plan, Path(self.folder))
+                self._standing[ablation] = Standing(plan, Path(self.folder), () if ablation else self._to_choose())
         return self._standing[ablation]
+
+    def _to_choose(self) -> list[tuple[str, str]]:
+        """The models whose trials do not stand as they did when their settings were chosen; a job asks for none."""
+        if not self.tuned or self._is_job:
+            return []
+        return [model for model in tuned_models(self.plan) if not is_chosen(self.standing(TUNING), *model)]
 
     @cached_property
     def products(self) -> Products:

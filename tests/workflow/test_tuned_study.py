@@ -60,11 +60,26 @@ def test_nothing_is_tried_or_trained_twice(folder: Path):
     assert len(trained) == 2 and all(run.endswith("/seed1") for run in trained)
 
 
-def test_another_choice_trains_again_what_it_is_of(folder: Path):
-    over = {"learning_rate": [0.0001, 0.03, 0.00001]}
-    write(folder, STUDY | {"tune": STUDY["tune"] | {"over": over}})
-    trained = runs_trained(changed_by(folder, lambda: succeed(folder, "--until", "train")))
-    assert {run.split("/")[2].rpartition("+")[2] for run in trained} == {"learning_rate=1e-05"}
+def chosen_rates(folder: Path) -> dict[str, float]:
+    """The chosen learning rate of each model, by its label."""
+    files = (folder / "results" / "tiny" / "tuning" / "choices" / "phop").iterdir()
+    return {file.stem: read_sealed(file)["settings"]["learning_rate"] for file in files}
+
+
+def test_more_settings_are_tried_and_another_choice_trains_again_what_it_is_of(folder: Path):
+    first = chosen_rates(folder)
+    others = {0.0001, 0.03, 0.00001} - {first["asura-n1-i2"]}
+    for rates in ([*first.values(), *others], sorted(others)):
+        before = chosen_rates(folder)
+        write(folder, STUDY | {"tune": STUDY["tune"] | {"over": {"learning_rate": list(dict.fromkeys(rates))}}})
+        trained = runs_trained(changed_by(folder, lambda: succeed(folder)))
+        after = chosen_rates(folder)
+        final = {run.split("/")[2] for run in trained if "learning_rate" not in run}
+        assert final == {label for label, rate in after.items() if rate != before[label]}
+        assert "Nothing to be done" in call(folder).stderr
+    assert "asura-n1-i2" in final
+    run = RunFolder(folder / "results" / "tiny" / "runs" / "phop" / "asura-n1-i2" / "seed0").run
+    assert read_run(run).training.learning_rate == after["asura-n1-i2"]
 
 
 def test_trials_and_final_runs_of_other_code_are_accepted(folder: Path):
