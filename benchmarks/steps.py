@@ -1,4 +1,6 @@
-"""Training steps against one another: ratios of medians, the two sides taking turns so that a busy machine hits both.
+"""Training steps against one another: ratios of medians of CPU time, the two sides taking turns.
+
+The steps have one thread. On a busy machine their CPU time grows little, and that of both sides alike.
 
 python benchmarks/steps.py
 """
@@ -120,26 +122,26 @@ def plain_step(model: nn.Module, size: Size) -> Step:
 
 
 def compare(first: Step, second: Step) -> tuple[float, float]:
-    """Median milliseconds of a step of each."""
+    """Median milliseconds of CPU time of a step of each."""
     times: tuple[list[float], list[float]] = ([], [])
     for round_ in range(ROUNDS + 1):
         for side, step in zip(times, (first, second), strict=True):
-            start = time.perf_counter()
+            start = time.process_time()
             for _ in range(STEPS):
                 step()
             if round_:  # the first is a warm-up
-                side.append(1000 * (time.perf_counter() - start) / STEPS)
+                side.append(1000 * (time.process_time() - start) / STEPS)
     return statistics.median(times[0]), statistics.median(times[1])
 
 
 def drawing_share(task: Task, size: Size) -> tuple[float, float]:
-    """Milliseconds to draw a batch of a task, and of a training step on it, of one block."""
+    """Milliseconds of CPU time to draw a batch of a task, and of a training step on it, of one block."""
     batches = Drawn(task, size.batch, 0)
     many = 400
-    start = time.perf_counter()
+    start = time.process_time()
     for step in range(many):
         batches.at(step)
-    drawing = 1000 * (time.perf_counter() - start) / many
+    drawing = 1000 * (time.process_time() - start) / many
     training = Training(steps=10**6, batch=size.batch)
     model = VanillaSettings(n=1, width=size.width, heads=size.heads)
     kind = next(name for name, known in TASKS.items() if type(task) is known)

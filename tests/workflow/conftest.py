@@ -40,7 +40,7 @@ def snakemake(
     folder: Path, *arguments: str, checkout: Path | None = None, **settings: Any
 ) -> subprocess.CompletedProcess[str]:
     """Run Snakemake in a folder, with the package of a copy of the workflow and not the one that is installed."""
-    command = [sys.executable, "-m", "snakemake", *arguments]
+    command = [os.environ.get("WARM", sys.executable), "-m", "snakemake", *arguments]
     environment = os.environ | {"PYTHONPATH": str(checkout or folder)}
     return subprocess.run(command, cwd=folder, env=environment, check=False, **settings)
 
@@ -55,13 +55,14 @@ def copy_workflow(folder: Path) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _warm() -> Iterator[None]:
-    """Jobs do not import the large libraries anew; see `warm`. macOS does not let a process that has them fork."""
+    """No job imports the large libraries anew; see `warm`. macOS does not let a process that has them fork."""
     if sys.platform != "linux":
         yield
         return
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         server = warm.start(Path(folder))
         patch.setenv("BASH_ENV", f"{folder}/first")  # rules put the folder of their interpreter first in PATH
+        patch.setenv("WARM", f"{folder}/python")
         yield
         server.kill()
         server.wait()

@@ -42,6 +42,13 @@ CHECKS = (
 )
 """Commands that have nothing to do, or find the same, where they are given a second time."""
 EXAMPLE = "rules/ablations/mlp_width.smk"
+WARM = """
+if [ "$WARM" ]; then
+    asura() { "$WARM" -m asura "$@"; }
+    snakemake() { "$WARM" -m snakemake "$@"; }
+fi
+"""
+"""Commands run as jobs do in tests, see `warm`; the test of an installed package runs the programs themselves."""
 COMMANDS = r"(?:make|snakemake|asura|python|pip|cp|cd|mkdir|git|conda|\.) "
 
 
@@ -116,7 +123,7 @@ def test_every_documented_command_runs(checkout: Path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(block.text)
         if lines := [line for line in commands(page) if line not in checked]:
-            run(checkout, page, ["bash", "-e", "-o", "pipefail", "-c", "\n".join(lines)])
+            run(checkout, page, ["bash", "-e", "-o", "pipefail", "-c", WARM + "\n".join(lines)])
         checked |= {line for line in lines if line.startswith(CHECKS)}
         texts = [block.text for block in blocks(page) if block.language == "python" and not block.file]
         if program := "\n".join(text for text in texts if not is_left_out(text)):

@@ -1,4 +1,4 @@
-"""A stand-in for `python` in the jobs of a workflow: it forks a process that has imported the large libraries.
+"""A stand-in for `python` in a workflow and its jobs: it forks a process that has imported the large libraries.
 
 To import them takes two seconds of every job, of which a study of seconds has a dozen. Nothing of this repository is
 imported before the fork, so a job runs the code of its own folder.
@@ -16,18 +16,23 @@ import warnings
 from contextlib import suppress
 from pathlib import Path
 
-LARGE = ("torch", "pandas", "scipy.stats", "seaborn", "matplotlib.figure", "pydantic", "safetensors.torch", "typer")
+MODULES = ("asura", "snakemake")
+"""What is run in a fork; anything else, in a process of its own."""
+LARGE = (
+    *("snakemake.cli", "torch", "pandas", "scipy.stats", "seaborn", "matplotlib.figure"),
+    *("pydantic", "safetensors.torch", "typer"),
+)
 PROGRAM = """\
 #!/bin/sh
 exec '{python}' -IS '{client}' "$@"
 """
 CLIENT = """\
 import array, os, socket, struct, sys
-if sys.argv[1:3] != ["-m", "asura"]:
+if sys.argv[1:2] != ["-m"] or sys.argv[2] not in {modules!r}:
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 server = socket.socket(socket.AF_UNIX)
 server.connect({address!r})
-said = b"\\0".join(map(os.fsencode, [os.getcwd(), str(len(sys.argv) - 3), *sys.argv[3:]]))
+said = b"\\0".join(map(os.fsencode, [os.getcwd(), str(len(sys.argv) - 2), *sys.argv[2:]]))
 said += b"\\0" + b"\\0".join(os.fsencode(key) + b"=" + os.fsencode(value) for key, value in os.environ.items())
 descriptors = array.array("i", [0, 1, 2])
 server.sendmsg([struct.pack("I", len(said))], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
@@ -40,7 +45,7 @@ sys.exit(struct.unpack("i", code)[0] & 255 if code else 1)
 def start(folder: Path) -> subprocess.Popen:
     """Start the server; `folder` then has a program `python`, and a file `first` with which bash puts it first."""
     address, client = str(folder / "socket"), folder / "client.py"
-    client.write_text(CLIENT.format(python=sys.executable, address=address))
+    client.write_text(CLIENT.format(python=sys.executable, address=address, modules=MODULES))
     (folder / "python").write_text(PROGRAM.format(python=sys.executable, client=client))
     (folder / "python").chmod(0o755)
     (folder / "first").write_text(f"PATH='{folder}':$PATH\n")
@@ -93,11 +98,12 @@ def _run(client: socket.socket) -> None:
     os.environ.update({key: value for key, _, value in pairs})
     os.chdir(folder)
     sys.path[:0] = [folder, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    sys.argv = ["asura", *rest[: int(count)]]
+    module, *arguments = rest[: int(count)]
+    sys.argv = [module, *arguments]
     client.close()
     code = 0
     try:
-        runpy.run_module("asura", run_name="__main__", alter_sys=True)
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as end:
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)
