@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, StrMethodFormatter
 
 from asura.common.metrics import LESS_IS_BETTER
 from asura.planning.tune_settings import Tune
@@ -29,6 +29,8 @@ from asura.reporting.frames import Results, members
 from asura.reporting.names import metric_name, model_name, spaced, task_name
 
 CHOSEN = 8.0  # points, of the ring around what was chosen
+MOST_NAMED = 4
+"""Values of a setting that stand at its axis, where no more were tried."""
 
 
 @styled
@@ -55,6 +57,8 @@ def scores_over_rates(results: Results, tried: pd.DataFrame, tune: Tune) -> Draw
             axes.plot(chosen[key], chosen["value"], "o", color=style.colour, fillstyle="none", markersize=CHOSEN)
         if (rows[key] > 0).all() and rows[key].nunique() > 1:
             log_axis(axes, rows[key], 6 // min(drawn.columns, 3))
+            if rows[key].nunique() <= MOST_NAMED:
+                axes.xaxis.set_major_locator(FixedLocator(sorted(rows[key].unique())))
             axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     _finish(drawn, results, rows, spaced(key), shown)
     return Drawn(drawn.figure, rows)
@@ -134,12 +138,14 @@ def _finish(drawn: Panels, results: Results, rows: pd.DataFrame, x: str, shown: 
     tasks = rows.drop_duplicates("panel").set_index("panel")["task"]
     for axes, panel in zip(drawn.axes[0], shown, strict=True):
         marks.draw_levels(axes, results, tasks[panel])
-        axes.margins(y=0.1)
+        axes.margins(0.1)
     metrics = {metric_name(metric) for metric in results.runs["metric"]}
     y = f"{metrics.pop() if len(metrics) == 1 else 'score'} on validation"
     drawn.name(x, y, numbered="y" if tasks.nunique() > 1 else "")
     say_what_is_left_out(drawn.figure, len(shown), len(tasks), "cells")
-    look = {name: style for name, style in styles(results).items() if name in set(rows["series"])}
+    # Where each panel has one model, its title names it.
+    named = set(rows["series"]) if rows.groupby("panel")["series"].nunique().max() > 1 or len(tasks) == 1 else set()
+    look = {name: style for name, style in styles(results).items() if name in named}
     ring = Line2D([], [], color=INK, marker="o", fillstyle="none", linestyle="none", markersize=CHOSEN, label="chosen")
     levels = marks.level_handles(results, tasks.iloc[0]) if tasks.nunique() == 1 else []
     extra = [SEED, ring] if "chosen" in rows else []
