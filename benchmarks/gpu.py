@@ -121,7 +121,7 @@ def steps_cases(device: torch.device, tiny: bool) -> Iterator[Case]:
 def phop_cases(device: torch.device, tiny: bool) -> Iterator[Case]:
     """The three models of the published table, as long as a third of the time of the part."""
     shape = {"width": 16 if tiny else 128, "heads": 2 if tiny else 8, "mlp_width": 32 if tiny else 512}
-    task = PHop(hops=2, length=16, supervision="last") if tiny else PHop(hops=16, length=256, supervision="last")
+    task = PHop(hops=2, length=16, supervision="planted") if tiny else PHop(hops=16, length=256, supervision="planted")
     steps = 10 if tiny else PUBLISHED_STEPS // 100
     training: dict[str, Any] = {"optimiser": "adafactor", "learning_rate": 1e-3, "weight_decay": 0.0}
     training |= {"warmup_steps": steps // 20}
