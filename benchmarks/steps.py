@@ -156,7 +156,8 @@ def pairs(size: Size) -> Iterator[tuple[str, Architecture, VanillaSettings]]:
     shape = {"width": size.width, "heads": size.heads}
     for name, (kind, _) in ARCHITECTURES.items():
         if kind.iterates():
-            settings = kind.model_validate({"n": 1, "i": 4, **shape})
+            solved = {"warm_start": 0.0} if name == "deq" else {}  # else its first steps unroll two evaluations
+            settings = kind.model_validate({"n": 1, "i": 4, **solved, **shape})
             yield f"{name} n=1 i=4", settings, VanillaSettings(n=settings.effective_depth, **shape)
     # A projection from 2d to d at each iteration costs what d more units of MLP width cost at each block.
     yield "asura n=1 i=4", AsuraSettings(n=1, i=4, **shape), VanillaSettings(n=4, mlp_width=5 * size.width, **shape)
