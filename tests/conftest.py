@@ -15,7 +15,7 @@ from asura.corpora.packages import fetch
 from asura.corpora.prepare import prepare_corpus
 from asura.corpora.settings import Files
 from asura.models import ARCHITECTURES
-from asura.planning.plan import make
+from asura.planning.planner import make
 from asura.planning.run_folder import RunFolder
 from asura.planning.runs import Run
 from asura.tasks import TASKS

@@ -148,7 +148,7 @@ def test_a_run_is_exported_and_a_text_continued_by_hand(asura, corpus, tmp_path)
     ],
 )
 def test_bad_input_is_refused_in_one_line(asura, study, monkeypatch, arguments: list[str], parts: list[str]):
-    from asura.planning.plan import make
+    from asura.planning.planner import make
 
     monkeypatch.chdir(study.parent)
     (study.parent / "run.json").write_text(json.dumps(next(iter(make(TINY).runs.values()))))
@@ -159,7 +159,7 @@ def test_bad_input_is_refused_in_one_line(asura, study, monkeypatch, arguments: 
 
 
 def test_a_device_that_is_not_there_is_named(asura, study, tmp_path, monkeypatch):
-    from asura.planning.plan import make
+    from asura.planning.planner import make
 
     monkeypatch.setenv("ASURA_DEVICE", "toaster")
     (tmp_path / "run.json").write_text(json.dumps(next(iter(make(TINY).runs.values()))))

@@ -10,7 +10,7 @@ import pytest
 
 from asura.cli.new import architecture, task
 from asura.common.errors import UserError
-from asura.planning.plan import make
+from asura.planning.planner import make
 from asura.planning.plugins import at_their_places
 from tests.conftest import TINY
 

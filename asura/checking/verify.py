@@ -11,7 +11,8 @@ from asura.common.files import read_json, read_sealed, sealed, write_text
 from asura.planning.ablations import listed_ablations, reported
 from asura.planning.choices import choice_of, tuned_models
 from asura.planning.outputs import ANALYSIS, TUNING, choice_file
-from asura.planning.plan import Plan, load, make
+from asura.planning.plan import Plan, load
+from asura.planning.planner import make
 from asura.planning.plugins import of_study
 from asura.planning.products import REPORT
 from asura.planning.run_folder import RunFolder

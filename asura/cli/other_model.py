@@ -13,7 +13,7 @@ from asura.common.errors import UserError
 from asura.common.files import write_text
 from asura.common.validation import mapping_at
 from asura.evaluation.evaluate import evaluate
-from asura.planning.plan import make
+from asura.planning.planner import make
 from asura.planning.run_folder import RunFolder
 from asura.planning.runs import read_run
 from asura.training.loop import train

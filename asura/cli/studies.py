@@ -18,7 +18,7 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     from asura.planning.ablations import ablations_in_words
     from asura.planning.choices import at_edges
     from asura.planning.outputs import results_folder
-    from asura.planning.plan import make
+    from asura.planning.planner import make
     from asura.planning.refusals import refuse_texts
     from asura.planning.shared_runs import shared_in_words
     from asura.planning.standing import Standing, done_in_words
@@ -56,7 +56,6 @@ def _print_splits(config: dict[str, Any]) -> None:
     from rich.table import Table
 
     from asura.evaluation.splits import summary
-    from asura.planning.plan import ranked_by
     from asura.planning.study import Study
 
     study = Study.model_validate(config)
@@ -64,7 +63,7 @@ def _print_splits(config: dict[str, Any]) -> None:
     table = Table(*columns, box=None)
     for named in study.named_tasks():
         if named.task.reads is None:
-            metric = ranked_by(named.task, study.evaluation.metric)
+            metric = study.evaluation.ranks_by(named.task)
             for name in named.task.splits:
                 found = summary(named.task, name, metric, study.evaluation.examples)
                 chance = "–" if found.chance is None else f"{found.chance:.3f}"

@@ -9,7 +9,6 @@ from asura.common.randomness import generator
 from asura.evaluation.accuracy import Asked, Scores, asked_of, task_scores
 from asura.evaluation.likelihood import asked_of_text, text_scores
 from asura.models.model import Model
-from asura.planning.plan import ranked_by
 from asura.planning.runs import Run
 from asura.planning.study_settings import Evaluation
 from asura.tasks import Batch
@@ -26,7 +25,7 @@ class Scorer:
 
     def __init__(self, run: Run, evaluation: Evaluation, device: torch.device, processes: Alone = ALONE) -> None:
         self._run, self._evaluation, self._device, self._processes = run, evaluation, device, processes
-        self._metric = ranked_by(run.task, evaluation.metric)
+        self._metric = evaluation.ranks_by(run.task)
         if isinstance(run.task, Text):
             self._documents = asked_of_text(run.task, evaluation.examples)
         else:

@@ -10,7 +10,7 @@ from asura.common.errors import UserError
 from asura.common.validation import Settings, checked, in_file, mapping_at, nearest
 from asura.planning.cache import planned
 from asura.planning.control_settings import Controls
-from asura.planning.plan import Plan, make
+from asura.planning.plan import Plan
 from asura.planning.study_settings import is_ablation_file, names_of
 
 
@@ -77,6 +77,8 @@ def _as_study(config: Mapping[str, Any], models: Mapping[str, Any]) -> tuple[dic
 
 
 def _plan(own: Mapping[str, Any], about: About) -> Plan:
+    from asura.planning.planner import make  # imports torch, which an ablation that has been planned does not need
+
     return reported(make(own, about.against), about.tasks or own["tasks"])._replace(factors=about.factors)
 
 

@@ -1,23 +1,18 @@
 """The plan of a study: every run, what it costs, and which control of which cell it is.
 
-Making a plan builds models. A plan that has been made is read without torch.
+`planner` makes it, which builds models. A plan that has been made is read without torch.
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from asura.common.errors import UserError
 from asura.common.files import SEAL, read_sealed, sealed, write_text
 from asura.corpora.folders import corpus_folder
-from asura.planning.outputs import TUNING, choice_file
+from asura.planning.outputs import TUNING
 from asura.planning.study_settings import Evaluation
-
-if TYPE_CHECKING:  # which imports torch
-    from asura.planning.study import Study
-    from asura.planning.variants import NamedTask, Variant
-    from asura.tasks import Task
 
 
 class Plan(NamedTuple):
@@ -86,168 +81,6 @@ class Plan(NamedTuple):
                     "control_of": " ".join(dict.fromkeys(role["control_of"] for role in roles)) or None,
                     "deviation": max((role["deviation"] for role in roles), key=abs, default=None),
                 }
-
-
-def make(config: Mapping[str, Any], against: str | None = None, tuning: bool = False) -> Plan:
-    """Check a study and plan it, or the trials that tune it. Raises UserError, which names only the key.
-
-    `against` is that of an ablation.
-    """
-    from asura.common.validation import checked
-    from asura.planning.analysed import planned_analyses
-    from asura.planning.code import analysis_code, evaluation_code, training_code
-    from asura.planning.compared import compared_with
-    from asura.planning.evaluated import evaluated_variants
-    from asura.planning.external import checked_rows
-    from asura.planning.matching import controls
-    from asura.planning.places import BESIDE_STUDY
-    from asura.planning.plugins import load_plugins
-    from asura.planning.questions import asked_of
-    from asura.planning.study import Study
-    from asura.planning.tuning import trials_of
-    from asura.planning.whole_curve import asked_of_model, refuse_what_cannot_be, with_snapshots
-
-    load_plugins(config, is_part=against is not None)
-    study = checked(Study, config, "", BESIDE_STUDY)
-    variants: dict[tuple[str, str], Variant] = {}
-    seeds: dict[tuple[str, str], tuple[int, ...]] = {}
-    roles = []
-    tasks = study.named_tasks()
-    for task in tasks:
-        cells = study.variants(task)
-        variants |= {(task.name, cell.label): cell for cell in cells}
-        for cell in cells:
-            _add_seeds(seeds, cell, cell.seeds)
-        for cell in cells:
-            for control, variant, deviation in controls(study, cell):
-                variants.setdefault((task.name, variant.label), variant)
-                _add_seeds(seeds, variant, cell.seeds)
-                role = {"task": task.name, "label": variant.label, "control": control}
-                roles.append(role | {"control_of": cell.label, "deviation": deviation})
-
-    for variant in list(variants.values()):
-        if start := variant.start:
-            variants.setdefault((start.task.name, start.label), start)
-
-    refuse_what_cannot_be(study.evaluation, tasks, variants.values())
-    trials = trials_of(study, variants)
-    evaluation = study.evaluation
-    resources = {f"{trial.place[0]}/{trial.variant.label}": _resources(trial.variant) for trial in trials}
-    if not tuning:
-        for variant in evaluated_variants(study, tasks):
-            if variants.setdefault((variant.task.name, variant.label), variant) is not variant:
-                raise UserError(f"evaluated.{variant.label}: a model of the study has this label; give it another")
-            _add_seeds(seeds, variant, variant.seeds)
-    elif study.tune:
-        variants = {(trial.place[0], trial.variant.label): trial.variant for trial in trials}
-        seeds = dict.fromkeys(variants, tuple(study.tune.seeds))
-        roles = []
-        evaluation = evaluation.of_trials()
-    models: list[dict[str, Any]] = []
-    code: dict[str, dict[str, str]] = {}
-    compared = compared_with(variants, against) if against else {}
-    for order, (place, variant) in enumerate(variants.items()):
-        key, model, asked = "/".join(place), variant.model, variant.task.task
-        resources[key] = _resources(variant)
-        benchmarks = list(evaluation.benchmarks) if variant.task.kind == "text" else []
-        trained_by, scored_by = training_code(model, asked), evaluation_code(model, asked, benchmarks)
-        code[key] = {"training": trained_by, "evaluation": scored_by}
-        row = {"benchmarks": benchmarks, "order": order, "against": compared.get(place)}
-        models.append(_model(variant, study.evaluation.metric) | row | asked_of_model(variant, evaluation))
-    metrics = {task.name: (*task.task.metrics, *_of_curves(task, study)) for task in tasks}
-    questions = [] if tuning else asked_of(study.questions, models, roles, metrics)
-    external = [] if tuning else checked_rows(study.external, tasks, metrics, models)
-    for question in questions:
-        for label in (question.row, question.reference):
-            _add_seeds(seeds, variants[str(question.task).split("/")[0], label], tuple(question.seeds or ()))
-    for place, variant in variants.items():
-        if start := variant.start:
-            _add_seeds(seeds, start, seeds[place])
-    runs: dict[str, dict[str, Any]] = {}
-    for place, variant in variants.items():
-        tried = [trial.variant.run(0) for trial in trials if trial.place == place and not tuning]
-        tuned: dict[str, Any] = {"tuned": choice_file(*place)} if tried else {}
-        if used := {name: digest for trial in tried for name, digest in trial.plugins.items()}:
-            tuned["plugins"] = dict(sorted(used.items()))
-        of_variant = [with_snapshots(variant.run(seed), evaluation) for seed in seeds[place]]
-        runs |= {run.folder: run.stated() | tuned for run in of_variant}
-    for place, row in zip(variants, models, strict=True):
-        row["seeds"] = list(seeds[place])
-    analyses = {} if tuning else planned_analyses(study.analyses, variants.values())
-    for variant in variants.values() if analyses else ():
-        code[f"{variant.task.name}/{variant.label}"]["analysis"] = analysis_code(variant.model, variant.task.task)
-    corpora = {task.name: task.task.reads.stated() for task in tasks if task.task.reads}
-    chances = {
-        task.name: {name: split.chance for name, split in task.task.splits.items()}
-        for task in tasks
-        if ranked_by(task.task, study.evaluation.metric) == task.task.metric
-    }
-    ablated = study.ablated.resources.over(study.resources).model_dump(exclude_none=True)
-    return Plan(
-        study=study.name,
-        seeds=study.seeds,
-        evaluation=evaluation.model_dump(mode="json"),
-        corpora=corpora,
-        chances=chances,
-        models=models,
-        roles=roles,
-        runs=runs,
-        resources=resources,
-        ablated=ablated,
-        code=code,
-        against=against,
-        questions=[question.model_dump(exclude={"seeds"}) for question in questions],
-        trials=[
-            {"task": task, "label": label, "trial": variant.label, "settings": settings}
-            for (task, label), settings, variant in trials
-        ],
-        factors={},
-        analyses=analyses,
-        external=external,
-    )
-
-
-def _resources(variant: "Variant") -> dict[str, int]:
-    return variant.resources.model_dump(exclude_none=True)
-
-
-def _add_seeds(seeds: dict[tuple[str, str], tuple[int, ...]], variant: "Variant", more: tuple[int, ...]) -> None:
-    """Train a variant with these seeds too."""
-    key = variant.task.name, variant.label
-    seeds[key] = tuple(dict.fromkeys([*seeds.get(key, ()), *more]))
-
-
-def _of_curves(task: "NamedTask", study: "Study") -> tuple[str, ...]:
-    """What validation curves give to compare, where the training on a task measures them."""
-    measured = task.training.get("validation_examples", study.training.get("validation_examples"))
-    return ("steps_to_solve",) if measured and task.task.solved is not None else ()
-
-
-def ranked_by(task: "Task", metric: str | None) -> str:
-    """The metric that ranks models on a task, where a study asks for one."""
-    return metric if metric in task.metrics else task.metric
-
-
-def _model(variant: "Variant", metric: str | None) -> dict[str, Any]:
-    """What a model is and what it costs, and how it is scored."""
-    from asura.models.evaluated import EvaluatedSettings
-    from asura.planning.evaluated import counted
-    from asura.planning.matching import costs_of
-
-    task, model = variant.task.task, variant.model
-    return {
-        "label": variant.label,
-        "task": variant.task.name,
-        "architecture": model.architecture,
-        "n": model.n,
-        "i": model.i,
-        "width": model.width,
-        **(counted(variant) if isinstance(model, EvaluatedSettings) else costs_of(variant)),
-        "effective_depth": model.effective_depth,
-        "metric": (ranked := ranked_by(task, metric)),
-        "chance": task.splits["test"].chance if ranked == task.metric else None,
-        "solved": task.solved,
-    }
 
 
 def load(path: Path) -> Plan:

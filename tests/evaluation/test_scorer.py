@@ -12,7 +12,7 @@ from asura.common.errors import UserError
 from asura.evaluation.evaluate import evaluate
 from asura.evaluation.scorer import Scorer
 from asura.models.model import Model
-from asura.planning.plan import make
+from asura.planning.planner import make
 from asura.planning.run_folder import RunFolder
 from asura.planning.runs import Run
 from asura.planning.study_settings import Evaluation

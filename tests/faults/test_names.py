@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from asura.common.errors import UserError
-from asura.planning.plan import make
+from asura.planning.planner import make
 from tests.conftest import TEXTS, TINY, Tell
 from tests.planning.plans import prepare
 from tests.workflow.conftest import copy_workflow, snakemake, write

@@ -6,7 +6,8 @@ from typing import Any
 
 from asura.planning.ablations import planned_ablation
 from asura.planning.cache import planned, read_plan, write_plan
-from asura.planning.plan import Plan, make
+from asura.planning.plan import Plan
+from asura.planning.planner import make
 
 
 def prepare(config: Mapping[str, Any], results: Path) -> Plan:

@@ -6,7 +6,8 @@ import pytest
 
 from asura.common.errors import UserError
 from asura.planning.ablations import ablations_in_words
-from asura.planning.plan import Plan, load, make
+from asura.planning.plan import Plan, load
+from asura.planning.planner import make
 from tests.conftest import TINY
 from tests.planning.plans import prepare_ablation
 from tests.planning.test_texts_in_studies import TEXT, WORDS

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from asura.common.errors import UserError
 from asura.common.validation import in_file
 from asura.common.yaml_file import read_yaml
-from asura.planning.plan import make
+from asura.planning.planner import make
 from tests.conftest import TINY
 
 STUDY = copy.deepcopy(TINY) | {

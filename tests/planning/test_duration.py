@@ -10,7 +10,8 @@ from asura.evaluation.cost import evaluation_flops
 from asura.planning import duration, estimate
 from asura.planning.duration import AROUND, EACH_FIGURE, EACH_SEED, START, Speed, estimated, makespan
 from asura.planning.outputs import planned_figures
-from asura.planning.plan import Plan, make
+from asura.planning.plan import Plan
+from asura.planning.planner import make
 from tests.conftest import TINY
 
 CPU = Speed("cpu", True, 1e6)

@@ -1,5 +1,5 @@
 from asura.planning.estimate import unequal
-from asura.planning.plan import make
+from asura.planning.planner import make
 from tests.conftest import TINY
 
 COSTS = {

@@ -11,7 +11,8 @@ from asura.cli import app
 from asura.common.errors import UserError
 from asura.common.randomness import generator
 from asura.evaluation.evaluate import evaluate
-from asura.planning.plan import Plan, make
+from asura.planning.plan import Plan
+from asura.planning.planner import make
 from asura.planning.run_folder import RunFolder, digest
 from asura.planning.runs import read_run
 from asura.planning.standing import Standing

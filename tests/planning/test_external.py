@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from asura.common.errors import UserError
-from asura.planning.plan import make
+from asura.planning.planner import make
 from asura.planning.study_file import read_study
 from asura.planning.study_state import StudyState
 from tests.conftest import ROOT, TINY

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from asura.planning.jobs import Job, jobs_of
-from asura.planning.plan import make
+from asura.planning.planner import make
 from tests.conftest import TINY
 
 

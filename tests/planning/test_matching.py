@@ -7,7 +7,7 @@ from asura.models.bare import BareSettings
 from asura.models.vanilla import VanillaSettings
 from asura.planning.costs import counted
 from asura.planning.matching import Match, controls
-from asura.planning.plan import make
+from asura.planning.planner import make
 from asura.planning.study import Study
 from asura.planning.variants import Variant
 from tests.conftest import TINY

@@ -8,7 +8,8 @@ import pytest
 from asura.common.errors import UserError
 from asura.planning.cache import is_written, planned, read_plan, renew
 from asura.planning.jobs import jobs_of
-from asura.planning.plan import Plan, load, make
+from asura.planning.plan import Plan, load
+from asura.planning.planner import make
 from asura.planning.runs import read_run
 from tests.conftest import TINY
 from tests.planning.plans import prepare

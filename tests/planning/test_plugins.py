@@ -17,7 +17,8 @@ from asura.models import ARCHITECTURES
 from asura.planning import plugins as kept
 from asura.planning.ablations import planned_ablation
 from asura.planning.cache import planned, read_plan, write_plan
-from asura.planning.plan import Plan, load, make
+from asura.planning.plan import Plan, load
+from asura.planning.planner import make
 from asura.planning.prune import unused_plugins
 from asura.planning.run_folder import RunFolder
 from asura.planning.runs import read_run

@@ -9,7 +9,8 @@ import pytest
 from asura.common.errors import UserError
 from asura.planning.ablations import planned_ablation
 from asura.planning.cache import read_plan
-from asura.planning.plan import Plan, make
+from asura.planning.plan import Plan
+from asura.planning.planner import make
 from asura.planning.power import least_p, limits, seeds_to_show, smallest_effect, smallest_margin
 
 STUDY: dict[str, Any] = {

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 import asura.planning.runs
 from asura.common.validation import Settings
 from asura.common.yaml_file import read_yaml
-from asura.planning.plan import make
+from asura.planning.planner import make
 from asura.planning.reference import files
 from asura.planning.schema import descriptions, study_schema
 from asura.tasks import TASKS

@@ -10,7 +10,7 @@ from asura.common.validation import Settings, checked
 from asura.common.yaml_file import read_yaml
 from asura.corpora.settings import Corpus
 from asura.models import ARCHITECTURES
-from asura.planning.plan import make
+from asura.planning.planner import make
 from asura.planning.study import Study
 from asura.planning.study_file import read_study
 from asura.planning.training_settings import Training

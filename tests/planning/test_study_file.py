@@ -9,7 +9,7 @@ import yaml
 
 from asura.common.errors import UserError
 from asura.corpora.tokenizers import train_bpe
-from asura.planning.plan import make
+from asura.planning.planner import make
 from asura.planning.run_folder import digest
 from asura.planning.study_file import as_placed, read_study
 from asura.planning.workflow import StudyWorkflow

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from asura.common.errors import UserError
-from asura.planning.plan import make
+from asura.planning.planner import make
 from tests.conftest import TINY
 
 TEXT = {"corpus": {"source": "embedded", "vocabulary": 300}, "length": 32}

@@ -10,7 +10,8 @@ import pytest
 from asura.common.errors import UserError
 from asura.common.files import read_sealed, write_sealed, write_text
 from asura.planning.choices import Tried, best, choose
-from asura.planning.plan import Plan, make
+from asura.planning.plan import Plan
+from asura.planning.planner import make
 from asura.planning.run_folder import RunFolder, digest
 from asura.planning.runs import read_run
 from asura.planning.tune_settings import Tune

@@ -7,7 +7,8 @@ import pytest
 
 from asura.common.errors import UserError
 from asura.evaluation.cost import evaluation_flops
-from asura.planning.plan import Plan, make
+from asura.planning.plan import Plan
+from asura.planning.planner import make
 from tests.conftest import TINY
 
 LOOKUP: dict[str, Any] = {"table_lookup": {"depth": 3}}

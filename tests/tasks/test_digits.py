@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sklearn.datasets import load_digits
 
-from asura.planning.plan import make
+from asura.planning.planner import make
 from asura.tasks.base import IGNORE
 from asura.tasks.digits import Digits
 from tests.conftest import TINY

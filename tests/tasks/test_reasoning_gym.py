@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from asura.common.errors import UserError
-from asura.planning.plan import make
+from asura.planning.planner import make
 from asura.tasks.base import IGNORE
 from asura.tasks.reasoning_gym import CHARACTERS, END, PAD, SEEDS, SEPARATOR, ReasoningGym
 from tests.conftest import TINY

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from asura.common.errors import UserError
-from asura.planning.plan import make
+from asura.planning.planner import make
 from asura.tasks.reasoning_gym import ReasoningGym
 from tests.conftest import TINY
 

@@ -14,7 +14,7 @@ from asura.checking.verify import verify
 from asura.cli import main
 from asura.common.errors import UserError
 from asura.common.files import read_sealed, write_sealed
-from asura.planning.plan import make
+from asura.planning.planner import make
 
 RUN = "runs/phop/asura-n1-i2/seed0"
 
