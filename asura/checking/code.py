@@ -9,7 +9,8 @@ from typing import Any
 from asura.common.files import write_sealed
 from asura.evaluation.evaluate import evaluate
 from asura.planning.outputs import TUNING
-from asura.planning.plan import Plan, load, planned_folders
+from asura.planning.parts import planned_folders
+from asura.planning.plan import Plan, load
 from asura.planning.planner import make
 from asura.planning.plugins import of_study
 from asura.planning.run_folder import RunFolder

@@ -11,6 +11,7 @@ from asura.common.files import read_json, read_sealed, sealed, write_text
 from asura.planning.ablations import listed_ablations, reported
 from asura.planning.choices import choice_of, tuned_models
 from asura.planning.outputs import ANALYSIS, TUNING, choice_file
+from asura.planning.parts import planned_folders
 from asura.planning.plan import Plan, load
 from asura.planning.planner import make
 from asura.planning.plugins import of_study
@@ -39,7 +40,7 @@ def verify(study: Path) -> Iterator[str]:
     to these weights again, and whether the seconds and the memory of a run are right, only running it again can say.
     """
     plan, named = _plan(study, study), listed_ablations(read_json(study / "study.json"))
-    drawn = {path.parent.name for path in study.glob("ablations/*/table.csv")}
+    drawn = {part.name for part in planned_folders(study)[1:] if (part / "table.csv").is_file()} - {TUNING}
     ablations = [study / "ablations" / name for name in sorted(drawn.union(named))]
     yield f"plan.json is the plan of study.json: {len(plan.models)} models, {len(plan.runs)} runs"
     tuning = [study / TUNING] if plan.trials else []

@@ -158,12 +158,13 @@ def prune(
     results: StudyResults,
     yes: Annotated[bool, typer.Option("--yes", help="Delete them; without this they are only listed.")] = False,
 ) -> None:
-    """List the runs and copies of plugins that no plan of a study contains any more, or delete them."""
+    """List the runs, trials, ablations and copies of plugins that a study no longer has, or delete them."""
     import shutil
 
+    from asura.planning.parts import left_folders
     from asura.planning.prune import unplanned_runs, unused_plugins
 
-    for folder in (*unplanned_runs(results), *unused_plugins(results)):
+    for folder in (*unplanned_runs(results), *unused_plugins(results), *left_folders(results)):
         if yes:
             shutil.rmtree(folder)
         typer.echo(f"{folder}: {'deleted' if yes else 'in no plan'}")

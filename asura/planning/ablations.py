@@ -29,6 +29,12 @@ class About(Settings):
     architecture, and every combination must be among the models."""
 
 
+OWN = ("models", "controls", "resources", "tasks")
+"""Keys that an ablation does not have as its study has them."""
+LEFT_OUT = ("ablations", "questions", "analyses", "external", "evaluated")
+"""Keys of a study that an ablation does not have."""
+
+
 def planned_ablation(config: Mapping[str, Any], ablation: str, models: Mapping[str, Any]) -> Path:
     """The file of the plan of an ablation of a study, in the cache. Raises UserError and OSError.
 
@@ -62,9 +68,7 @@ def _as_study(config: Mapping[str, Any], models: Mapping[str, Any]) -> tuple[dic
     """
     if config.get("tune"):
         raise UserError("a study that is tuned has none; name its models under `models`")
-    left_out = ("ablations", "questions", "analyses", "external", "evaluated")
-    shared = {key: value for key, value in config.items() if key not in left_out}
-    tasks = {name: {k: v for k, v in entry.items() if k != "models"} for name, entry in config["tasks"].items()}
+    shared, tasks = _shared(config), _tasks(config)
     given = mapping_at(models, "models")
     about = checked(About, {key: value for key, value in given.items() if key in About.model_fields}, "")
     for task in about.tasks:
@@ -74,6 +78,20 @@ def _as_study(config: Mapping[str, Any], models: Mapping[str, Any]) -> tuple[dic
     resources = {**config.get("resources", {}), **ablated.get("resources", {})}
     own = {**shared, "tasks": tasks, "resources": resources}
     return own | {"models": _filled(given, ablated), "controls": given.get("controls", [])}, about
+
+
+def _shared(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in LEFT_OUT}
+
+
+def _tasks(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: {k: v for k, v in entry.items() if k != "models"} for name, entry in config["tasks"].items()}
+
+
+def has_settings_of(config: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+    """Whether an ablation, as a study of its own, has the settings that those of a study have now."""
+    before, now = ({key: value for key, value in each.items() if key not in OWN} for each in (own, _shared(config)))
+    return before == now and own["tasks"] == _tasks(config)
 
 
 def _plan(own: Mapping[str, Any], about: About) -> Plan:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from asura.common.errors import UserError
 from asura.common.files import SEAL, read_sealed, sealed, write_text
 from asura.corpora.folders import corpus_folder
-from asura.planning.outputs import TUNING
 from asura.planning.study_settings import Evaluation
 
 
@@ -86,14 +85,6 @@ class Plan(NamedTuple):
 def load(path: Path) -> Plan:
     """Read plan.json. Raises UserError."""
     return from_json(read_sealed(path), path)
-
-
-def planned_folders(study: Path) -> list[Path]:
-    """The folders of the plans of a study, its tuning and its ablations. Raises UserError where it has no plan."""
-    if not (study / "plan.json").is_file():
-        raise UserError(f"{study}: it has no plan.json; give the results of a study, as in results/NAME")
-    parts = [*study.glob(f"{TUNING}/plan.json"), *sorted(study.glob("ablations/*/plan.json"))]
-    return [study, *(path.parent for path in parts)]
 
 
 def from_json(content: Mapping[str, Any], path: Path) -> Plan:

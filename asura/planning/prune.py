@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from asura.common.files import read_json
-from asura.planning.plan import load, planned_folders
+from asura.planning.parts import planned_folders
+from asura.planning.plan import load
 from asura.planning.plugins import FOLDER
 
 

@@ -110,7 +110,8 @@ class Standing:
 
     def _state_of(self, name: str, planned: Mapping[str, Any]) -> RunState:
         folder, run = RunFolder(self.study / name), self._as_tuned(planned)
-        if run is None or (planned["task_name"], planned["label"]) in self.to_choose:
+        is_to_choose = (planned["task_name"], planned["label"]) in self.to_choose
+        if run is None or is_to_choose or self._trained_start(planned) == "missing":
             return RunState("missing", "missing")
         record = self._record(name)
         if not folder.record.is_file() or not folder.weights.is_file():
@@ -149,9 +150,16 @@ class Standing:
         except UserError:
             return None
 
+    def _trained_start(self, run: Mapping[str, Any]) -> State:
+        """What stands of the training whose weights a run starts from, before which these are not known."""
+        start = run.get("start_from")
+        return self.state(start).trained if start in self.plan.runs else "fresh"
+
     def _is_of_its_origin(self, run: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
         """Whether a record is of the settings, first weights and texts that a run has now."""
         start = run.get("start_from")
+        if self._trained_start(run) == "stale":
+            return False
         if start and self._record(start).get("weights") not in (None, record.get("start")):
             return False
         return is_record_of(run, record) and self._is_of_its_texts(run["task_name"], record)

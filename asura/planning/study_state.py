@@ -209,7 +209,8 @@ class StudyState:
     def _is_stale(self, ablation: str | None) -> bool:
         """Whether something is there that is to be made again, of the study or of an ablation."""
         if not (standing := self.standing(ablation)).is_done:
-            return bool(self.shared.lacking) or any(map(self._is_to_be_done_again, self.jobs(ablation)))
+            is_to_be_done_again = any(map(self._is_to_be_done_again, self.jobs(ablation)))
+            return is_to_be_done_again or bool(self.shared.lacking) or (not ablation and self._are_analyses_stale())
         if ablation:
             folder, product = Path(self._place(ablation)), TUNING if ablation == TUNING else "ablation"
             return (folder / "table.csv").is_file() and not is_made_of(folder, standing.digest, product)

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from asura.planning.duration import START, makespan
 from asura.planning.jobs import Job, jobs_of
-from asura.planning.plan import load, planned_folders
+from asura.planning.parts import planned_folders
+from asura.planning.plan import load
 from asura.planning.run_folder import FAILURES, RunFolder
 from asura.planning.run_status import RunStatus, State, run_status
 from asura.planning.tuned import runs_as_tuned

@@ -58,6 +58,18 @@ def test_a_run_is_fresh_missing_or_stale(made):
     assert Standing(plan, study).state(RUN).trained == "missing" and not list(done_in_words([Standing(plan, study)]))
 
 
+def test_what_starts_from_a_run_stands_no_better_than_that_run(made):
+    plan, study = made
+    last = RUN.replace("seed0", "seed1")
+    started = plan.runs[RUN] | {"start_from": last}
+    of_two = plan._replace(runs=plan.runs | {RUN: started})
+    assert Standing(of_two, study).state(RUN).trained == "missing"
+    train(read_run(RunFolder(study / last).run), study / last)
+    run = json.loads(json.dumps(plan.runs[last])) | {"training": {"steps": 13}}
+    longer = of_two._replace(runs=of_two.runs | {last: run})
+    assert [Standing(longer, study).state(name).trained for name in (last, RUN)] == ["stale", "stale"]
+
+
 def test_runs_by_other_code_are_named_and_stay(made):
     plan, study = made
     reseal(study / RUN / "evaluation.json", code="x")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -231,6 +232,7 @@ def test_runs_of_ablations_are_counted_once(study: Study):
     prepared = load(study.path / "plan.json")
     extra = prepared._replace(runs={**prepared.runs})
     write_sealed(study.path / "ablations" / "same" / "plan.json", extra._asdict())
+    shutil.copy(study.path / "study.json", study.path / "ablations" / "same")
     assert study.status().counts() == {"waiting": 3}
 
 

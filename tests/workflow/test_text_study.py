@@ -55,6 +55,11 @@ def test_text_is_tokenised_once_and_its_runs_come_before_those_that_start_from_t
     os.utime(texts)
     assert changed_by(folder, lambda: succeed(folder)) == set()
     assert (corpus / "train.npy").stat().st_mtime_ns == time
+    slower = STUDY["tasks"]["text"] | {"training": {"learning_rate": 0.0001}}
+    write(folder, STUDY | {"tasks": {"text": slower, "words": WORDS}})
+    changed = changed_by(folder, lambda: succeed(folder, "--until", "evaluate"))
+    again = {run for run in trained if run in started or Path(run).parts[1] == "text"}
+    assert runs_trained(changed) == again and {f"{run}/evaluation.json" for run in again} <= changed
     texts.write_text("".join(json.dumps({"text": text[::-1]}) + "\n" for text in TEXTS))
     os.utime(texts, (before - 1000, before - 1000))
     changed = changed_by(folder, lambda: succeed(folder, "--until", "evaluate"))
