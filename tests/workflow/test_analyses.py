@@ -75,6 +75,16 @@ def test_what_is_damaged_is_analysed_again(analysed: Path):
     assert table.read_bytes() == right
 
 
+def test_a_deleted_table_is_made_again_also_where_a_score_is(analysed: Path, tmp_path: Path):
+    folder = Path(shutil.copytree(analysed, tmp_path / "copy", symlinks=True))
+    study = folder / "results" / "tiny"
+    (study / "runs" / "phop" / MODELS[0] / "seed0" / "analysis" / "lens.csv").unlink()
+    (study / "runs" / "phop" / MODELS[1] / "seed0" / "evaluation.json").unlink()
+    (study / "jobs" / "phop" / MODELS[1] / "0" / "evaluated").unlink()
+    asked = call(folder, "--dry-run").stdout
+    assert f"analyse {MODELS[0]} on phop" in asked and f"evaluate {MODELS[1]} on phop" in asked
+
+
 def test_what_is_shown_must_follow_from_the_rows(analysed: Path):
     study = analysed / "results" / "tiny"
     assert "files of analyses follow from the rows of their runs" in " ".join(verify(study))
