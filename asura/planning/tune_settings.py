@@ -63,6 +63,10 @@ class Tune(Settings):
             raise ValueError(f"over.{ranges[0]} is a range: say with `trials` how many points are drawn")
         if self.trials is not None and not ranges:
             raise ValueError("trials: lists are tried whole; leave it out, or give a range")
+        drawn = [tuple(point.values()) for point in self._drawn()]
+        if len(different := set(drawn)) < len(drawn):
+            found = f"of {len(drawn)} points, only {len(different)} differ in their first {DIGITS} digits"
+            raise ValueError(f"trials: {found}; draw fewer, or widen the range")
         return self
 
     def points(self) -> Iterator[dict[str, Any]]:

@@ -121,6 +121,7 @@ def test_a_run_whose_settings_are_not_chosen_yet_is_refused_in_one_line(tmp_path
         ({"over": {"learning_rate": {"low": 0.1, "high": 0.01}}, "trials": 3}, "is empty; low must be below high"),
         ({"over": {"learning_rate": {"low": 0.01, "high": 0.1}}}, "say with `trials`"),
         ({"over": {"learning_rate": [0.1, 0.2]}, "trials": 3}, "lists are tried whole"),
+        ({"over": {"learning_rate": {"low": 0.001, "high": 0.0010001}}, "trials": 3}, "of 3 points, only 1 differ in"),
         ({"over": {"learning_rate": [0.1, 0.1]}}, "stands there twice"),
         ({"over": {"learning_rate": [-1.0, 0.1]}}, "tune.over.learning_rate"),
         ({"over": {"learning_rate": [0.1]}, "steps": 0}, "tune.steps"),
