@@ -44,8 +44,12 @@ def plans(study: Path) -> list[Plan]:
 
 
 def _with_code_of_here(plan: Plan, study: Path, folder: Path) -> Plan:
-    is_of_trials = folder == study / TUNING
-    return plan._replace(code=make(of_study(study, folder), plan.against, tuning=is_of_trials).code)
+    return plan._replace(code=made_here(plan, study, folder).code)
+
+
+def made_here(plan: Plan, study: Path, folder: Path) -> Plan:
+    """What the code that is here plans of the settings beside a plan of a study. Raises UserError."""
+    return make(of_study(study, folder), plan.against, tuning=folder.name == TUNING)
 
 
 def discard(study: Path, runs: Mapping[str, tuple[str, ...]]) -> None:

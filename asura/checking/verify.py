@@ -5,16 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from asura.checking.code import made_by_other_code
+from asura.checking.code import made_by_other_code, made_here
 from asura.common.errors import UserError
 from asura.common.files import read_json, read_sealed, sealed, write_text
 from asura.planning.ablations import listed_ablations, reported
 from asura.planning.choices import choice_of, tuned_models
 from asura.planning.outputs import ANALYSIS, TUNING, choice_file
-from asura.planning.parts import planned_folders
+from asura.planning.parts import ablation_folders
 from asura.planning.plan import Plan, load
-from asura.planning.planner import make
-from asura.planning.plugins import of_study
 from asura.planning.products import REPORT
 from asura.planning.run_folder import RunFolder
 from asura.planning.runs import read_run
@@ -40,7 +38,7 @@ def verify(study: Path) -> Iterator[str]:
     to these weights again, and whether the seconds and the memory of a run are right, only running it again can say.
     """
     plan, named = _plan(study, study), listed_ablations(read_json(study / "study.json"))
-    drawn = {part.name for part in planned_folders(study)[1:] if (part / "table.csv").is_file()} - {TUNING}
+    drawn = {folder.name for folder in ablation_folders(study) if (folder / "table.csv").is_file()}
     ablations = [study / "ablations" / name for name in sorted(drawn.union(named))]
     yield f"plan.json is the plan of study.json: {len(plan.models)} models, {len(plan.runs)} runs"
     tuning = [study / TUNING] if plan.trials else []
@@ -89,7 +87,7 @@ def _plan(study: Path, folder: Path) -> Plan:
     """
     path = folder / "plan.json"
     plan = load(path)
-    made = make(of_study(study, folder), plan.against, folder.name == TUNING)
+    made = made_here(plan, study, folder)
     expected = reported(made, {model["task"] for model in plan.models})
     if expected._replace(code=plan.code, factors=plan.factors).as_json() != plan.as_json():
         raise UserError(f"{path}: it is not the plan of study.json; run the workflow, which writes it anew")

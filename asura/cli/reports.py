@@ -144,7 +144,7 @@ def name_of(results: Path) -> str:
 
 def partial(results: StudyResults) -> None:
     """Write tables and figures of what a study has finished so far, marked as partial, to RESULTS/partial."""
-    from asura.planning.parts import planned_folders
+    from asura.planning.parts import ablation_folders
     from asura.reporting.ablation_report import write_ablation
     from asura.reporting.collect import collect as collect_runs
     from asura.reporting.collect import progress
@@ -156,7 +156,7 @@ def partial(results: StudyResults) -> None:
     write_tables(so_far, folder / "tables", note)
     write_figures(so_far, folder / "figures", name_of(results), note)
     typer.echo(f"{folder}: {note}")
-    for plan_folder in [part for part in planned_folders(results) if part.parent.name == "ablations"]:
+    for plan_folder in ablation_folders(results):
         so_far = collect_runs(results, partial=True, plan_folder=plan_folder)
         note, folder = progress(so_far), results / "partial" / "ablations" / plan_folder.name
         write_ablation(so_far, folder, name_of(results), note)

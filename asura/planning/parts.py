@@ -18,6 +18,11 @@ def planned_folders(study: Path) -> list[Path]:
     return [folder for folder, is_now in _parts(study).items() if is_now]
 
 
+def ablation_folders(study: Path) -> list[Path]:
+    """Those of them that are of ablations. Raises UserError where it has no plan."""
+    return [folder for folder in planned_folders(study) if folder.parent.name == "ablations"]
+
+
 def left_folders(study: Path) -> list[Path]:
     """The folders of plans of an earlier study. Raises UserError where it has no plan."""
     return [folder for folder, is_now in _parts(study).items() if not is_now]

@@ -113,8 +113,7 @@ def test_what_was_changed_is_named(folder: Path, name: str, tamper: Callable[[Pa
 
 def test_a_plan_is_made_once(finished: Path, monkeypatch):
     planning = Mock(wraps=make)
-    for module in ("verify", "code"):
-        monkeypatch.setattr(f"asura.checking.{module}.make", planning)
+    monkeypatch.setattr("asura.checking.code.make", planning)
     said = list(islice(verify(finished / "results" / "tiny"), 3))
     assert said[-1] == "all 3 runs were made by the code that is here" and planning.call_count == 1
 
