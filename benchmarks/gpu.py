@@ -6,10 +6,11 @@ python benchmarks/gpu.py --tiny                 # small sizes: a try on a CPU, w
 
 steps  a training step of each architecture, eager and compiled; the 350 M shape; memory against iterations
 phop   16 hops (Saunshi et al., 2025, arXiv 2502.17416, table 1), for a hundredth of the published steps
-runs   many small runs on one GPU: one process each, several at once, seeds in turn, seeds stacked by torch.func
+runs   many small runs on one GPU: seeds in turn, processes at once, CUDA graphs, seeds stacked by torch.func
 tests  the tests that need a GPU
 
-A part begins no case after its time, prints its table as it ends, and adds it to the JSON file. What fails is a row.
+A part begins no case after its time and prints its table as it ends. Each row is added to the JSON file at once; what
+fails is a row.
 It imports what training imports, and pytest for the tests.
 """
 
@@ -36,7 +37,7 @@ from asura.training.devices import autocast, describe, precision, prepare
 from asura.training.trainer import Trainer
 
 ROOT = Path(__file__).parent.parent
-SECONDS = {"steps": 190, "phop": 130, "runs": 90, "tests": 45}
+SECONDS = {"tests": 60, "runs": 90, "phop": 110, "steps": 200}
 """Time of each part; its last case may end later."""
 PUBLISHED_STEPS = 200_000
 PUBLISHED = {"bare 1×1": 48.9, "bare 1×6": 99.9, "vanilla 6×1": 99.9}
@@ -47,20 +48,22 @@ PUBLISHED = {"bare 1×1": 48.9, "bare 1×6": 99.9, "vanilla 6×1": 99.9}
 
 
 def speed_of(run: Run, device: torch.device, how: str, steps: int) -> Row:
-    """Milliseconds of a step, tokens per second, share of the card's peak, and memory; after a warm-up."""
+    """Milliseconds of a step, tokens per second, share of the card's peak, and memory; after 3 + `steps` others."""
     torch.compiler.reset()
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    update = {"compile": how == "blocks"}
+    update = {"compile": how == "blocks", "cuda_graph": how == "replayed"}
     trainer = Trainer(run.model_copy(update={"training": run.training.model_copy(update=update)}), device)
     if how == "whole loss":
         trainer._loss = torch.compile(trainer.model.loss)
     begun = time.perf_counter()
-    for _ in range(3):
+    for k in range(3 + steps):  # also of the ways through a model that are drawn
         trainer.advance()
+        if k == 2:
+            wait(device)
+            first = time.perf_counter() - begun
     wait(device)
-    first = time.perf_counter() - begun
     begun = time.perf_counter()
     for _ in range(steps):
         trainer.advance()
@@ -79,7 +82,7 @@ def speed_of(run: Run, device: torch.device, how: str, steps: int) -> Row:
 
 
 def steps_cases(device: torch.device, tiny: bool) -> Iterator[Case]:
-    """Each architecture, the 350 M shape, and memory against iterations; slow compilations last."""
+    """Each architecture, the 350 M shape, and memory against iterations; compiled last, of which some may not fit."""
     shape = {"width": 16, "heads": 2} if tiny else {"width": 128, "heads": 8}
     task, batch = (RandomTokens(tokens=8, length=8), 4) if tiny else (RandomTokens(tokens=32, length=256), 64)
     models = [
@@ -92,27 +95,31 @@ def steps_cases(device: torch.device, tiny: bool) -> Iterator[Case]:
 
     wide = {"width": 16, "heads": 2} if tiny else {"width": 1024, "heads": 8}
     words, large = (64, (8,)) if tiny else (50_304, (512, 1024))
-    for how in ("eager", "blocks"):
-        for model in models:
+
+    def at_size(kind: str, n: int, i: int, length: int, how: str, again: bool = False) -> Case:
+        model = {"architecture": kind, "n": 2 if tiny else n, "i": i, **wide}
+        at_once = 2 if tiny else 32 * 512 // length
+        name = f"{name_of(model)}, width {wide['width']}, {at_once} × {length} tokens"
+        name += ", activation checkpointing" if again else ""
+        task = RandomTokens(tokens=words, length=length)
+        return case(name, model, task, how, 3, batch=at_once, z_loss=1e-4, activation_checkpointing=again)
+
+    for model in models:
+        for how in ("eager", "replayed"):
             yield case(name_of(model), model, task, how, 10, batch=batch)
-        for length in large:
-            for kind, n, i in (("asura", 18, 3), ("vanilla", 54, 1)):
-                model = {"architecture": kind, "n": 2 if tiny else n, "i": i, **wide}
-                at_once = 2 if tiny else 32 * 512 // length
-                name = f"{name_of(model)}, width {wide['width']}, {at_once} × {length} tokens"
-                yield case(name, model, RandomTokens(tokens=words, length=length), how, 3, batch=at_once, z_loss=1e-4)
+    for length in large:
+        yield at_size("asura", 18, 3, length, "eager")
+        yield at_size("vanilla", 54, 1, length, "eager")
     for i in (1, 2) if tiny else (1, 4, 16):
         for again in (False, True):
-            model = {"architecture": "asura", "n": 1 if tiny else 4, "i": i, **wide}
-            name = f"{name_of(model)}, width {wide['width']}{', activation checkpointing' if again else ''}"
-            yield case(name, model, task, "eager", 3, batch=4 if tiny else 32, activation_checkpointing=again)
-    for model in models[:1]:
-        yield case(name_of(model), model, task, "whole loss", 10, batch=batch)
-    model = {"architecture": "asura", "n": 2 if tiny else 13, "i": 3, **wide}
-    name = f"{name_of(model)}, width {wide['width']}, {large[0]} tokens"
-    yield case(
-        name, model, RandomTokens(tokens=words, length=large[0]), "whole loss", 3, batch=2 if tiny else 32, z_loss=1e-4
-    )
+            yield at_size("asura", 4, i, large[0], "eager", again)
+    for how in ("blocks", "whole loss"):
+        yield case(name_of(models[0]), models[0], task, how, 10, batch=batch)
+    yield at_size("asura", 18, 3, large[0], "blocks")
+    yield at_size("vanilla", 54, 1, large[0], "blocks")
+    for model in models[1:]:
+        yield case(name_of(model), model, task, "blocks", 10, batch=batch)
+    yield at_size("asura", 18, 3, large[0], "whole loss")
 
 
 # ---- phop
@@ -172,10 +179,10 @@ def tests_cases(device: torch.device, tiny: bool) -> Iterator[Case]:
 
 
 PARTS: dict[str, Callable[[torch.device, bool], Iterator[Case]]] = {
-    "steps": steps_cases,
-    "phop": phop_cases,
-    "runs": runs_cases,
     "tests": tests_cases,
+    "runs": runs_cases,
+    "phop": phop_cases,
+    "steps": steps_cases,
 }
 
 
@@ -214,10 +221,11 @@ def main() -> None:
     found: dict[str, Any] = {**about, "parts": {}}
     for part in asked.parts:
         if part not in asked.skip:
-            rows = list(rows_of(PARTS[part](device, asked.tiny), SECONDS[part]))
+            rows = found["parts"][part] = []
+            for row in rows_of(PARTS[part](device, asked.tiny), SECONDS[part]):
+                rows.append(row)
+                asked.out.write_text(json.dumps(found, indent=1) + "\n")
             print(f"\n## {part}\n\n{table(rows)}", flush=True)
-            found["parts"][part] = rows
-            asked.out.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
-"""Many small runs on one GPU: one process each, several at once, seeds in turn, seeds stacked by torch.func.
+"""Many small runs on one GPU: seeds in turn, several processes at once, steps replayed as a CUDA graph, seeds stacked.
 
-`benchmarks/gpu.py` measures these ways; it starts this script for each process.
+`benchmarks/gpu.py` measures these ways; it starts this script for each process, which prints what it found as JSON.
 """
 
 import argparse
+import hashlib
+import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from common import Case, Row, run_of, wait
@@ -23,19 +26,29 @@ from asura.training.devices import autocast, prepare
 from asura.training.trainer import Trainer
 
 
-def small_run(seed: int, tiny: bool) -> Run:
+def small_run(seed: int, tiny: bool, **training: Any) -> Run:
     """One of many."""
     model = {"architecture": "asura", "n": 1, "i": 4, "width": 16 if tiny else 64, "heads": 2 if tiny else 4}
-    return run_of(model, PHop(length=16 if tiny else 32), seed, steps=5 if tiny else 500, batch=4 if tiny else 32)
+    return run_of(
+        model, PHop(length=16 if tiny else 32), seed, steps=5 if tiny else 300, batch=4 if tiny else 32, **training
+    )
 
 
-def in_turn(seeds: list[int], device: torch.device, tiny: bool) -> None:
-    """Train the seeds one after another."""
+def in_turn(seeds: list[int], device: torch.device, tiny: bool, replayed: bool) -> str:
+    """Train the seeds one after another; the bits of the first."""
+    bits = []
     for seed in seeds:
-        trainer = Trainer(small_run(seed, tiny), device)
+        trainer = Trainer(small_run(seed, tiny, cuda_graph=replayed), device)
         while not trainer.done:
             trainer.advance()
         trainer.measure()
+        bits.append(bits_of(trainer.weights().values()))
+    return bits[0]
+
+
+def bits_of(weights: Iterable[Tensor]) -> str:
+    """A digest of weights."""
+    return hashlib.sha256(b"".join(weight.detach().cpu().numpy().tobytes() for weight in weights)).hexdigest()[:12]
 
 
 class MeanLoss(nn.Module):
@@ -51,8 +64,11 @@ class MeanLoss(nn.Module):
         return loss / (targets >= 0).sum().clamp(min=1)
 
 
-def stacked(seeds: list[int], device: torch.device, tiny: bool) -> None:
-    """Train the seeds in one program: all weights of a name are one tensor. AdamW, clipped for each seed."""
+def stacked(seeds: list[int], device: torch.device, tiny: bool) -> str:
+    """Train the seeds in one program: all weights of a name are one tensor. AdamW, clipped for each seed.
+
+    The bits of the first.
+    """
     runs = [small_run(seed, tiny) for seed in seeds]
     training = runs[0].training
     models = [MeanLoss(build(run.model, run.task.vocabulary, run.seed, device)) for run in runs]
@@ -76,39 +92,56 @@ def stacked(seeds: list[int], device: torch.device, tiny: bool) -> None:
             weight.grad = found[name] * scale.view(-1, *(1,) * (weight.ndim - 1))
         adamw.step()
     wait(device)
+    return bits_of(weight[0] for weight in weights.values())
 
 
 def runs_cases(device: torch.device, tiny: bool) -> Iterator[Case]:
-    """Whole processes, their start included; every way trains seeds for as many steps."""
+    """Whole processes; every way trains seeds for as many steps. `training, s` leaves the start of processes out."""
+    bits: list[str] = []  # of the first seed, trained first
 
     def processes(ways: list[list[str]]) -> Row:
         command = [sys.executable, __file__, *(["--tiny"] if tiny else [])]
         begun = time.perf_counter()
-        started = [subprocess.Popen([*command, *way]) for way in ways]
-        if failed := [code for code in [process.wait() for process in started] if code]:
+        started = [subprocess.Popen([*command, *way], stdout=subprocess.PIPE, text=True) for way in ways]
+        said = [process.communicate()[0] for process in started]
+        if failed := [process.returncode for process in started if process.returncode]:
             raise RuntimeError(f"{len(failed)} processes ended with status {failed[0]}")
-        seconds, runs = time.perf_counter() - begun, sum(len(way) - 1 for way in ways)
-        return {"runs": runs, "s": round(seconds, 1), "runs per hour": round(3600 * runs / seconds)}
+        seconds, found = time.perf_counter() - begun, [json.loads(line) for line in said]
+        runs, training = sum(len(way) - 1 for way in ways), max(one["s"] for one in found)
+        bits.append(found[0]["bits"])
+        return {
+            "runs": runs,
+            "s": round(seconds, 1),
+            "training, s": round(training, 1),
+            "steps per second": round(runs * small_run(0, tiny).training.steps / training),
+            "same bits": "yes" if bits[-1] == bits[0] else "no",
+        }
 
-    four = [str(seed) for seed in range(2 if tiny else 4)]
-    yield "one process", lambda: processes([["--in-turn", "0"]])
-    yield f"{len(four)} processes at once", lambda: processes([["--in-turn", seed] for seed in four])
-    yield f"one process, {len(four)} seeds in turn", lambda: processes([["--in-turn", *four]])
-    yield f"one process, {len(four)} seeds stacked", lambda: processes([["--stacked", *four]])
+    two, many = (["0", "1"], [str(seed) for seed in range(2 if tiny else 16)])
+    yield "2 seeds in turn", lambda: processes([["--in-turn", *two]])
+    yield "2 seeds in turn, replayed", lambda: processes([["--replayed", *two]])
+    yield f"{len(many)} processes at once", lambda: processes([["--in-turn", seed] for seed in many])
+    yield f"{len(many)} processes at once, replayed", lambda: processes([["--replayed", seed] for seed in many])
+    yield f"{len(many)} seeds stacked", lambda: processes([["--stacked", *many]])
+    yield "4 processes at once, replayed", lambda: processes([["--replayed", seed] for seed in many[:4]])
+    yield "4 processes at once", lambda: processes([["--in-turn", seed] for seed in many[:4]])
 
 
 def main() -> None:
     """Train the seeds that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tiny", action="store_true")
-    parser.add_argument("--in-turn", nargs="+", type=int, default=[])
-    parser.add_argument("--stacked", nargs="+", type=int, default=[])
+    way = parser.add_mutually_exclusive_group(required=True)
+    for name in ("--in-turn", "--replayed", "--stacked"):
+        way.add_argument(name, nargs="+", type=int, default=[])
     asked = parser.parse_args()
     device = prepare(1)
-    if asked.in_turn:
-        in_turn(asked.in_turn, device, asked.tiny)
+    begun = time.perf_counter()
     if asked.stacked:
-        stacked(asked.stacked, device, asked.tiny)
+        bits = stacked(asked.stacked, device, asked.tiny)
+    else:
+        bits = in_turn(asked.in_turn or asked.replayed, device, asked.tiny, bool(asked.replayed))
+    print(json.dumps({"s": time.perf_counter() - begun, "bits": bits}))
 
 
 if __name__ == "__main__":

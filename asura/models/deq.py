@@ -95,6 +95,7 @@ class DEQ(Model):
     parameters' gradient once, and a warm start is shallow. What the noise of a batch is for is the Jacobian loss.
     """
 
+    waits_for_device = True
     measured = ("residual", "evaluations", "converged")
 
     settings: DEQSettings

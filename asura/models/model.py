@@ -43,6 +43,8 @@ class Model(nn.Module):
 
     measured: tuple[str, ...] = ()
     starts_from_noise = False
+    waits_for_device = False
+    """Whether a pass in training asks the device for a number, such as an error to stop at, so that it has to wait."""
     carries = 1
     """Parts of the state, the first ones, that go on to the next step of deep supervision; the rest is made anew."""
     activation_checkpointing = False
@@ -246,7 +248,8 @@ class Model(nn.Module):
         of_positions = [None] * chunks if weights is None else weights.flatten().chunk(chunks)
         parts = zip(z.flatten(0, 1).chunk(chunks), targets.flatten().chunk(chunks), of_positions, strict=False)
         results = [
-            checkpoint(self._head_loss, part, asked, z_loss, own, use_reentrant=False) for part, asked, own in parts
+            checkpoint(self._head_loss, part, asked, z_loss, own, use_reentrant=False, preserve_rng_state=False)
+            for part, asked, own in parts
         ]
         return sum(loss for loss, _ in results), sum(correct for _, correct in results)
 

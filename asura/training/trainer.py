@@ -1,6 +1,6 @@
 """A run in training: one step after another, and one object that can be saved and taken up again."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from asura.training.clipping import clip
 from asura.training.devices import autocast, sent
 from asura.training.optimisers import optimisers, rate_factor
 from asura.training.processes import ALONE, Alone
+from asura.training.replay import Pass, Replayed
 from asura.training.validation import Validation
 
 
@@ -53,6 +54,7 @@ class Trainer:
         set_dropout(self.model, run.training.dropout)
         self._processes = processes
         self._loss = processes.loss_of(self.model, run.training)
+        self._pass: Pass = Replayed(self._backward, self.model) if self._is_replayed() else self._backward
         self._optimisers = optimisers(self.model, run.training)
         self._average = Average(self.model, run.training.average) if run.training.average else None
         self._batches = batches(run.task, run.training.batch, run.seed, run.training.examples)
@@ -72,6 +74,12 @@ class Trainer:
         if self._average:
             self._average.restart()
 
+    def _is_replayed(self) -> bool:
+        """Whether the pass of a step is a CUDA graph: only where it is the whole step's, and waits for nothing."""
+        training, whole = self.run.training, self.run.training.accumulate == self._processes.count == 1
+        waits = training.activation_checkpointing or self.model.waits_for_device
+        return training.cuda_graph and self.device.type == "cuda" and whole and not waits
+
     def advance(self) -> None:
         """Take one step of the optimisers."""
         training, processes = self.run.training, self._processes
@@ -85,9 +93,10 @@ class Trainer:
         rows = [sent(processes.rows(part, training.accumulate), self.device) for part in batch]
         rows += self._carried if segment else ()
         *others, last = zip(*(part.chunk(training.accumulate) for part in rows), strict=True)
+        share = asked / processes.count
         with processes.accumulating():
-            results = [self._backward(part, asked, self._drawn(segment, place)) for place, part in enumerate(others)]
-        results.append(self._backward(last, asked, self._drawn(segment, len(others))))
+            results = [self._pass(part, share, self._drawn(segment, place)) for place, part in enumerate(others)]
+        results.append(self._pass(last, share, self._drawn(segment, len(others))))
         norm = processes.whole(clip(self.model, training))
         for optimiser in self._optimisers:
             optimiser.step()
@@ -117,14 +126,13 @@ class Trainer:
         draws = generator("training", self.run.seed, self.step)
         return self.model.drawn(rows, self.run.task.sequence_length, draws, progress, segment)
 
-    def _backward(self, part: tuple[Tensor, ...], asked: int, drawn: list[Unrolling]) -> Loss:
-        """Add the gradient of a part of the batch, of which `asked` positions are asked in all parts."""
-        training, processes = self.run.training, self._processes
+    def _backward(self, part: Sequence[Tensor], divisor: float | Tensor, drawn: list[Unrolling]) -> Loss:
+        """Add the gradient of the loss on a part of the batch, divided by a number."""
         tokens, targets, *carried = part
         passes = [unrolling._replace(carried=tuple(carried)) for unrolling in drawn]
-        with autocast(training, self.device):
-            result = self._loss(tokens, targets, z_loss=training.z_loss, passes=passes)
-        (result.loss / (asked / processes.count)).backward()
+        with autocast(self.run.training, self.device):
+            result = self._loss(tokens, targets, z_loss=self.run.training.z_loss, passes=passes)
+        (result.loss / divisor).backward()
         return result._replace(loss=result.loss.detach())
 
     @property
