@@ -44,7 +44,7 @@ class Model(nn.Module):
     measured: tuple[str, ...] = ()
     starts_from_noise = False
     waits_for_device = False
-    """Whether a pass in training asks the device for a number, such as an error to stop at, so that it has to wait."""
+    """Whether a pass in training asks the device for a number, such as an error to stop at, and so waits for it."""
     carries = 1
     """Parts of the state, the first ones, that go on to the next step of deep supervision; the rest is made anew."""
     activation_checkpointing = False

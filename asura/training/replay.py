@@ -20,23 +20,26 @@ GRAPHS = 64
 
 
 class Replayed:
-    """A pass that is captured when it comes for the first time, and from then on replayed, to the same bits.
+    """A pass of a model, captured when it comes for the first time and from then on replayed, to the same bits.
 
-    Gradients that stand in the parameters before are replaced. Raises UserError where the model waits for the device.
+    What follows from anything but the tensors that it is given, a pass must do in the same way every time.
     """
 
-    def __init__(self, computed: Pass, model: Model) -> None:
-        self._computed, self._model = computed, model
+    def __init__(self, model: Model) -> None:
+        self._model = model
         self._captured: dict[Hashable, _Captured] = {}
         self._pool = torch.cuda.graph_pool_handle()
 
-    def __call__(self, part: Sequence[Tensor], divisor: float | Tensor, drawn: list[Unrolling]) -> Loss:
-        """See `Pass`. What it returns holds until the next call."""
+    def __call__(self, computed: Pass, part: Sequence[Tensor], divisor: float | Tensor, drawn: list[Unrolling]) -> Loss:
+        """What `computed` gives for the rest, which holds until the next call; gradients that were there are replaced.
+
+        Raises UserError where the model waits for the device.
+        """
         way = (len(part), *(unrolling._replace(noise=None) for unrolling in drawn))
         if way not in self._captured:
             if len(self._captured) == GRAPHS:
-                return self._computed(part, divisor, drawn)
-            self._captured[way] = _Captured(self._computed, self._model, self._pool, part, drawn)
+                return computed(part, divisor, drawn)
+            self._captured[way] = _Captured(computed, self._model, self._pool, part, drawn)
         return self._captured[way].replay(part, divisor, drawn)
 
 
@@ -60,12 +63,13 @@ class _Captured:
             with torch.cuda.graph(self._graph, pool=pool):
                 self._result = computed(self._part, self._divisor, self._drawn)
         except RuntimeError as error:
-            if is_out_of_memory(error):
-                raise
-            name = model.settings.architecture
+            cause = error.__context__ or error  # where a capture fails, so does its end
+            if is_out_of_memory(cause):
+                raise cause from None
             raise UserError(
-                f"training.cuda_graph: {name} waits for the GPU within a pass, or copies to it, so the pass cannot be "
-                f"captured; say so in its class (waits_for_device = True), or leave out cuda_graph ({_first(error)})"
+                f"training.cuda_graph: {model.settings.architecture} waits for the GPU within a pass, or copies to it, "
+                "so the pass cannot be captured; say so in its class (waits_for_device = True), or leave out "
+                f"cuda_graph ({str(cause).splitlines()[0]})"
             ) from None
         self._gradients = [parameter.grad for parameter in self._parameters]
         torch.cuda.set_rng_state(random, device)
@@ -81,7 +85,3 @@ class _Captured:
         for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
             parameter.grad = gradient
         return self._result
-
-
-def _first(error: BaseException) -> str:
-    return str(error).splitlines()[0]

@@ -3,6 +3,7 @@
 tests/training/test_gpu.py has the real ones.
 """
 
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
@@ -32,7 +33,7 @@ def gradients_of(model: Model) -> list[Tensor]:
 class Graph:
     """Stands for `torch.cuda.CUDAGraph`."""
 
-    computed: Pass
+    computed: weakref.WeakMethod[Pass]  # a graph keeps no trainer
     given: tuple[Any, ...]
     model: Model
     result: Loss
@@ -41,7 +42,7 @@ class Graph:
     def replay(self) -> None:
         """Write into the tensors of the capture what the pass gives for what its inputs are now."""
         self.model.zero_grad(set_to_none=True)
-        result = self.computed(*self.given)
+        result = self.computed()(*self.given)  # type: ignore[misc]
         for own, new in zip(tensors_of(self.result), tensors_of(result), strict=True):
             own.copy_(new)
         for own, new in zip(self.gradients, gradients_of(self.model), strict=True):
@@ -55,19 +56,20 @@ def graphs(monkeypatch) -> list[Graph]:
     last = Graph()
 
     class Recording(Replayed):
-        def __init__(self, computed: Pass, model: Model) -> None:
+        def __call__(self, computed: Pass, *given: Any) -> Loss:
             def noted(*given: Any) -> Loss:
-                last.computed, last.given, last.model = computed, given, model
+                last.computed, last.given, last.model = weakref.WeakMethod(computed), given, self._model
                 last.result = computed(*given)
                 return last.result
 
-            super().__init__(noted, model)
+            return super().__call__(noted, *given)
 
     @contextmanager
     def capturing(graph: Graph, pool: object) -> Iterator[None]:
         yield
         vars(graph).update(vars(last))
         graph.gradients = gradients_of(last.model)
+        vars(last).clear()
         captured.append(graph)
 
     stream = SimpleNamespace(wait_stream=lambda other: None)
@@ -138,6 +140,13 @@ def test_a_model_that_waits_for_the_device_is_refused(graphs: list[Graph], monke
     monkeypatch.setattr(torch.cuda, "graph", refusing)
     with pytest.raises(UserError, match=r"asura waits for the GPU within a pass, .* leave out cuda_graph"):
         trained("asura", cuda_graph=True)
+
+
+def test_a_trainer_is_gone_when_nobody_has_it(graphs: list[Graph]):
+    """Without waiting for the garbage collector: a graph holds the memory of a pass."""
+    gone = weakref.ref(trained("asura", cuda_graph=True)._replayed)
+    graphs.clear()
+    assert gone() is None
 
 
 def test_on_a_cpu_the_setting_has_no_effect():
