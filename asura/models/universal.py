@@ -1,6 +1,6 @@
 """Universal Transformer: recursion, no long skip, adaptive halting (Dehghani et al., 2018, arXiv 1807.03819)."""
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal
 
 import torch
@@ -36,12 +36,23 @@ class UniversalSettings(Recursive):
     """Loss per iteration of a position, which makes positions halt early. Only with `halting: act`."""
 
 
-@lru_cache(maxsize=64)
-def sinusoids(first: int, count: int, width: int, device: torch.device) -> Tensor:
+def _sinusoids(first: int, count: int, width: int, device: torch.device) -> Tensor:
     """(count, width): sine and cosine of each place from `first` on, at frequencies that fall (equations 6 and 7)."""
     frequency = 10_000.0 ** -(torch.arange(0, width, 2, device=device) / width)
     angle = torch.outer(torch.arange(first, first + count, device=device), frequency)
     return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)
+
+
+@lru_cache(maxsize=16)
+def position_signal(length: int, width: int, device: torch.device) -> Tensor:
+    """Of every position, (length, width)."""
+    return _sinusoids(0, length, width, device)
+
+
+@cache  # a CUDA graph reads it where it is, so none may go
+def step_signal(t: int, width: int, device: torch.device) -> Tensor:
+    """Of an iteration, (1, width)."""
+    return _sinusoids(t, 1, width, device)
 
 
 class HaltingUnit(nn.Linear):
@@ -109,10 +120,10 @@ class Universal(Model):
         """P_t of positions and iteration, (T, d)."""
         _, length, width = z.shape
         if self.steps is None:
-            step = sinusoids(t, 1, width, z.device)
+            step = step_signal(t, width, z.device)
         else:
             step = self.steps.weight[min(t, self.settings.i) - 1]
-        return (sinusoids(0, length, width, z.device) + step).to(z.dtype)
+        return (position_signal(length, width, z.device) + step).to(z.dtype)
 
     def _halt(self, probability: Tensor, new: Tensor, state: State) -> State:
         """The state after an iteration that led to `new`, at whose start the positions halt with this probability."""

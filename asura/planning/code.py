@@ -19,25 +19,29 @@ FOLLOWED = ("asura.models.", "asura.tasks.", "asura.corpora.tokens")
 REGISTRIES = ("asura.models", "asura.models.registry", "asura.tasks", "asura.tasks.registry")
 """They import every architecture and every task, whichever a run is of."""
 
+OF_NO_RESULT = tuple(
+    f"asura.training.{name}"
+    for name in ("admitted", "checkpoints", "origin", "progress", "provenance", "signals", "tensors", "usage")
+)
+"""What training also imports: it says how a run goes, and keeps it."""
+
 TRAINING = (
     "asura.common.randomness",
+    "asura.models.initial",
     "asura.planning.factories",
     "asura.planning.training_settings",
-    "asura.training.batches",
-    "asura.training.devices",
-    "asura.training.loop",
-    "asura.training.optimisers",
-    "asura.training.processes",
-    "asura.training.trainer",
-    "asura.training.validation",
+    *reached(["asura.training.loop"], ("asura.training.",), OF_NO_RESULT),
 )
 EVALUATION = (
     "asura.common.randomness",
+    "asura.evaluation.accuracy",
     "asura.evaluation.evaluate",
     "asura.evaluation.scorer",
     "asura.planning.study_settings",
+    "asura.training.batches",
+    "asura.training.devices",
+    "asura.training.processes",
 )
-OF_TASKS = ("asura.evaluation.accuracy",)
 OF_TEXTS = ("asura.evaluation.likelihood",)
 ANALYSIS = (
     "asura.analysis.analyse",
@@ -56,7 +60,7 @@ def training_code(model: Architecture, task: Task) -> str:
 
 def evaluation_code(model: Architecture, task: Task, benchmarks: Iterable[str]) -> str:
     """The digest of the code that the scores of given weights follow from: architecture, layers, task, scoring."""
-    scoring = OF_TEXTS if isinstance(task, Text) else OF_TASKS
+    scoring = OF_TEXTS if isinstance(task, Text) else ()
     of_benchmarks = OF_BENCHMARKS if list(benchmarks) else ()
     return source_digest([*_model_and_task(model, task), *EVALUATION, *scoring, *of_benchmarks])
 
