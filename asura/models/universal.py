@@ -119,10 +119,7 @@ class Universal(Model):
     def _signal(self, z: Tensor, t: int) -> Tensor:
         """P_t of positions and iteration, (T, d)."""
         _, length, width = z.shape
-        if self.steps is None:
-            step = step_signal(t, width, z.device)
-        else:
-            step = self.steps.weight[min(t, self.settings.i) - 1]
+        step = step_signal(t, width, z.device) if self.steps is None else self.steps.weight[min(t, self.settings.i) - 1]
         return (position_signal(length, width, z.device) + step).to(z.dtype)
 
     def _halt(self, probability: Tensor, new: Tensor, state: State) -> State:

@@ -14,7 +14,7 @@ from asura.common.metrics import STEPS_TO_SOLVE
 from asura.common.names import EVALUATED
 from asura.corpora.benchmarks import BENCHMARKS
 from asura.planning.plan import Plan, load
-from asura.planning.run_folder import RunFolder, is_evaluation_of, is_record_of
+from asura.planning.run_folder import FAILURES, RunFolder, is_evaluation_of, is_record_of
 from asura.planning.tuned import runs_as_tuned
 from asura.reporting.frames import (
     COLUMNS,
@@ -79,7 +79,7 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
         if not partial or folder.metrics.is_file():
             curve = folder.read_metrics()
             rows["curves"] += [key | metrics for metrics in curve]
-            rows["scores"] += _steps_to_solve(key, row, run, curve) if outcome["status"] == "finished" else []
+            rows["scores"] += _steps_to_solve(key, row, run, curve, outcome["status"])
     for row in rows["runs"]:
         if benchmark := row.get("benchmark"):
             row["metric"] = BENCHMARKS[benchmark].headline
@@ -110,15 +110,24 @@ def _score(
 
 
 def _steps_to_solve(
-    key: dict[str, Any], row: Mapping[str, Any], run: Mapping[str, Any], curve: list[dict[str, Any]]
+    key: dict[str, Any], row: Mapping[str, Any], run: Mapping[str, Any], curve: list[dict[str, Any]], status: str
 ) -> list[dict[str, Any]]:
-    """The first step whose validation score is at least the threshold, or all steps; nothing where none is measured."""
-    measured = [(line["step"], line[name]) for line in curve if (name := f"validation_{row['metric']}") in line]
-    if not measured or row.get("solved") is None:
+    """The first step whose validation score is at least the threshold, or all steps, as of a run that failed.
+
+    Nothing where none is measured, or where the run has not ended.
+    """
+    training, name = run["training"], f"validation_{row['metric']}"
+    measured = [(line["step"], line[name]) for line in curve if name in line]
+    if row.get("solved") is None or not training.get("validation_examples"):
         return []
-    steps = next((step for step, score in measured if (score or 0) >= row["solved"]), run["training"]["steps"])
+    if status in FAILURES:
+        steps = training["steps"]
+    elif status == "finished" and measured:
+        steps = next((step for step, score in measured if (score or 0) >= row["solved"]), training["steps"])
+    else:
+        return []
     score = {"split": HEADLINE_SPLIT, "iterations": row["i"], "metric": STEPS_TO_SOLVE, "value": steps}
-    return [key | score | {"examples": run["training"]["validation_examples"]}]
+    return [key | score | {"examples": training["validation_examples"]}]
 
 
 def _on_benchmarks(row: dict[str, Any], benchmarks: list[str]) -> list[dict[str, Any]]:

@@ -125,27 +125,37 @@ def test_every_module_of_reporting_is_a_reason_to_draw_again():
     assert {path_of(module) for module in found} | apart == set(path_of("asura.reporting").parent.rglob("*.py"))
 
 
-def test_steps_to_solve_are_those_of_the_validation_curve(tmp_path: Path):
-    models = [model | {"solved": 0.9, "seeds": [0]} for model in MODELS]
-    plan = plan_of(models, [0])
+def test_steps_to_solve_are_those_of_the_validation_curve_and_all_of_a_run_that_failed(tmp_path: Path):
+    models = [model | {"solved": 0.9, "seeds": [0, 1]} for model in MODELS]
+    plan = plan_of(models, [0, 1])
     for run in plan.runs.values():
         run["training"] |= {"validation_examples": 7}
     write_sealed(tmp_path / "plan.json", plan.as_json())
-    curves: dict[str, list[float | None]] = {"asura-n1-i2": [0.5, 0.95, 0.8], "bare-n1-i2": [0.5, 0.6, None]}
-    for model, scores in curves.items():
-        folder = folder_of(tmp_path, model, 0)
-        write_run(folder, 0.8)
+    curves: dict[tuple[str, int], tuple[str, list[float | None]]] = {
+        ("asura-n1-i2", 0): ("finished", [0.5, 0.95, 0.8]),
+        ("asura-n1-i2", 1): ("diverged", [0.5, 0.95, None]),
+        ("bare-n1-i2", 0): ("finished", [0.5, 0.6, None]),
+        ("bare-n1-i2", 1): ("out of memory", []),
+    }
+    for (model, seed), (status, scores) in curves.items():
+        folder = folder_of(tmp_path, model, seed)
+        write_run(folder, 0.8, status)
         lines = [{"step": 10 * k, "tokens": k, "validation_accuracy": score} for k, score in enumerate(scores, 1)]
         (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         record = read_sealed(folder / "training.json")
-        identity = digest(plan.runs[f"runs/NA/{model}/seed0"])
+        identity = digest(plan.runs[f"runs/NA/{model}/seed{seed}"])
         write_sealed(
             folder / "training.json", record | {"metrics": checksum(folder / "metrics.jsonl"), "run": identity}
         )
     found = collect(tmp_path).scores
     found = found[found["metric"] == "steps_to_solve"]
     steps = next(iter(plan.runs.values()))["training"]["steps"]
-    assert rows_of(found, "label", "value", "examples") == [("asura-n1-i2", 20, 7), ("bare-n1-i2", steps, 7)]
+    assert rows_of(found, "label", "seed", "value", "examples") == [
+        ("asura-n1-i2", 0, 20, 7),
+        ("asura-n1-i2", 1, steps, 7),
+        ("bare-n1-i2", 0, steps, 7),
+        ("bare-n1-i2", 1, steps, 7),
+    ]
 
 
 def test_what_made_the_runs_is_told_above_the_tables(study: Path):
