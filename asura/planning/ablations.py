@@ -10,6 +10,7 @@ from asura.common.errors import UserError
 from asura.common.validation import Settings, checked, in_file, mapping_at, nearest
 from asura.planning.cache import planned
 from asura.planning.control_settings import Controls
+from asura.planning.factors import check_factors
 from asura.planning.plan import Plan
 from asura.planning.study_settings import is_ablation_file, names_of
 
@@ -26,7 +27,7 @@ class About(Settings):
     """Tasks of the study that the ablation uses. An empty list means all."""
     factors: dict[str, Annotated[list[str], Field(min_length=2)]] = Field({})
     """Settings whose main effects and interactions get a table, each with its values. The first is the default of the
-    architecture, and every combination must be among the models."""
+    architecture, every combination must be one of the models, and there are no others and no controls."""
 
 
 OWN = ("models", "controls", "resources", "tasks")
@@ -97,7 +98,10 @@ def has_settings_of(config: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
 def _plan(own: Mapping[str, Any], about: About) -> Plan:
     from asura.planning.planner import make  # imports torch, which an ablation that has been planned does not need
 
-    return reported(make(own, about.against), about.tasks or own["tasks"])._replace(factors=about.factors)
+    plan = reported(make(own, about.against), about.tasks or own["tasks"])._replace(factors=about.factors)
+    for task in {model["task"] for model in plan.models} if about.factors else ():
+        check_factors([model["label"] for model in plan.models if model["task"] == task], about.factors)
+    return plan
 
 
 def listed_ablations(config: Mapping[str, Any]) -> list[str]:

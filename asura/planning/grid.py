@@ -29,7 +29,7 @@ def grid(entry: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
 
 def differences(one: BaseModel, other: BaseModel) -> dict[str, Any]:
     """What `one` says otherwise than `other`."""
-    usual = other.model_dump()
+    usual = other.model_dump(warnings=False)
     return {key: value for key, value in one.model_dump().items() if value != usual[key]}
 
 

@@ -6,7 +6,7 @@ configs/*.yaml ─ Study ─> Variant (task, model, training) ─ × seed ─> R
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from asura.common.errors import UserError
 from asura.common.names import refuse_one_folder
@@ -33,7 +33,7 @@ from asura.planning.study_settings import (
     each_once,
     names_of,
 )
-from asura.planning.training_settings import Training
+from asura.planning.training_settings import KEPT_BITS, Training
 from asura.planning.tune_settings import Tune
 from asura.planning.variants import NamedTask, Variant
 from asura.tasks import TASKS, Task
@@ -233,7 +233,8 @@ class Study(Settings):
         preset = self.preset(task, kind, model)
         usual = self.usual_training(task)
         size = f"-n{model.n}" + (f"-i{model.i}" if kind.iterates() else "")
-        differing = {**differences(model, preset), **differences(training, usual)}
+        trained = {key: value for key, value in differences(training, usual).items() if key not in KEPT_BITS}
+        differing = {**differences(model, preset), **trained}
         label = model.architecture + size + "".join(f"+{key}={plain(value)}" for key, value in differing.items())
         if len(label) > LONGEST_LABEL:
             raise UserError(f"models.{model.architecture}: the label {label[:60]}… is longer than {LONGEST_LABEL}")
@@ -246,7 +247,11 @@ class Study(Settings):
     def preset(self, task: NamedTask, kind: type[Architecture], size: Architecture) -> Architecture:
         """An architecture of a size as the study has it where nothing else is said of the model."""
         shared = {key: value for key, value in self.shared(task).items() if key in kind.model_fields}
-        return kind.model_validate({**shared, "n": size.n, "i": size.i})
+        settings = {**shared, "n": size.n, "i": size.i}
+        try:
+            return kind.model_validate(settings)
+        except ValidationError:  # what all models share need not fit a model that has others
+            return kind.model_construct(**settings)
 
     def shared(self, task: NamedTask) -> dict[str, Any]:
         """Settings of all models on a task."""

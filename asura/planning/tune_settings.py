@@ -9,10 +9,10 @@ from pydantic import Field, model_validator
 
 from asura.common.validation import Settings, nearest
 from asura.planning.study_settings import Seeds
-from asura.planning.training_settings import Training
+from asura.planning.training_settings import KEPT_BITS, Training
 
-FIXED = {"steps", "batch", "accumulate", "precision", "compile", "activation_checkpointing", "parallel", "log_steps"}
-FIXED |= {"examples", "validation_examples", "checkpoint_minutes", "checkpoint_steps", "start_from"}
+FIXED = {"steps", "batch", "accumulate", "precision", "compile", "parallel", "log_steps"}
+FIXED |= {"examples", "validation_examples", "start_from", *KEPT_BITS}
 """Settings of training that cannot be tuned: they change what a model costs or sees, or how and not what it learns."""
 
 TUNABLE = [name for name in Training.model_fields if name not in FIXED]

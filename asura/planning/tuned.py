@@ -5,20 +5,21 @@ from pathlib import Path
 from typing import Any
 
 from asura.common.files import read_sealed
+from asura.common.validation import checked
 from asura.planning.training_settings import Training
 
 
 def as_tuned(run: Mapping[str, Any], study: Path) -> Mapping[str, Any] | None:
     """The content of run.json with the settings that were chosen for it; None where none have been chosen yet.
 
-    Raises UserError where the choice is damaged.
+    Raises UserError where the choice is damaged, or does not fit the settings that the run has now.
     """
     if not run.get("tuned"):
         return run
     path = study / run["tuned"]
     if not path.is_file():
         return None
-    training = Training.model_validate({**run["training"], **read_sealed(path)["settings"]})
+    training = checked(Training, {**run["training"], **read_sealed(path)["settings"]}, str(path))
     return {key: value for key, value in run.items() if key != "tuned"} | {"training": training.stated()}
 
 

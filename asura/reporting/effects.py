@@ -1,6 +1,6 @@
 """Main effects and interactions of the settings of a factorial ablation."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 from pathlib import Path
 
@@ -8,13 +8,11 @@ import numpy as np
 import pandas as pd
 
 from asura.common.errors import UserError
+from asura.planning.factors import Levels, combination_of
 from asura.reporting.frames import Results, headline
 from asura.reporting.names import setting_name, spaced
 from asura.reporting.statistics import ERROR
 from asura.reporting.tables import write_table
-
-Levels = Mapping[str, Sequence[str]]
-"""Values of each factor; the first is the reference, which labels do not name."""
 
 
 def effects(results: Results, factors: Levels) -> pd.DataFrame:
@@ -29,23 +27,15 @@ def effects(results: Results, factors: Levels) -> pd.DataFrame:
     scores = headline(results)
     for task, of_task in scores.groupby("task", sort=False):
         metric = of_task["metric"].iloc[0]
-        table = of_task.assign(cell=[_cell(label, factors) for label in of_task["label"]])
+        table = of_task.assign(cell=[combination_of(label, factors) for label in of_task["label"]])
         table = table.pivot(index="seed", columns="cell", values="value").dropna()
         cells = list(product(*factors.values()))
         if missing := [cell for cell in cells if cell not in table.columns]:
-            raise UserError(
-                f"factors: no run of {task} has {' and '.join(map(str, missing[0]))}; run every combination"
-            )
+            raise UserError(f"factors: no run of {task} with {' and '.join(missing[0])} has a score")
         values = table[cells].to_numpy()
         for name, contrast in _contrasts(factors):
             rows.append({"task": task, "effect": name, "metric": metric, **_estimate(values, contrast)})
     return pd.DataFrame(rows)
-
-
-def _cell(label: str, factors: Levels) -> tuple[str, ...]:
-    """The value of each factor in a model, by its label."""
-    said = dict(part.split("=", 1) for part in label.split("+")[1:])
-    return tuple(said.get(name, str(levels[0])) for name, levels in factors.items())
 
 
 def _contrasts(factors: Levels) -> Iterator[tuple[str, np.ndarray]]:

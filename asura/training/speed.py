@@ -34,7 +34,11 @@ def measured_speed(run: Run) -> Speed:
     model = VanillaSettings(n=1, width=run.model.width, heads=run.model.heads, mlp_width=run.model.mlp_width)
     flops = counted(model, run.task.vocabulary, run.task.sequence_length).flops
     batch = max(1, min(run.training.batch, int(PROBE_FLOPS / flops)))
-    training = run.training.model_copy(update={"batch": batch, "accumulate": 1, "compile": False})
+    asked = run.training
+    plain = {"schedule": "constant", "schedule_settings": {}, "warmup_steps": 0}  # it may take more steps than the run
+    replayed = asked.cuda_graph and asked.accumulate == 1
+    changes = {"batch": batch, "accumulate": 1, "compile": False, "cuda_graph": replayed, **plain}
+    training = asked.model_copy(update=changes)
     task = PHop(alphabet=run.task.vocabulary, length=max(2, run.task.sequence_length))  # needs no data to be there
     trainer = Trainer(run.model_copy(update={"model": model, "training": training, "task": task}), device)
     trainer.advance()

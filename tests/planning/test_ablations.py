@@ -135,3 +135,39 @@ def test_a_changed_ablation_is_planned_anew_and_one_that_is_not_is_kept(tmp_path
 def test_resources_in_an_ablation_are_refused_and_their_place_is_named(tmp_path):
     with pytest.raises(UserError, match=r"ablation x: models\.asura\.resources: .* ablated\.resources"):
         prepare_ablation(STUDY, tmp_path, "x", {"asura": {"resources": {"mem_mb": 9000}}})
+
+
+FACTORS: dict[str, Any] = {"long_skip": ["concat_per_iteration", "none"], "iteration_norm": NORMS[:2]}
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        (
+            {"asura": FACTORS, "controls": ["iso_flop"]},
+            "asura-n1-i2 and .* both have concat_per_iteration and per_iter",
+        ),
+        ({"asura": FACTORS, "universal": {}}, "asura-n1-i2 and universal-n1-i2 both have"),
+        (
+            {"asura": FACTORS | {"bias": [True, False]}},
+            "both have concat_per_iteration and per_iteration; with factors",
+        ),
+        (
+            {"asura": FACTORS | {"long_skip": ["concat_per_iteration"]}},
+            "no model has none and per_iteration; name every",
+        ),
+        ({"asura": FACTORS | {"iteration_norm": NORMS}}, "has concat_per_iteration and none, which is not among"),
+    ],
+    ids=str,
+)
+def test_models_of_an_ablation_with_factors_are_their_combinations(tmp_path, models: dict, said: str):
+    prepare_ablation(STUDY, tmp_path, "x", {"asura": FACTORS, "factors": FACTORS})
+    with pytest.raises(UserError, match=rf"factors: .*{said}"):
+        prepare_ablation(STUDY, tmp_path, "y", models | {"factors": FACTORS})
+
+
+def test_a_misspelt_factor_is_no_setting_of_the_models(tmp_path):
+    with pytest.raises(
+        UserError, match=r"factors: no model has concat_per_iteration and per_iteration and b; name every"
+    ):
+        prepare_ablation(STUDY, tmp_path, "x", {"asura": FACTORS, "factors": FACTORS | {"norm": ["a", "b"]}})

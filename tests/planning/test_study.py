@@ -67,6 +67,24 @@ def test_settings_of_a_task_hold_for_its_models_and_those_of_a_model_win():
     assert variant.label == "asura-n1-i2+batch=2"
 
 
+@pytest.mark.parametrize(
+    ("shared", "model", "label"),
+    [
+        ({"width": 20, "heads": 8}, {"n": 1, "i": 2, "width": 16}, "asura-n1-i2+width=16"),
+        ({"guidance": [0.5, 0.5]}, {"n": 1, "i": 4, "guidance": "none"}, "asura-n1-i4+guidance=none"),
+        ({"deep_supervision": 2}, {"n": 1, "i": 3, "deep_supervision": 1}, "asura-n1-i3+deep_supervision=1"),
+    ],
+    ids=str,
+)
+def test_what_all_models_share_need_not_fit_one_that_has_others(shared: dict, model: dict, label: str):
+    assert labels(tasks={"phop": TINY["tasks"]["phop"] | {"model": shared}}, models={"asura": model}) == [label]
+
+
+def test_what_changes_no_bit_is_in_no_label():
+    cheap = {"cuda_graph": True, "activation_checkpointing": True, "checkpoint_steps": 7}
+    assert labels(models={"asura": {"n": 1, "i": 2, "training": cheap}}) == ["asura-n1-i2"]
+
+
 ASURA = {"n": 1, "i": 2}
 BAD: dict[str, tuple] = {
     "misspelt key": (

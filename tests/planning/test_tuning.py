@@ -14,7 +14,9 @@ from asura.planning.plan import Plan
 from asura.planning.planner import make
 from asura.planning.run_folder import RunFolder, digest
 from asura.planning.runs import read_run
+from asura.planning.standing import Standing
 from asura.planning.tune_settings import Tune
+from asura.planning.tuned import as_tuned
 from tests.conftest import TINY
 
 TUNE: dict[str, Any] = {"over": {"learning_rate": [0.001, 0.01], "weight_decay": [0.0, 0.1]}, "seeds": [7, 8]}
@@ -103,6 +105,18 @@ def test_the_choice_is_made_on_validation_and_read_by_the_final_runs(tmp_path: P
     assert set(read_sealed(path)["made_of"]) == set(make(config, tuning=True).runs)
 
 
+def test_a_choice_that_does_not_fit_the_run_any_more_is_made_again(tmp_path: Path):
+    config = TUNED | {"controls": [], "tune": TUNE | {"over": {"warmup_steps": [0, 5]}}}
+    plan, study = make(config), tmp_path / "tiny"
+    (name, run), *_ = plan.runs.items()
+    write_sealed(study / run["tuned"], {"settings": {"warmup_steps": 5}, "made_of": {}})
+    assert as_tuned(run, study)
+    shorter = make(TUNED | {"controls": [], "tune": TUNE, "training": TINY["training"] | {"steps": 4}})
+    assert Standing(shorter, study).state(name).trained == "missing"
+    with pytest.raises(UserError, match=r"asura-n1-i2\.json: warmup_steps 5: it must be at most steps 4"):
+        as_tuned(shorter.runs[name], study)
+
+
 def test_a_run_whose_settings_are_not_chosen_yet_is_refused_in_one_line(tmp_path: Path):
     name, run = next(iter(make(TUNED).runs.items()))
     write_text(tmp_path / name / "run.json", json.dumps(run))
@@ -118,6 +132,7 @@ def test_a_run_whose_settings_are_not_chosen_yet_is_refused_in_one_line(tmp_path
         ({"over": {"learning_rat": [0.1, 0.2]}}, "did you mean 'learning_rate'?"),
         ({"over": {"steps": [10, 20]}}, "steps is not tuned"),
         ({"over": {"examples": [10, 20]}}, "examples is not tuned"),
+        ({"over": {"cuda_graph": [True, False]}}, "cuda_graph is not tuned"),
         ({"over": {"learning_rate": {"low": 0.1, "high": 0.01}}, "trials": 3}, "is empty; low must be below high"),
         ({"over": {"learning_rate": {"low": 0.01, "high": 0.1}}}, "say with `trials`"),
         ({"over": {"learning_rate": [0.1, 0.2]}, "trials": 3}, "lists are tried whole"),
