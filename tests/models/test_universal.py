@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from asura.models import build
-from asura.models.universal import UniversalSettings
+from asura.models.universal import UniversalSettings, step_signal
 from tests.models.test_layers import drawn, scrambled
 
 
@@ -61,3 +61,10 @@ def test_norms_can_stand_after_each_residual_connection():
     a = block.attention_norm(x + block.attention(x))
     (state,) = model.states(tokens)
     torch.testing.assert_close(state, block.mlp_norm(a + block.mlp(a)), rtol=0, atol=1e-5)
+
+
+def test_the_signal_of_a_time_step_stays_where_a_graph_has_read_it():
+    first = step_signal(1, 8, torch.device("cpu"))
+    for t in range(2, 200):
+        step_signal(t, 8, torch.device("cpu"))
+    assert step_signal(1, 8, torch.device("cpu")) is first

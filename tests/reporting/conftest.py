@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from asura.reporting.figures import FIGURES
 from asura.reporting.figures.style import Drawn
-from asura.reporting.frames import COLUMNS, Results, tidy
+from asura.reporting.frames import COLUMNS, Results, headline, tidy
 from asura.reporting.statistics import Scale, mean_interval
 from tests.reporting.written_runs import write_study
 
@@ -266,3 +266,11 @@ def study(tmp_path: Path) -> Path:
     """See `write_study`."""
     write_study(tmp_path)
     return tmp_path
+
+
+def headline_by_model(results: Results) -> dict[tuple[str, str], pd.Series]:
+    """(task, label) to its headline scores, indexed by seed."""
+    return {
+        key: group.set_index("seed")["value"].sort_index()
+        for key, group in headline(results).groupby(["task", "label"])
+    }

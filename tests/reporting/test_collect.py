@@ -18,9 +18,10 @@ from asura.planning.run_folder import digest
 from asura.reporting.collect import collect, read_results, write_results
 from asura.reporting.comparing import Comparing
 from asura.reporting.figures import FIGURES
-from asura.reporting.frames import COLUMNS, Results, headline_by_model, remarks
+from asura.reporting.frames import COLUMNS, Results, remarks
 from asura.reporting.tables import TABLES
 from tests.conftest import ROOT
+from tests.reporting.conftest import headline_by_model
 from tests.reporting.written_runs import (
     ASKED,
     COST,

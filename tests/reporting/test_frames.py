@@ -8,12 +8,11 @@ from asura.reporting.frames import (
     failures_by_model,
     family,
     headline,
-    headline_by_model,
     members,
     primary_scores,
     tidy,
 )
-from tests.reporting.conftest import DIVERGED, GRID, cells_and_controls, headline_scores
+from tests.reporting.conftest import DIVERGED, GRID, cells_and_controls, headline_by_model, headline_scores
 
 CONTROLS = ["iso_param", "iso_flop", "iso_both", "iso_param_depth", "iso_recursion"]
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from asura.common.errors import UserError
 from asura.models.model import Loss, Model
+from asura.training.processes import Several
 from asura.training.replay import Pass, Replayed
 from asura.training.trainer import Trainer
 from tests.conftest import tiny_run
@@ -140,6 +141,25 @@ def test_a_model_that_waits_for_the_device_is_refused(graphs: list[Graph], monke
     monkeypatch.setattr(torch.cuda, "graph", refusing)
     with pytest.raises(UserError, match=r"asura waits for the GPU within a pass, .* leave out cuda_graph"):
         trained("asura", cuda_graph=True)
+
+
+@pytest.mark.parametrize(
+    ("device", "model", "training", "replayed"),
+    [
+        ("cuda", "asura", {}, True),
+        ("cpu", "asura", {}, False),
+        ("cuda", "asura", {"cuda_graph": False}, False),
+        ("cuda", "asura", {"accumulate": 2}, False),
+        ("cuda", "asura", {"activation_checkpointing": True}, False),
+        ("cuda", "deq", {}, False),
+    ],
+)
+def test_what_is_replayed_is_a_whole_step_on_a_gpu(device: str, model: str, training: dict[str, Any], replayed: bool):
+    trainer = Trainer(tiny_run({"cuda_graph": True, **training}, models={model: {"n": 1, "i": 4}}), CPU)
+    trainer.device = torch.device(device)
+    assert trainer._is_replayed() == replayed
+    trainer._processes = Several(0, 2)
+    assert not trainer._is_replayed()
 
 
 def test_a_trainer_is_gone_when_nobody_has_it(graphs: list[Graph]):
