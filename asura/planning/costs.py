@@ -4,10 +4,10 @@ Parameters are counted on the built modules, without the embedding and the head,
 FLOPs are counted by torch: those of training on a forward and a backward pass, those of inference on a forward pass.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,24 +33,24 @@ class Cost(NamedTuple):
 
 def counted(settings: Architecture, vocabulary: int, length: int) -> Cost:
     """Build the model without weights, and count it. Raises UserError where torch cannot even number its weights."""
-    parameters, flops, inference_flops = _counted(settings, vocabulary, length)
-    return Cost(parameters, round(flops), inference_flops)
+    flops, inference_flops = (_flops(what, settings, vocabulary, length) for what in (training_flops, forward_flops))
+    return Cost(_parameters(build(settings, vocabulary, device="meta")), round(flops), round(inference_flops))
 
 
-def _counted(settings: Architecture, vocabulary: int, length: int) -> tuple[int, float, int]:
-    """As `counted`, but FLOPs of training are those of the mean step: no whole number where steps are drawn."""
-    return _counted_once(type(settings), settings.model_dump_json(), vocabulary, length)
+def _flops(what: Callable[[Model, Tensor], float], settings: Architecture, vocabulary: int, length: int) -> float:
+    """FLOPs of what a model does with a sequence, counted once."""
+    return _flops_once(what, type(settings), settings.model_dump_json(), vocabulary, length)
 
 
-@lru_cache(maxsize=4096)
-def _counted_once(kind: type[Architecture], said: str, vocabulary: int, length: int) -> tuple[int, float, int]:
+@lru_cache(maxsize=8192)
+def _flops_once(
+    what: Callable[[Model, Tensor], float], kind: type[Architecture], said: str, vocabulary: int, length: int
+) -> float:
     """By what settings say, since those of one's own may be a mapping, which is no key of a cache."""
     settings = kind.model_validate_json(said)
-    tokens = torch.zeros(1, length, dtype=torch.int64, device="meta")
     try:
         model = build(settings, vocabulary, device="meta")
-        training = sum(flops * share for flops, share in _passes(model, tokens))
-        return _parameters(model), training, forward_flops(model, tokens)
+        return what(model, torch.zeros(1, length, dtype=torch.int64, device="meta"))
     except RuntimeError as error:
         size = f"width {settings.width} on {vocabulary} tokens in sequences of {length}"
         raise UserError(f"models.{settings.architecture}: {size} is too large ({error})") from None
@@ -63,6 +63,11 @@ def _parameters(model: Model) -> int:
 
 def _size(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def training_flops(model: Model, tokens: Tensor) -> float:
+    """FLOPs of the mean step of training on tokens, both on `meta`: no whole number where steps are drawn."""
+    return sum(flops * share for flops, share in _passes(model, tokens))
 
 
 def _passes(model: Model, tokens: Tensor) -> Iterator[tuple[int, float]]:
@@ -155,12 +160,11 @@ def cost(settings: Architecture, vocabulary: int, length: int) -> Cost:
     """
     if not is_shipped(type(settings).__module__):
         return counted(settings, vocabulary, length)
-    parameters, flops, inference_flops = 0, 0.0, 0
-    for share, small in _corners(settings):
-        own = _counted(small, vocabulary, length)
-        parameters, flops = parameters + share * own[0], flops + share * own[1]
-        inference_flops += share * own[2]
-    return Cost(parameters, round(flops), inference_flops)
+    flops, inference_flops = (
+        sum(share * _flops(what, small, vocabulary, length) for share, small in corners(settings))
+        for what, corners in ((training_flops, _corners_of_a_step), (forward_flops, _corners))
+    )
+    return Cost(parameters_alone(settings), round(flops), round(inference_flops))
 
 
 def parameters_alone(settings: Architecture) -> int:
@@ -174,25 +178,47 @@ def _parameters_once(kind: type[Architecture], said: str) -> int:
     return sum(share * _parameters(build(small, 1, device="meta")) for share, small in _corners(settings))
 
 
-def _corners(settings: Architecture) -> list[tuple[int, Architecture]]:
-    """Small models, and how many times the cost of each is part of the cost of this one."""
-    sizes = {"n": (settings.n, 1)}
-    corners = None
-    if not settings.iterates():
-        sizes["mlp_width"] = settings.mlp_width or 4 * settings.width, 1
-    elif isinstance(settings, Recursive) and settings.even_from:
-        parts = settings.deep_supervision
-        iterations = {"i": (settings.i // parts, settings.even_from), "deep_supervision": (parts, 1)}
-        corners = _extended(settings, sizes | iterations)
-    corners = corners or _extended(settings, sizes)
+Corners = list[tuple[int, Architecture]]
+"""Small models, and how many times the cost of each is part of the cost of a large one."""
+
+
+def _corners(settings: Architecture) -> Corners:
+    """For parameters and inference, which do not depend on how the iterations are trained."""
+    if not isinstance(settings, Recursive):
+        return _of_a_stack(settings)
+    plain = _with(settings, {name: Recursive.model_fields[name].default for name in Recursive.__annotations__})
+    return _of_iterations(plain or settings, [1, settings.even_from])
+
+
+def _corners_of_a_step(settings: Architecture) -> Corners:
+    """For the FLOPs of training, which are those of a step of deep supervision."""
+    if not isinstance(settings, Recursive):
+        return _of_a_stack(settings)
+    step = _with(settings, {"i": settings.i // settings.deep_supervision, "deep_supervision": 1})
+    return _of_iterations(step or settings, [settings.even_from])
+
+
+def _of_a_stack(settings: Architecture) -> Corners:
+    corners = _extended(settings, {"n": (settings.n, 1), "mlp_width": (settings.mlp_width or 4 * settings.width, 1)})
     assert corners
     return corners
 
 
-def _extended(settings: Architecture, sizes: Mapping[str, tuple[int, int]]) -> list[tuple[int, Architecture]] | None:
-    """See `_corners`; None where another setting, as explicit guidance, is bound to the size that this one has.
+def _of_iterations(settings: Architecture, firsts: Iterable[int | None]) -> Corners:
+    """Costs grow evenly with i from the first of these numbers that the settings allow; else those of all i count."""
+    sizes = {"n": (settings.n, 1)}
+    for first in filter(None, firsts):
+        if corners := _extended(settings, sizes | {"i": (settings.i, first)}):
+            return corners
+    corners = _extended(settings, sizes)
+    assert corners
+    return corners
 
-    sizes: of each, what it is and from where on costs grow evenly with it. `i` is that of a step of deep supervision.
+
+def _extended(settings: Architecture, sizes: Mapping[str, tuple[int, int]]) -> Corners | None:
+    """See `Corners`; None where another setting, as explicit guidance, is bound to the size that this one has.
+
+    sizes: of each, what it is and from where on costs grow evenly with it.
     """
     found = []
     for above in product((0, 1), repeat=len(sizes)):
@@ -201,10 +227,16 @@ def _extended(settings: Architecture, sizes: Mapping[str, tuple[int, int]]) -> l
             share *= size - first if is_above else 1 + first - size
             corner[name] = first + is_above
         if share:
-            if "i" in corner:
-                corner["i"] *= corner["deep_supervision"]
-            try:
-                found.append((share, type(settings).model_validate({**settings.model_dump(), **corner})))
-            except ValidationError:
+            small = _with(settings, corner)
+            if small is None:
                 return None
+            found.append((share, small))
     return found
+
+
+def _with(settings: Architecture, changes: Mapping[str, Any]) -> Architecture | None:
+    """The settings with others; None where they do not fit."""
+    try:
+        return type(settings).model_validate({**settings.model_dump(), **changes})
+    except ValidationError:
+        return None
