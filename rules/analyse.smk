@@ -1,10 +1,6 @@
 # What each iteration of trained models computes. Nothing is trained; every analysis is a file in asura/analysis.
 
 
-localrules:
-    analyses,
-
-
 FOUND = STUDY.analysis_files
 
 
@@ -35,6 +31,9 @@ rule analyse:
 
 
 if FOUND["tidy"]:
+
+    localrules:
+        analyses,
 
     rule analyses:
         """Show what the analyses of all models found."""
