@@ -21,7 +21,7 @@ def evaluation_flops(plan: Plan) -> dict[tuple[str, str], float]:
         blocks = max(0.0, model["inference_flops_per_token"] - head)  # of a model of other code they may be unknown
         tokens = evaluation.examples * sum(split.sequence_length for split in run.task.splits.values())
         tokens += min(evaluation.examples, run.training.examples or 0) * run.task.sequence_length
-        snapshots = (run.training.steps - 1) // evaluation.every if evaluation.every else 0
+        snapshots = (run.training.steps - 1) // model["every"] if model["every"] else 0
         of_one = blocks * numbers[-1] / run.model.i + head * len(numbers)
         found[key] = (tokens + _swept(run.task, evaluation)) * of_one
         found[key] += snapshots * tokens * model["inference_flops_per_token"]

@@ -107,7 +107,7 @@ def _scores(
     iterations = evaluation.numbers(run.model.i, run.model.iterates())
     found = scorer.scores(model, iterations)
     more = {"sweep": list(scorer.sweep(model, iterations))} if evaluation.sweep else {}
-    if evaluation.every:
+    if evaluation.every and run.snapshot_steps:
         more["snapshots"] = list(_along_training(folder, run, evaluation.every, device, scorer))
         last = folder.read_record()["step"]
         more["snapshots"] += [{"step": last, **row} for row in found.rows if row["iterations"] == run.model.i]

@@ -122,9 +122,11 @@ def tried_by(plan: Plan, study: Path, task: str, label: str) -> list[Tried]:
 
 
 def _score(rows: list[dict[str, Any]], split: str, model: Mapping[str, Any]) -> float:
-    """The primary metric on a split at the trained iterations; of a run that failed, the worst that it can be."""
+    """The primary metric on a split at the trained iterations; of a run that failed, chance."""
     place = split, model["i"], model["metric"]
     found = [row["value"] for row in rows if (row["split"], row["iterations"], row["metric"]) == place]
     if found:
         return float(found[0])
-    return math.inf if model["metric"] in LESS_IS_BETTER else model["chance"] or 0.0
+    if model["chance"] is not None:
+        return float(model["chance"])
+    return math.inf if model["metric"] in LESS_IS_BETTER else 0.0

@@ -67,7 +67,8 @@ def evaluated_variants(study: "Study", tasks: Iterable["NamedTask"]) -> "Iterato
             if task.task.reads_its_answers and not model.causal:
                 raise UserError(f"{where}.causal: found false; {name} is read by causal models, set it to true")
             seeds = tuple(entry.seeds or (0,))
-            yield Variant(task, label, model, study.usual_training(task), study.resources, seeds=seeds)
+            not_trained = study.usual_training(task).model_copy(update={"examples": None, "validation_examples": 0})
+            yield Variant(task, label, model, not_trained, study.resources, seeds=seeds)
 
 
 def counted(variant: "Variant") -> dict[str, Any]:

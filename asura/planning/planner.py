@@ -98,7 +98,7 @@ def _model(variant: Variant, evaluation: Evaluation) -> dict[str, Any]:
         "effective_depth": model.effective_depth,
         "metric": (ranked := evaluation.ranks_by(task)),
         "chance": task.splits["test"].chance if ranked == task.metric else None,
-        "solved": task.solved,
+        "solved": task.solved if ranked == task.metric else None,
     }
 
 

@@ -1,7 +1,9 @@
 """What a number of paired seeds can show at best, before any of them is trained."""
 
 import math
+from typing import Any
 
+from asura.common.metrics import STEPS_TO_SOLVE
 from asura.planning.plan import Plan
 
 ERROR, POWER = 0.05, 0.8
@@ -33,9 +35,12 @@ def smallest_effect(pairs: int, tests: int = 1) -> float:
     return float(brentq(missing, 0, 1000))
 
 
-def smallest_margin(pairs: int, floor: float) -> float:
-    """The smallest margin of equivalence that can be shown where runs may fail: if all runs of both score 1."""
-    return float((1 - floor) * (1 - ERROR ** (1 / pairs)))
+def smallest_margin(pairs: int, span: float) -> float:
+    """The smallest margin of equivalence that can be shown where runs may fail: if all runs score at one end.
+
+    span: between the ends, such as chance and 1.
+    """
+    return float(span * (1 - ERROR ** (1 / pairs)))
 
 
 def limits(plan: Plan) -> list[str]:
@@ -59,14 +64,21 @@ def _limit(plan: Plan, k: int) -> str:
     about = f"Question {k + 1}{' (primary)' if k == 0 else ''}: {asked}: "
     said = about + _shown(pairs, tests)
     if question["margin"] and pairs > 1 and not benchmark and row["metric"] != "bits_per_byte":
-        floor = row["chance"] or 0.0 if question["metric"] == row["metric"] else 0.0
-        least = smallest_margin(pairs, floor)
+        least = smallest_margin(pairs, _span(plan, question, row))
         can = "can" if least < question["margin"] else "cannot"
         said += (
             f" They {can} show equivalence within ±{question['margin']:g}: ±{least:.2g} is the least, since runs may "
             "fail."
         )
     return said
+
+
+def _span(plan: Plan, question: dict[str, Any], row: dict[str, Any]) -> float:
+    """Between the ends of what a question compares: chance and 1, or 0 and all steps of training."""
+    if question["metric"] == STEPS_TO_SOLVE:
+        folders = tuple(f"runs/{row['task']}/{question[name]}/" for name in ("row", "reference"))
+        return float(max(run["training"]["steps"] for name, run in plan.runs.items() if name.startswith(folders)))
+    return 1.0 - (row["chance"] or 0.0) if question["metric"] == row["metric"] else 1.0
 
 
 def _shown(pairs: int, tests: int) -> str:

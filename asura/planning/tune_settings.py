@@ -97,11 +97,10 @@ class Tune(Settings):
 
 
 def trial_training(training: Training, settings: Mapping[str, Any], share: float) -> dict[str, Any]:
-    """The settings of training of a trial."""
-    shorter = {key: max(1, round(getattr(training, key) * share)) for key in ("steps", "warmup_steps")}
-    if not training.warmup_steps:
-        shorter["warmup_steps"] = 0
-    return {**training.model_dump(), **shorter, **settings}
+    """The settings of training of a trial, whose steps and warm-up are a share of those of the final runs."""
+    whole = {**training.model_dump(), **settings}
+    shorter = {key: max(1, round(whole[key] * share)) for key in ("steps", "warmup_steps") if whole[key]}
+    return {**whole, **shorter}
 
 
 def _between(span: Range, share: float) -> float:

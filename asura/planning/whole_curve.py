@@ -4,9 +4,11 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from asura.common.errors import UserError
+from asura.common.names import EVALUATED
 from asura.common.randomness import generator
 from asura.common.validation import checked, nearest
 from asura.models.model import LONGEST
+from asura.models.settings import Architecture
 from asura.planning.runs import Run
 from asura.planning.study import NamedTask, Variant
 from asura.planning.study_settings import Evaluation
@@ -17,13 +19,18 @@ from asura.tasks.text import Text
 
 def with_snapshots(run: Run, evaluation: Evaluation) -> Run:
     """The run, told to keep the weights that the evaluation asks for."""
-    return run.model_copy(update={"snapshot_steps": evaluation.every})
+    return run.model_copy(update={"snapshot_steps": _every(run.model, evaluation)})
 
 
 def asked_of_model(variant: Variant, evaluation: Evaluation) -> dict[str, Any]:
     """What of this a model is asked, for its row in the plan; the settings that are swept are joined by spaces."""
     swept = " ".join(setting for setting in evaluation.sweep if setting in variant.task.task.sweeps)
-    return {"examples": variant.training.examples, "every": evaluation.every, "swept": swept or None}
+    return {"examples": variant.training.examples, "every": _every(variant.model, evaluation), "swept": swept or None}
+
+
+def _every(model: Architecture, evaluation: Evaluation) -> int | None:
+    """Steps between two snapshots; a model of other code is not trained, and leaves none."""
+    return None if model.architecture == EVALUATED else evaluation.every
 
 
 def refuse_what_cannot_be(evaluation: Evaluation, tasks: Collection[NamedTask], variants: Iterable[Variant]) -> None:

@@ -24,6 +24,7 @@ from asura.reporting.frames import (
     OTHER_CODE,
     TRAINING,
     Results,
+    each_once,
     tidy,
 )
 from asura.reporting.outcomes import errors_over_examples, read_effects
@@ -141,8 +142,9 @@ def _reported(row: dict[str, Any], benchmark: str | None) -> dict[str, Any]:
 
 def progress(results: Results) -> str:
     """How much of a study is in its results, for the note on what is partial."""
-    missing = int((results.runs["status"] == "missing").sum())
-    return f"PARTIAL RESULTS: {len(results.runs) - missing} of {len(results.runs)} runs"
+    runs = each_once(results.runs)
+    missing = int((runs["status"] == "missing").sum())
+    return f"PARTIAL RESULTS: {len(runs) - missing} of {len(runs)} runs"
 
 
 def write_results(results: Results, folder: Path) -> None:

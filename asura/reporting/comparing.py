@@ -1,11 +1,12 @@
 """What tables say of a model and of two models: means, differences, shares solved, each with its interval."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
-from asura.common.metrics import LESS_IS_BETTER
+from asura.common.metrics import LESS_IS_BETTER, STEPS_TO_SOLVE
 from asura.corpora.benchmarks import BENCHMARKS
 from asura.planning.run_folder import FAILURES
 from asura.reporting.frames import HEADLINE_SPLIT, Results
@@ -64,6 +65,11 @@ class Comparing:
         self._shortcut: dict[Any, float] = (
             scores.dropna(subset="shortcut").groupby("task")["shortcut"].first().to_dict()
         )
+        steps = results.runs.groupby(key[:2])["step"].max()
+        self._steps: dict[Any, float] = (
+            scores[scores["metric"] == STEPS_TO_SOLVE].groupby(key[:2])["value"].max().to_dict()
+        )
+        self._steps |= {of: max(most, self._steps.get(of, 0)) for of, most in steps.items()}
         failed = results.runs[results.runs["status"].isin(FAILURES)]
         self._failed = {of: group["seed"].tolist() for of, group in failed.groupby(key[:2])}
 
@@ -71,9 +77,15 @@ class Comparing:
         """The metric, or the primary one of a task."""
         return metric or self.primary[task]
 
-    def scale(self, task: str, metric: str | None = None) -> Scale:
-        """The range of a metric on a task."""
+    def scale(self, task: str, metric: str | None = None, labels: Iterable[str] = ()) -> Scale:
+        """The range of a metric on a task; of the steps to solve it, up to all steps of these models.
+
+        A run that does not solve it takes all of them, so these steps lie in two lumps, as scores do.
+        """
         asked = self.metric(task, metric)
+        if asked == STEPS_TO_SOLVE:
+            most = (steps for of, steps in self._steps.items() if of[0] == task and of[1] in (labels or of))
+            return Scale(0.0, max(most), may_fail=True)
         return scale_of(asked, self.primary[task], task, self.chance(task, asked))
 
     def chance(self, task: str, metric: str) -> float:
@@ -107,7 +119,7 @@ class Comparing:
         """The mean over the seeds that did not fail, with its interval."""
         interval = mean_interval(
             self.scores(task, label, metric),
-            self.scale(task, metric),
+            self.scale(task, metric, [label]),
             self.test_error(task, label, metric=metric),
         )
         return with_interval("score", interval)
@@ -137,7 +149,7 @@ class Comparing:
         """Row minus reference over the seeds of both."""
         own, other = (self.scores(task, label, metric, failures) for label in (row, reference))
         error = self.test_error(task, row, reference, metric)
-        found = paired_difference(own, other, self.scale(task, metric), error)
+        found = paired_difference(own, other, self.scale(task, metric, [row, reference]), error)
         return {**with_interval("difference", found), "pairs": found.pairs}
 
 

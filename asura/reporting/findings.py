@@ -51,7 +51,7 @@ def short_comparison(results: Results, task: str) -> pd.DataFrame:
         is_control = row["role"] not in (CELL, STUDY_MODEL, NOT_RUN)
         name = f"{row['model']} ({NOT_RUN}: {row['source']})" if row["role"] == NOT_RUN else model_name(row["model"])
         if is_control:
-            name = f"{role_name(row['role'], depths[row['cell']])}: {name}"
+            name = f"{role_name(row['role'], depths[row['model']])}: {name}"
         rows.append(
             {
                 "model": f"— {name}" if is_control else name,

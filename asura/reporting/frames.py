@@ -195,6 +195,11 @@ def in_primary_metric(frame: pd.DataFrame, results: Results) -> pd.DataFrame:
     return frame.merge(run, on=["task", "label", "seed", "metric"]).dropna(subset="value")
 
 
+def each_once(runs: pd.DataFrame) -> pd.DataFrame:
+    """Each run once: without its rows for the benchmarks on which it is also evaluated."""
+    return runs[~runs["task"].str.contains("/")]
+
+
 def splits_of(scores: pd.DataFrame, task: str) -> list[str]:
     """The splits on which a task has scores, the headline's first; less the one on which settings are chosen."""
     splits = set(scores.loc[scores["task"] == task, "split"]) - {VALIDATION}
@@ -233,8 +238,7 @@ def failures_by_model(results: Results) -> dict[tuple[str, str], dict[str, int]]
 
 def remarks(results: Results) -> str | None:
     """What a reader must know of the runs: made by other code or in several ways, one seed, no fixed point; or None."""
-    runs = results.runs
-    said = []
+    runs, said = each_once(results.runs), []
     if other := int((runs["code"] == OTHER_CODE).sum()):
         said.append(f"{other} of {len(runs)} runs were made by other code than the rest; the table of runs names them.")
     for task, group in runs.dropna(subset=["device", "precision"]).groupby("task", sort=False):

@@ -35,7 +35,7 @@ MATCHED = {
     "iso_flop": ["flops_per_token"],
     "iso_both": ["parameters", "training_flops"],
     "iso_param_depth": ["parameters", "effective_depth"],
-    "iso_recursion": ["n", "effective_depth"],
+    "iso_recursion": ["n"],
 }
 
 

@@ -65,13 +65,12 @@ def choices(tried: pd.DataFrame, tune: Tune) -> pd.DataFrame:
 
 
 def _loss_nearby(scores: pd.DataFrame, chosen: pd.Series, tune: Tune, metric: str) -> float:
-    """See `choices`; nan where no other rate was tried there."""
+    """See `choices`; nan where no other rate was tried there with the rest equal, as it never is with two ranges."""
     if RATE not in tune.over:
         return float("nan")
     near = scores[scores[RATE].between(chosen[RATE] / 2.001, chosen[RATE] * 2.001) & ~scores["chosen"]]
     for key in set(tune.over) - {RATE}:
-        if isinstance(tune.over[key], list):
-            near = near[near[key].map(str) == str(chosen[key])]
+        near = near[near[key].map(str) == str(chosen[key])]
     sign = -1 if metric in LESS_IS_BETTER else 1
     return float((sign * (chosen["validation"] - near["validation"])).max())
 

@@ -23,7 +23,7 @@ def questions(results: Results) -> pd.DataFrame:
     for place, asked in enumerate(results.questions.itertuples(), 1):
         of = (asked.task, asked.label, asked.reference, asked.metric)
         own, other = (comparing.scores(asked.task, label, asked.metric, True) for label in of[1:3])
-        scale, error = comparing.scale(asked.task, asked.metric), comparing.test_error(*of)
+        scale, error = comparing.scale(asked.task, asked.metric, of[1:3]), comparing.test_error(*of)
         equivalence = math.nan if pd.isna(asked.margin) else equivalence_p(own, other, asked.margin, scale, error)
         row = {"question": f"{place}{' (primary)' if place == 1 else ''}", "task": asked.task, "model": asked.label}
         row |= {"reference": asked.reference, "metric": asked.metric, "margin": asked.margin}

@@ -173,3 +173,17 @@ def test_the_command_scores_a_model_on_the_examples_of_a_study(tmp_path: Path):
     ):
         with pytest.raises(UserError, match=said):
             CliRunner().invoke(app, given, catch_exceptions=False)
+
+
+def test_it_is_trained_on_nothing_and_leaves_no_snapshots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    asked = {"training": TINY["training"] | {"examples": 64}, "evaluation": {"examples": 50, "every": 4}}
+    settings = {"vocabulary": vocabulary(), "width": 5}
+    plan = prepare(with_model("Tied", settings=settings) | asked, tmp_path)
+    models = {model["label"]: (model["examples"], model["every"]) for model in plan.models}
+    assert models == {"asura-n1-i2": (64, 4), "theirs": (None, None)}
+    path = tmp_path / "tiny" / "runs" / "phop" / "theirs" / "seed0"
+    train(read_run(path / "run.json"), path)
+    found = evaluate(path, plan.evaluation_of("phop"))
+    assert not found.get("snapshots") and {row["split"] for row in found["rows"]} >= {"test"}
+    assert "training" not in {row["split"] for row in found["rows"]}

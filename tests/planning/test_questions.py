@@ -147,7 +147,7 @@ def test_a_plan_says_what_the_seeds_of_each_question_can_show():
     (said,) = limits(asking(question, models={"asura": {"n": 1, "i": [2, 3], "seeds": list(range(10))}}))
     assert "does not for 7 seeds of 10. Least p after correction for 2 tests: 0.0039." in said
     # all of ten runs right: the share of right ones is at least .05^(1/10) = .741, of what is above chance, 1/4
-    assert smallest_margin(10, 0.25) == pytest.approx(0.75 * (1 - 0.741134), rel=1e-5)
+    assert smallest_margin(10, 0.75) == pytest.approx(0.75 * (1 - 0.741134), rel=1e-5)
     assert "cannot show equivalence within ±0.1: ±0.19 is the least" in said
 
 
@@ -158,3 +158,11 @@ def test_a_question_gives_its_models_more_seeds_and_the_others_none():
     assert after == before | {"asura-n1-i2": [1, 5, 7], "vanilla-n1": [0, 1, 7]}
     assert {f"runs/phop/{label}/seed{seed}" for label in after for seed in after[label]} == set(plan.runs)
     assert set(plan.questions[0]) == {"task", "row", "reference", "metric", "margin"}
+
+
+def test_a_margin_of_steps_is_compared_with_what_steps_can_show():
+    question = {"row": "asura-n1-i2", "reference": "asura-n1-i3", "metric": "steps_to_solve", "margin": 3}
+    models = {"asura": {"n": 1, "i": [2, 3], "seeds": list(range(10))}}
+    training = {"steps": 12, "batch": 4, "validation_examples": 8}
+    (said,) = limits(asking(question, models=models, training=training))
+    assert "cannot show equivalence within ±3: ±3.1 is the least" in said  # 12 steps · (1 - .05^(1/10))

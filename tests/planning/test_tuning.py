@@ -9,13 +9,14 @@ import pytest
 
 from asura.common.errors import UserError
 from asura.common.files import read_sealed, write_sealed, write_text
-from asura.planning.choices import Tried, best, choose
+from asura.planning.choices import Tried, _score, best, choose
 from asura.planning.plan import Plan
 from asura.planning.planner import make
 from asura.planning.run_folder import RunFolder, digest
 from asura.planning.runs import read_run
 from asura.planning.standing import Standing
-from asura.planning.tune_settings import Tune
+from asura.planning.training_settings import Training
+from asura.planning.tune_settings import Tune, trial_training
 from asura.planning.tuned import as_tuned
 from tests.conftest import TINY
 
@@ -73,6 +74,19 @@ def test_the_best_is_the_best_score_on_validation_then_the_least_loss_then_the_f
     assert best(tried, "accuracy") is tried[2]
     assert best(tried, "bits_per_byte") is tried[0]
     assert best([trial(0.5), trial(0.5)], "accuracy").label == "t"
+
+
+def test_a_trial_that_failed_counts_at_chance_in_bits_too():
+    model = {"i": 2, "metric": "bits_per_byte", "chance": 8.0}
+    assert _score([], "validation", model) == 8
+    assert _score([], "validation", model | {"chance": None}) == math.inf
+
+
+def test_a_warm_up_that_is_tried_is_shortened_as_the_trial_is():
+    training = Training(steps=100, warmup_steps=10)
+    tried = [trial_training(training, {"warmup_steps": warmup}, 0.5) for warmup in (0, 40)]
+    assert [(each["steps"], each["warmup_steps"]) for each in tried] == [(50, 0), (50, 20)]
+    assert trial_training(training, {}, 0.5)["warmup_steps"] == 5
 
 
 def evaluated(plan: Plan, study: Path, validation: dict[str, float]) -> None:

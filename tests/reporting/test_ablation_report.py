@@ -67,6 +67,18 @@ def test_the_figure_shows_differences_from_the_reference_the_best_first(results)
     assert sorted(on_test["value"]) == pytest.approx(sorted(by_place))
 
 
+def test_an_interval_knows_the_test_examples_of_its_split(results):
+    """Every split has its own, and a larger error over them gives a wider interval."""
+
+    def widths(error: float) -> pd.Series:
+        with_error = results._replace(scores=results.scores.assign(standard_error=error))
+        numbers = differences(compared(with_error, "asura-n1-i4")).numbers
+        means = numbers[numbers["shows"] == "mean"]
+        return (means["high"] - means["low"]).groupby(means["split"]).mean()
+
+    assert (widths(0.1) > widths(0.0) + 0.05).tolist() == [True] * 3
+
+
 def test_a_ladder_keeps_its_order_and_nothing_to_compare_is_said(results):
     labels = list(results.runs["label"].unique())
     before = dict(zip(labels[1:], labels[:-1], strict=True))

@@ -15,7 +15,7 @@ from asura.common.source import path_of, reached
 from asura.planning import outputs
 from asura.planning.products import MODULES
 from asura.planning.run_folder import digest
-from asura.reporting.collect import collect, read_results, write_results
+from asura.reporting.collect import collect, progress, read_results, write_results
 from asura.reporting.comparing import Comparing
 from asura.reporting.figures import FIGURES
 from asura.reporting.frames import COLUMNS, Results, remarks
@@ -205,6 +205,8 @@ def test_a_benchmark_is_reported_as_a_task_of_its_own_beside_its_floor(tmp_path:
         evaluation = {"made_of": made_of, "rows": rows, "floors": floors, "shortcuts": {}}
         write_sealed(folder / "evaluation.json", evaluation)
     results = collect(tmp_path)
+    assert progress(results) == "PARTIAL RESULTS: 2 of 2 runs"
+    assert str(remarks(results)).startswith("2 of 2 runs were made by other code")
     tasks = results.runs.drop_duplicates("task")
     assert rows_of(tasks, "task", "metric", "chance") == [
         ("NA", "bits_per_byte", 8.0),

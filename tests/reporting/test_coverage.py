@@ -28,6 +28,15 @@ def solves_or_fails(rate: float) -> Draw:
     return draw
 
 
+def takes_steps(rate: float) -> Draw:
+    """Of 500; a run that fails takes all of them."""
+
+    def draw(random: np.random.Generator, seeds: int) -> np.ndarray:
+        return np.where(random.random(seeds) < rate, 500.0, random.normal(320, 40, seeds))
+
+    return draw
+
+
 def scatters(mean: float, deviation: float) -> Draw:
     return lambda random, seeds: random.normal(mean, deviation, seeds)
 
@@ -38,6 +47,7 @@ CASES: list[tuple[Draw, float, Scale, int]] = [
     (scatters(0.6, 0.02), 0.6, FAILING, 300),
     (scatters(0.6, 0.02), 0.6, SCATTERING, 2000),
     (scatters(2.5, 0.01), 2.5, BITS, 2000),
+    *((takes_steps(rate), rate * 500 + (1 - rate) * 320, Scale(0, 500), 300) for rate in (0.1, 0.5, 0.9, 0.95)),
 ]
 
 

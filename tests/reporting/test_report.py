@@ -166,6 +166,13 @@ def test_short_tables_name_what_is_compared(study: tuple[Results, Path]):
     assert len(short_ablation(pd.read_csv(folder / "ablations/long_skip/table.csv"))) == results.runs["label"].nunique()
 
 
+def test_a_stack_is_named_by_its_own_depth(study: tuple[Results, Path]):
+    results, _ = study
+    stack = results.runs["label"].str.startswith("vanilla-n2")
+    deeper = results._replace(runs=results.runs.assign(effective_depth=results.runs["effective_depth"].mask(stack, 9)))
+    assert short_comparison(deeper, "phop")["model"].iloc[2].startswith("— equal FLOPs (stack of 9 blocks)")
+
+
 def test_a_drawing_within_a_page_keeps_its_own_ids():
     inside = '<g id="{0}a"><use xlink:href="#{0}a"/><path clip-path="url(#{0}b)"/></g></svg>'
     svg = '<?xml?><svg a="1"><metadata>x</metadata>' + inside.format("")

@@ -80,3 +80,17 @@ def test_five_seeds_show_nothing_and_no_scores_have_no_verdict(build):
     assert math.isnan(none["p"].iloc[0]) and none["verdict"].iloc[0] == "no paired seeds"
     assert for_people(none)["margin"].iloc[0] == "–"
     assert isinstance(none, pd.DataFrame)
+
+
+def test_steps_of_models_that_never_solve_the_task_show_no_equivalence(build):
+    never = study(build, {ROW: [500.0] * 10, REFERENCE: [500.0] * 10}, {REFERENCE: 20.0})
+    metric = {"metric": "steps_to_solve"}
+    results = never._replace(
+        runs=never.runs.assign(step=500),
+        scores=never.scores.assign(**metric, standard_error=math.nan),
+        questions=never.questions.assign(**metric),
+    )
+    row = questions(results).iloc[0]
+    # of ten runs that all took 500 steps, the mean is at least 500 · .05^(1/10)
+    assert row["verdict"] == "not shown to differ"
+    assert row["difference_low"] == -row["difference_high"] == pytest.approx(500 * (0.05**0.1 - 1), rel=1e-6)

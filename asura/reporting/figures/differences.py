@@ -1,5 +1,6 @@
 """The figure of an ablation: how far each model is from the one that it is compared with."""
 
+import math
 from collections.abc import Iterator
 from textwrap import fill
 from typing import Any
@@ -76,8 +77,11 @@ def _rows(results: Results, scores: pd.DataFrame) -> Iterator[marks.Row]:
             if pairs.empty:
                 continue
             about = {"task": model.task, "split": split, "model": model.label, "reference": model.against}
-            is_headline = split == HEADLINE_SPLIT  # of which errors over test examples are known
-            error = comparing.test_error(model.task, model.label, model.against) if is_headline else 0.0
+            error = (
+                comparing.test_error(model.task, model.label, model.against)
+                if split == HEADLINE_SPLIT  # of which outcomes of examples are known, which both models saw
+                else math.hypot(own["standard_error"].mean(), other["standard_error"].mean())
+            )
             found = paired_difference(own["value"], other["value"], scale_on(results, model.task, split), error)
             runs = (pairs["run"] + " " + pairs["run_of_reference"]).to_list()
             yield about | {
