@@ -17,6 +17,7 @@ rule ablation:
     """Compare the models of an ablation."""
     input:
         STUDY.ablation_inputs,
+        STUDY.effects_of_ablation,
     output:
         f"{STUDY.folder}/ablations/{{ablation}}/{MADE_OF}",
         expand(

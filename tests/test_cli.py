@@ -142,6 +142,8 @@ def test_a_run_is_exported_and_a_text_continued_by_hand(asura, corpus, tmp_path)
         (["export", ".", "--to", "x"], ["training.json: no such file", "not been trained"]),
         (["generate", ".", "the", "--temperature", "-1"], ["temperature: found -1.0; it must be 0"]),
         (["collect", "none"], ["none/plan.json: no such file"]),
+        (["tuning", "."], ["its study is not tuned; say what is tried"]),
+        (["train", "list.json"], ["model.architecture"]),
         (["tables", "none"], ["none/tidy/runs.csv: no such file"]),
         (["partial", "none"], ["none/plan.json: no such file"]),
         (["status", "none"], ["none: it has no plan.json; give the results of a study"]),
@@ -151,7 +153,10 @@ def test_bad_input_is_refused_in_one_line(asura, study, monkeypatch, arguments: 
     from asura.planning.planner import make
 
     monkeypatch.chdir(study.parent)
-    (study.parent / "run.json").write_text(json.dumps(next(iter(make(TINY).runs.values()))))
+    run = next(iter(make(TINY).runs.values()))
+    (study.parent / "run.json").write_text(json.dumps(run))
+    (study.parent / "list.json").write_text(json.dumps(run | {"model": {"architecture": ["asura"]}}))
+    (study.parent / "study.json").write_text(json.dumps(TINY))
     (study.parent / "bad.yaml").write_text(yaml.safe_dump(TINY | {"heads": 0}))
     message = refusal(asura(*arguments))
     for part in parts:

@@ -139,7 +139,10 @@ def report(results: StudyResults) -> None:
 
 def name_of(results: Path) -> str:
     """The name of a study, whatever the folder is called that its results are in now."""
-    return str(read_json(results / "study.json")["name"])
+    study = read_json(path := results / "study.json")
+    if "name" not in study:
+        raise UserError(f"{path}: it has no name, and is no study; run the workflow, which writes it anew")
+    return str(study["name"])
 
 
 def partial(results: StudyResults) -> None:

@@ -100,7 +100,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
     try:
         content = read_json(path)
     except UserError as error:
-        raise UserError(f"{error}; {DELETE}") from None
+        raise UserError(f"{error}; {DELETE}" if path.exists() else str(error)) from None
     if content.get(SEAL) != _seal(content):
         raise UserError(f"{path}: its content does not have the checksum it was written with; {DELETE}")
     return content

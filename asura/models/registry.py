@@ -60,6 +60,8 @@ def _as_settings(value: Any) -> Any:
         return value
     if "architecture" not in value:
         raise _wrong("missing", value)
+    if not isinstance(value["architecture"], str):
+        raise _wrong("string_type", value["architecture"])
     try:
         kind = _apart.get(value["architecture"]) or ARCHITECTURES.named(value["architecture"])[0]
     except UserError as error:

@@ -126,7 +126,11 @@ def ablation_files(config: Mapping[str, Any], folders: Iterable[Path]) -> list[P
         if not path.is_file():
             raise UserError(f"ablations: {path}: no such file; paths start from the folder of the study file")
     found = [path for folder in folders for path in sorted(folder.glob("*.smk"))]
-    return list({path.stem: path.resolve() for path in [*found, *listed]}.values())
+    files = {path.stem: path.resolve() for path in [*found, *listed]}
+    for name in inline_ablations(config):
+        if name in files:
+            raise UserError(f"ablations.{name}: there is a rule file of this name, {files[name]}; rename the ablation")
+    return list(files.values())
 
 
 def reported(plan: Plan, tasks: Collection[str]) -> Plan:

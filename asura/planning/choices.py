@@ -69,13 +69,14 @@ def best(tried: list[Tried], metric: str) -> Tried:
 
 def is_chosen(standing: Standing, task: str, label: str) -> bool:
     """Whether the choice of a model stands, and is made of its trials as they are, which is what `standing` is of."""
-    labels = {trial["trial"] for trial in trial_rows(standing.plan, task, label)}
-    models = [model for model in standing.plan.models if model["task"] == task and model["label"] in labels]
-    runs = [run for model in models for run in Job(task, model["label"], tuple(model["seeds"])).runs]
+    seeds = {model["label"]: tuple(model["seeds"]) for model in standing.plan.models if model["task"] == task}
+    trials = [trial["trial"] for trial in trial_rows(standing.plan, task, label)]
+    runs = [run for trial in trials for run in Job(task, trial, seeds[trial]).runs]
     with suppress(UserError):
         made_of = read_sealed(standing.study / choice_file(task, label))["made_of"]
         states = {run: standing.state(run) for run in runs}
-        is_of_them = made_of == {run: state.seals[1] for run, state in states.items()}
+        # In their order, since the first of equal ones is chosen.
+        is_of_them = [*made_of.items()] == [(run, state.seals[1]) for run, state in states.items()]
         return bool(is_of_them and all(state.is_done for state in states.values()))
     return False
 

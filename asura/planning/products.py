@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from asura.common.errors import UserError
-from asura.common.files import read_json, write_text
+from asura.common.files import checksum, read_json, write_text
 from asura.common.source import path_of, reached, source_digest
 from asura.planning.outputs import ANALYSIS, FRAMES
 from asura.planning.standing import Standing
@@ -65,7 +65,8 @@ def report_made_of(study: Path, ablations: Iterable[str], is_analysed: bool) -> 
     texts = [*_TEXTS.glob("captions/*.rst"), *_TEXTS.glob("templates/*")]
     content = sha256(b"".join(path.read_bytes() for path in sorted(texts))).hexdigest()[:16]
     made_of = {folder: read_json(study / folder / MADE_OF) for folder in _shown_with(ablations, is_analysed)}
-    return {"code": _code("report"), "texts": content, **made_of}
+    settings = checksum(study / "study.json")
+    return {"code": _code("report"), "texts": content, "settings": settings, **made_of}
 
 
 def _shown_with(ablations: Iterable[str], is_analysed: bool) -> list[str]:

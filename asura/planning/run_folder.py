@@ -101,7 +101,8 @@ class RunFolder:
     def check_outcomes(self, evaluation: Mapping[str, Any]) -> None:
         """Raises UserError where the outcomes of examples are missing, or without the checksum in the evaluation."""
         if not self.outcomes.is_file() or checksum(self.outcomes) != evaluation.get("outcomes"):
-            raise UserError(f"{self.outcomes}: missing, or without the checksum in {self.evaluation.name}")
+            remedy = f"delete {self.evaluation.name} to evaluate again"
+            raise UserError(f"{self.outcomes}: missing, or without the checksum in {self.evaluation.name}; {remedy}")
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The lines of the metrics, less a last one that is being written. Raises UserError."""

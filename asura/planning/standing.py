@@ -114,7 +114,7 @@ class Standing:
         if run is None or is_to_choose or self._trained_start(planned) == "missing":
             return RunState("missing", "missing")
         record = self._record(name)
-        if not folder.record.is_file() or not folder.weights.is_file():
+        if not all(path.is_file() for path in (folder.record, folder.weights, folder.metrics)):
             return RunState("missing", "missing")
         if not self._is_of_its_origin(run, record):
             return RunState("stale", "stale" if folder.evaluation.is_file() else "missing")
@@ -123,7 +123,7 @@ class Standing:
         made_on = record.get("device", "an unknown device"), record.get("precision", "an unknown precision")
         evaluation = _read(folder.evaluation)
         evaluated: State = "missing"
-        if folder.evaluation.is_file():
+        if folder.evaluation.is_file() and (folder.outcomes.is_file() or "outcomes" not in evaluation):
             asked = self.plan.evaluation_of(run["task_name"])
             evaluated = "fresh" if is_evaluation_of(evaluation, record, asked) else "stale"
         if evaluated == "fresh" and evaluation.get("code") != code["evaluation"]:

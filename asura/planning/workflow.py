@@ -23,7 +23,7 @@ from asura.planning.outputs import (
     choice_file,
     tables_of,
 )
-from asura.planning.products import MADE_OF, is_made_of
+from asura.planning.products import MADE_OF, REPORT, is_made_of
 from asura.planning.refusals import refusing
 from asura.planning.run_folder import RunFolder
 from asura.planning.study_state import Made, StudyState
@@ -245,6 +245,13 @@ class StudyWorkflow(StudyState):
         ended = [self._ended(job, "evaluated") for job in self.jobs(wildcards.ablation)]
         return self._as_inputs([f"{folder}/plan.json", *ended], is_fresh)
 
+    def effects_of_ablation(self, wildcards: Any) -> list[str]:
+        """Its effects, where it has factors: the note of what an ablation is made of is written after them."""
+        folder = self._place(wildcards.ablation)
+        effects = EFFECTS if self.ablations[wildcards.ablation].get("factors") else []
+        is_fresh = is_made_of(Path(folder), self.standing(wildcards.ablation).digest, "ablation")
+        return self._as_inputs([f"{folder}/{file}" for file in effects], is_fresh)
+
     # Data and products
 
     def plan_of_data(self, note: str) -> Callable[[Any], list[str]]:
@@ -260,9 +267,14 @@ class StudyWorkflow(StudyState):
 
     def made_from(self, product: str) -> Callable[[Any], list[str]]:
         """The plan, and the files that a product of the study is made from."""
-        return lambda wildcards: self._as_inputs(
-            [f"{self.folder}/plan.json", *self._sources(product)], self.products.is_fresh(product)
-        )
+
+        def inputs(wildcards: Any) -> list[str]:
+            is_fresh = self.products.is_fresh(product)
+            if product == REPORT:  # it also shows settings that change no plan
+                is_fresh = is_fresh and self._is_plan_fresh(None)
+            return self._as_inputs([f"{self.folder}/plan.json", *self._sources(product)], is_fresh)
+
+        return inputs
 
     def _sources(self, product: str) -> list[str]:
         if product == "tidy":

@@ -70,6 +70,8 @@ def collect(study: Path, partial: bool = False, plan_folder: Path | None = None)
             outcome |= _made_by(record, evaluation, plan.code[f"{row['task']}/{row['label']}"])
             rows["resources"] += [key | _training_used(record), key | _evaluation_used(evaluation)]
             floors |= evaluation["floors"]
+            if "outcomes" in evaluation:
+                folder.check_outcomes(evaluation)
             if (effect := read_effects(folder.outcomes)) is not None:
                 effects.setdefault((row["task"], row["label"]), []).append(effect)
             rows["snapshots"] += [key | score for score in evaluation.get("snapshots", [])]

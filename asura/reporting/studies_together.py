@@ -50,7 +50,7 @@ def _meanings(study: Path) -> dict[str, dict[str, Any]]:
         training = {key: value for key, value in run["training"].items() if key not in KEPT_BITS}
         said[f"the task {run['task_name']}"] = {"task": run["task_kind"], **run["task"]}
         said[f"{run['label']} on {run['task_name']}"] = {"model": run["model"], "training": training} | {
-            key: run[key] for key in ("task", "start_from") if key in run
+            key: run[key] for key in ("task", "start_from", "plugins") if key in run
         }
     for model in plan.models:
         said[f"the task {model['task']}"]["metric"] = model["metric"]

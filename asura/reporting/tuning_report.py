@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from asura.common.errors import UserError
 from asura.common.files import read_json
 from asura.common.metrics import LESS_IS_BETTER
 from asura.planning.choices import best, trial_rows, tried_by, tuned_models
@@ -77,14 +78,19 @@ def _loss_nearby(scores: pd.DataFrame, chosen: pd.Series, tune: Tune, metric: st
 
 def write_tuning(study: Path, folder: Path, name: str) -> None:
     """Write the tables and figures of the tuning of a study. Raises UserError, OSError."""
-    tune = Tune.model_validate(read_json(study / "study.json")["tune"])
+    config = read_json(study / "study.json")
+    if "tune" not in config:
+        raise UserError(f"{study}: its study is not tuned; say what is tried under `tune`")
+    tune = Tune.model_validate(config["tune"])
     tried = trials(study)
     for key in tune.over:
         if not pd.api.types.is_numeric_dtype(tried[key]):
             tried[key] = tried[key].map(json.dumps)
     write_table(choices(tried, tune), folder / "table", None)
     write_table(tried, folder / "trials", None)
-    results = collect(study, partial=True)  # the models as the study compares them; their own runs may not have ended
-    source = source_of(collect(study, partial=True, plan_folder=study / TUNING), name)
+    of_trials = collect(study, partial=True, plan_folder=study / TUNING)
+    # The models as the study compares them, with chance and shortcuts of the trials: final runs may not have ended.
+    results = collect(study, partial=True)._replace(scores=of_trials.scores)
+    source = source_of(of_trials, name)
     write_figure(scores_over_rates(results, tried, tune), folder / "rates", source)
     write_figure(expected_best(results, tried), folder / "budget", source)

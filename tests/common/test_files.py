@@ -33,8 +33,10 @@ def test_what_is_sealed_is_read_as_it_was_written_and_not_otherwise(tmp_path):
     sealed = write_sealed(path, {"a": 1, "b": (2,)})
     assert read_sealed(path) == sealed and (sealed["a"], sealed["b"]) == (1, [2])
     path.write_text(path.read_text().replace('"a": 1', '"a": 2'))
-    with pytest.raises(UserError, match=r"x\.json: its content does not have the checksum"):
+    with pytest.raises(UserError, match=r"x\.json: its content does not have the checksum .*; delete it to"):
         read_sealed(path)
+    with pytest.raises(UserError, match=r"y\.json: no such file$"):
+        read_sealed(tmp_path / "y.json")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from asura.common.errors import UserError
 from asura.common.files import read_sealed, write_sealed
 from asura.evaluation.evaluate import evaluate
 from asura.planning.plan import Plan
@@ -13,6 +14,7 @@ from asura.planning.products import is_made_of, note_made_of
 from asura.planning.run_folder import RunFolder
 from asura.planning.runs import read_run
 from asura.planning.standing import Standing, done_in_words, remarks
+from asura.reporting.collect import collect
 from asura.training.loop import train
 from tests.conftest import TINY
 from tests.planning.plans import prepare
@@ -106,3 +108,16 @@ def test_products_are_of_their_runs_and_of_the_code_that_wrote_them(made, monkey
     assert not is_made_of(study / "tables", Standing(plan, study).digest, "tables")
     monkeypatch.setattr("asura.planning.products.source_digest", lambda modules: "another")
     assert not is_made_of(study / "tables", before, "tables")
+
+
+def test_what_was_deleted_of_a_run_is_missing(made):
+    plan, study = made
+    folder = RunFolder(study / RUN)
+    folder.outcomes.unlink()
+    assert Standing(plan, study).state(RUN)[:2] == ("fresh", "missing")
+    with pytest.raises(
+        UserError, match=r"outcomes\.safetensors: missing, .*; delete evaluation\.json to evaluate again"
+    ):
+        collect(study, partial=True)
+    folder.metrics.unlink()
+    assert Standing(plan, study).state(RUN).trained == "missing"

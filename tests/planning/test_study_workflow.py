@@ -154,6 +154,8 @@ def test_ablations_are_found_by_name_by_path_and_within_the_study():
     results = study.ablation_results("wider")
     assert {Path(path).name for path in results} >= {"table.csv", "metrics.html", "figure.svg", "iterations.pdf"}
     assert set(results) < set(study.results_of_listed_ablations())
+    with pytest.raises(UserError, match=r"^ablations\.one: there is a rule file of this name, .*rename the ablation"):
+        ablation_files({"ablations": [{"one": {}}]}, [Path("shipped")])
     with pytest.raises(UserError, match=r"^ablations: elsewhere/four\.smk: no such file"):
         ablation_files({"ablations": ["elsewhere/four.smk"]}, [])
 

@@ -3,13 +3,14 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from asura.common.errors import UserError
-from asura.common.files import read_sealed, write_sealed, write_text
-from asura.planning.choices import Tried, _score, best, choose
+from asura.common.files import SEAL, read_sealed, write_sealed, write_text
+from asura.planning.choices import Tried, _score, best, choose, is_chosen
 from asura.planning.plan import Plan
 from asura.planning.planner import make
 from asura.planning.run_folder import RunFolder, digest
@@ -117,6 +118,25 @@ def test_the_choice_is_made_on_validation_and_read_by_the_final_runs(tmp_path: P
     assert digest(found) == digest(untuned)  # what was chosen is the default: it is the same run
     path = study / "tuning" / "choices" / "phop" / "asura-n1-i2.json"
     assert set(read_sealed(path)["made_of"]) == set(make(config, tuning=True).runs)
+
+
+def test_a_choice_is_made_again_where_the_order_of_its_trials_changes(tmp_path: Path):
+    """Since of equal ones the first is chosen."""
+    study = tmp_path / "tiny"
+    over = [{"over": {"weight_decay": values}} for values in ([0.0, 0.1], [0.1, 0.0])]
+    one, other = (make(TUNED | {"controls": [], "tune": TUNE | tried}, tuning=True) for tried in over)
+    evaluated(one, study, {"weight_decay": 0.5})
+
+    def standing(plan: Plan) -> Any:
+        states = {
+            run: SimpleNamespace(is_done=True, seals=("", read_sealed(RunFolder(study / run).evaluation)[SEAL]))
+            for run in plan.runs
+        }
+        return SimpleNamespace(plan=plan, study=study, state=states.__getitem__)
+
+    choose(study, "phop", "asura-n1-i2")
+    assert is_chosen(standing(one), "phop", "asura-n1-i2")
+    assert not is_chosen(standing(other), "phop", "asura-n1-i2")
 
 
 def test_a_choice_that_does_not_fit_the_run_any_more_is_made_again(tmp_path: Path):

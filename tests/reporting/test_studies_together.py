@@ -84,7 +84,9 @@ def other_settings(study: Path, **changes: Any) -> None:
     runs = read_json(study / "plan.json")["runs"]
     planned(
         study,
-        runs={name: run | {key: run[key] | value for key, value in changes.items()} for name, run in runs.items()},
+        runs={
+            name: run | {key: run.get(key, {}) | value for key, value in changes.items()} for name, run in runs.items()
+        },
     )
 
 
@@ -94,6 +96,7 @@ def other_settings(study: Path, **changes: Any) -> None:
         ({"task": {"hops": 2}}, r"the task NA: one and two have other values of hops; rename it"),
         ({"model": {"heads": 1}}, r"asura-n1-i2 on NA: one and two have other values of model\.heads"),
         ({"training": {"steps": 9}}, r"asura-n1-i2 on NA: one and two have other values of training\.steps"),
+        ({"plugins": {"own.py": "0" * 16}}, r"asura-n1-i2 on NA: one and two have other values of plugins\.own\.py"),
     ],
 )
 def test_two_meanings_of_one_name_are_refused_in_a_line(one: Path, tmp_path: Path, changes: dict, said: str):

@@ -40,6 +40,12 @@ def test_a_named_ablation_is_part_of_the_study_and_trains_nothing_twice(folder: 
             list(verify(results))
 
 
+def test_effects_are_made_before_the_note_that_says_what_an_ablation_is_of(folder: Path):
+    write(folder, STUDY | CELL | {"ablations": [{"norms": NORMS}]})
+    done = call(folder, "--dry-run", "--until", "ablation")
+    assert "rule effects" in done.stdout + done.stderr
+
+
 def test_what_is_finished_of_a_study_and_its_ablation_is_drawn_and_marked(folder: Path):
     write(folder, STUDY | CELL | {"ablations": ["iteration_norm"]})
     succeed(folder, "results/tiny/plan.json", "results/tiny/ablations/iteration_norm/plan.json")

@@ -13,6 +13,7 @@ from asura.common.errors import UserError
 from asura.common.files import read_sealed, write_sealed
 from asura.planning.run_folder import RunFolder
 from asura.planning.runs import read_run
+from asura.reporting.tuning_report import write_tuning
 from tests.conftest import TINY
 from tests.workflow.conftest import call, changed_by, runs_trained, succeed, that_has_run, write
 
@@ -49,6 +50,17 @@ def test_final_runs_have_what_the_trials_chose_on_validation(tuned: Path):
         assert read_run(final.run).training.learning_rate == best["learning_rate"]
         assert final.read_metrics()[-1]["step"] == 12
     assert all((study / "tuning" / f"{name}.png").is_file() for name in ("rates", "budget"))
+
+
+def test_what_is_shown_of_a_tuning_follows_from_its_trials_alone(folder: Path, tmp_path: Path):
+    """It may be drawn while final runs are in training."""
+    study = folder / "results" / "tiny"
+    for record in study.glob("runs/phop/*/seed0/training.json"):
+        record.unlink()
+    (tmp_path / "drawn").mkdir()
+    write_tuning(study, tmp_path / "drawn", "tiny")
+    for name in ("rates.svg", "budget.svg", "table.csv"):
+        assert (tmp_path / "drawn" / name).read_bytes() == (study / "tuning" / name).read_bytes(), name
 
 
 def test_nothing_is_tried_or_trained_twice(folder: Path):

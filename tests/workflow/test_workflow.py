@@ -86,6 +86,13 @@ def test_the_code_of_a_figure_redraws_figures_alone(folder: Path):
     assert not any(path.startswith("logs/tables") for path in changed)
 
 
+def test_a_setting_that_changes_no_plan_is_shown_in_the_report(folder: Path):
+    write(folder, STUDY | {"causal": True})
+    changed = changed_by(folder, lambda: succeed(folder))
+    assert {path.split("/")[0] for path in changed} == {"logs", "report.html", "plan.json", "study.json"}
+    assert "Nothing to be done" in call(folder).stderr
+
+
 def cut_short(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
 
