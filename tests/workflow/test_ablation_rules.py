@@ -43,7 +43,7 @@ def test_a_named_ablation_is_part_of_the_study_and_trains_nothing_twice(folder: 
 def test_effects_are_made_before_the_note_that_says_what_an_ablation_is_of(folder: Path):
     write(folder, STUDY | CELL | {"ablations": [{"norms": NORMS}]})
     done = call(folder, "--dry-run", "--until", "ablation")
-    assert "rule effects" in done.stdout + done.stderr
+    assert "compute the effects of the ablation norms" in done.stdout + done.stderr
 
 
 def test_what_is_finished_of_a_study_and_its_ablation_is_drawn_and_marked(folder: Path):
