@@ -231,8 +231,10 @@ class StudyWorkflow(StudyState):
 
     def ablation_results(self, name: str) -> list[str]:
         """The tables and figures of an ablation."""
-        effects = EFFECTS if self.ablations[name].get("factors") else []
-        return [f"{self._place(name)}/{file}" for file in (*OF_AN_ABLATION, *effects)]
+        return [*(f"{self._place(name)}/{file}" for file in OF_AN_ABLATION), *self._effects(name)]
+
+    def _effects(self, name: str) -> list[str]:
+        return [f"{self._place(name)}/{file}" for file in EFFECTS if self.ablations[name].get("factors")]
 
     def results_of_listed_ablations(self) -> list[str]:
         """The tables and figures of the ablations that are part of the study."""
@@ -240,17 +242,17 @@ class StudyWorkflow(StudyState):
 
     def ablation_inputs(self, wildcards: Any) -> list[str]:
         """The plan of an ablation, and what says that its runs are evaluated."""
-        standing, folder = self.standing(wildcards.ablation), self._place(wildcards.ablation)
-        is_fresh = is_made_of(Path(folder), standing.digest, "ablation")
-        ended = [self._ended(job, "evaluated") for job in self.jobs(wildcards.ablation)]
-        return self._as_inputs([f"{folder}/plan.json", *ended], is_fresh)
+        name = wildcards.ablation
+        ended = [self._ended(job, "evaluated") for job in self.jobs(name)]
+        return self._as_inputs([f"{self._place(name)}/plan.json", *ended], self._is_compared(name))
 
     def effects_of_ablation(self, wildcards: Any) -> list[str]:
         """Its effects, where it has factors: the note of what an ablation is made of is written after them."""
-        folder = self._place(wildcards.ablation)
-        effects = EFFECTS if self.ablations[wildcards.ablation].get("factors") else []
-        is_fresh = is_made_of(Path(folder), self.standing(wildcards.ablation).digest, "ablation")
-        return self._as_inputs([f"{folder}/{file}" for file in effects], is_fresh)
+        return self._as_inputs(self._effects(wildcards.ablation), self._is_compared(wildcards.ablation))
+
+    def _is_compared(self, name: str) -> bool:
+        """Whether the tables and figures of an ablation are of its runs, and of this code."""
+        return is_made_of(Path(self._place(name)), self.standing(name).digest, "ablation")
 
     # Data and products
 

@@ -24,8 +24,8 @@ from asura.reporting.frames import (
     OTHER_CODE,
     TRAINING,
     Results,
-    each_once,
     tidy,
+    without_benchmarks,
 )
 from asura.reporting.outcomes import errors_over_examples, read_effects
 
@@ -144,7 +144,7 @@ def _reported(row: dict[str, Any], benchmark: str | None) -> dict[str, Any]:
 
 def progress(results: Results) -> str:
     """How much of a study is in its results, for the note on what is partial."""
-    runs = each_once(results.runs)
+    runs = without_benchmarks(results.runs)
     missing = int((runs["status"] == "missing").sum())
     return f"PARTIAL RESULTS: {len(runs) - missing} of {len(runs)} runs"
 

@@ -65,11 +65,9 @@ class Comparing:
         self._shortcut: dict[Any, float] = (
             scores.dropna(subset="shortcut").groupby("task")["shortcut"].first().to_dict()
         )
-        steps = results.runs.groupby(key[:2])["step"].max()
-        self._steps: dict[Any, float] = (
-            scores[scores["metric"] == STEPS_TO_SOLVE].groupby(key[:2])["value"].max().to_dict()
-        )
-        self._steps |= {of: max(most, self._steps.get(of, 0)) for of, most in steps.items()}
+        to_solve = scores[scores["metric"] == STEPS_TO_SOLVE].set_index(key[:2])["value"]  # all, of a run that failed
+        taken = pd.concat([results.runs.set_index(key[:2])["step"], to_solve])
+        self._steps: dict[Any, float] = taken.groupby(level=key[:2]).max().to_dict()
         failed = results.runs[results.runs["status"].isin(FAILURES)]
         self._failed = {of: group["seed"].tolist() for of, group in failed.groupby(key[:2])}
 
@@ -84,8 +82,7 @@ class Comparing:
         """
         asked = self.metric(task, metric)
         if asked == STEPS_TO_SOLVE:
-            most = (steps for of, steps in self._steps.items() if of[0] == task and of[1] in (labels or of))
-            return Scale(0.0, max(most), may_fail=True)
+            return Scale(0.0, max(self._steps[task, label] for label in labels), may_fail=True)
         return scale_of(asked, self.primary[task], task, self.chance(task, asked))
 
     def chance(self, task: str, metric: str) -> float:

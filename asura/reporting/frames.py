@@ -195,8 +195,8 @@ def in_primary_metric(frame: pd.DataFrame, results: Results) -> pd.DataFrame:
     return frame.merge(run, on=["task", "label", "seed", "metric"]).dropna(subset="value")
 
 
-def each_once(runs: pd.DataFrame) -> pd.DataFrame:
-    """Each run once: without its rows for the benchmarks on which it is also evaluated."""
+def without_benchmarks(runs: pd.DataFrame) -> pd.DataFrame:
+    """Each run once, without its rows for the benchmarks on which it is also evaluated."""
     return runs[~runs["task"].str.contains("/")]
 
 
@@ -238,7 +238,7 @@ def failures_by_model(results: Results) -> dict[tuple[str, str], dict[str, int]]
 
 def remarks(results: Results) -> str | None:
     """What a reader must know of the runs: made by other code or in several ways, one seed, no fixed point; or None."""
-    runs, said = each_once(results.runs), []
+    runs, said = without_benchmarks(results.runs), []
     if other := int((runs["code"] == OTHER_CODE).sum()):
         said.append(f"{other} of {len(runs)} runs were made by other code than the rest; the table of runs names them.")
     for task, group in runs.dropna(subset=["device", "precision"]).groupby("task", sort=False):

@@ -19,7 +19,7 @@ from asura.planning.outputs import ANALYSIS, figure_path, figures_of
 from asura.planning.products import REPORT, report_made_of
 from asura.planning.run_folder import FAILURES, RunFolder
 from asura.reporting.findings import finding, read_table, short_ablation, short_comparison
-from asura.reporting.frames import OTHER_CODE, Results, each_once, remarks
+from asura.reporting.frames import OTHER_CODE, Results, remarks, without_benchmarks
 from asura.reporting.names import model_name, spaced, task_name
 from asura.reporting.statistics import INTERVAL
 
@@ -58,7 +58,7 @@ def report_page(results: Results, study: Path, products: Path) -> str:
 
 def _about(results: Results) -> dict[str, Any]:
     """What was trained, in numbers."""
-    runs = each_once(results.runs)
+    runs = without_benchmarks(results.runs)
     trained = runs.drop_duplicates(["task", "label"])
     return {
         "tasks": [task_name(task) for task in runs["task"].unique()],
@@ -120,7 +120,7 @@ def caption(name: str) -> Markup:
 
 def _provenance(results: Results, study: Path) -> Markup:
     """What made the runs: commits, devices, precisions, versions of packages, and whether the code is that of now."""
-    runs = each_once(results.runs)
+    runs = without_benchmarks(results.runs)
     versions: dict[str, set[str]] = {}
     plugins: dict[str, set[str]] = {}
     for run in runs.drop_duplicates(["task", "label", "seed"]).itertuples():
@@ -152,7 +152,7 @@ def _origin_in_words(origin: Mapping[str, Any]) -> str:
 
 def _failures(results: Results) -> pd.DataFrame:
     """The runs that failed, and the step at which they did."""
-    runs = each_once(results.runs)
+    runs = without_benchmarks(results.runs)
     runs = runs[runs["status"].isin(FAILURES)]
     rows = [(task_name(run.task), model_name(run.label), run.seed, run.status, run.step) for run in runs.itertuples()]
     return pd.DataFrame(rows, columns=["task", "model", "seed", "ended", "at step"])

@@ -9,7 +9,7 @@ import pandas as pd
 from asura.common.errors import UserError
 from asura.common.validation import nearest
 from asura.reporting.collect import read_results
-from asura.reporting.frames import CELL, COST, STUDY_MODEL, Results, each_once, headline
+from asura.reporting.frames import CELL, COST, STUDY_MODEL, Results, headline, without_benchmarks
 
 RULES = ("train", "evaluate")
 """What a row of the frame `resources` is of."""
@@ -45,7 +45,7 @@ class StudyResults:
         """
         key = ["task", "label", "seed"]
         score = headline(self._mixed)[[*key, "value", "standard_error"]].rename(columns={"value": "score"})
-        runs = each_once(self.runs).merge(score, on=key, how="left", validate="1:1")
+        runs = without_benchmarks(self.runs).merge(score, on=key, how="left", validate="1:1")
         cells = {*zip(self.roles["task"], self.roles["control_of"], strict=True)}
         controls = self.roles.groupby(key[:2], sort=False)["control"].agg(lambda names: " ".join(names.unique()))
         runs["role"] = [

@@ -33,12 +33,12 @@ def measured_speed(run: Run) -> Speed:
     device = prepare(threads=1)
     model = VanillaSettings(n=1, width=run.model.width, heads=run.model.heads, mlp_width=run.model.mlp_width)
     flops = counted(model, run.task.vocabulary, run.task.sequence_length).flops
-    batch = max(1, min(run.training.batch, int(PROBE_FLOPS / flops)))
     asked = run.training
-    plain = {"schedule": "constant", "schedule_settings": {}, "warmup_steps": 0}  # it may take more steps than the run
+    batch = max(1, min(asked.batch, int(PROBE_FLOPS / flops)))
+    # It may take more steps than the run, whose schedule would have no rate for them.
+    plain = {"compile": False, "schedule": "constant", "schedule_settings": {}, "warmup_steps": 0}
     replayed = asked.cuda_graph and asked.accumulate == 1
-    changes = {"batch": batch, "accumulate": 1, "compile": False, "cuda_graph": replayed, **plain}
-    training = asked.model_copy(update=changes)
+    training = asked.model_copy(update={**plain, "batch": batch, "accumulate": 1, "cuda_graph": replayed})
     task = PHop(alphabet=run.task.vocabulary, length=max(2, run.task.sequence_length))  # needs no data to be there
     trainer = Trainer(run.model_copy(update={"model": model, "training": training, "task": task}), device)
     trainer.advance()

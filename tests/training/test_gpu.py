@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from asura.models import ARCHITECTURES
-from asura.models.settings import Architecture
 from asura.planning.runs import Run
 from asura.planning.training_settings import Training
 from asura.tasks.phop import PHop
@@ -25,13 +24,10 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a G
 
 def trainer(architecture: str, settings: dict[str, Any] | None = None, **training: Any) -> Trainer:
     kind, _ = ARCHITECTURES[architecture]
-    model = {"n": 1, "width": 32, "heads": 2} | ({"i": 4} if kind.iterates() else {}) | (settings or {})
-    return trainer_of(kind.model_validate(model), **training)
-
-
-def trainer_of(model: Architecture, **training: Any) -> Trainer:
+    size = {"n": 1, "width": 32, "heads": 2} | ({"i": 4} if kind.iterates() else {})
+    model = kind.model_validate(size | (settings or {}))
     asked = Training.model_validate({"steps": 10**6, "batch": 8} | training)
-    about: dict[str, Any] = {"label": model.architecture, "model": model, "task": PHop(length=16), "training": asked}
+    about: dict[str, Any] = {"label": architecture, "model": model, "task": PHop(length=16), "training": asked}
     return Trainer(Run.model_construct(seed=0, **about), prepare(1))
 
 
